@@ -16,6 +16,7 @@ from consortium.client.comparison.announcing import announce_run
 from consortium.client.comparison.witnesses import attest_others, compare_ledger
 from consortium.client.encrypted.answers import read_round
 from consortium.client.encrypted.session import AnotherFinalState, session_of
+from consortium.client.greeting_proofs import proven_introduction
 from consortium.client.mod_types import Mod, Next
 from consortium.client.mods import gate_messages, seal_messages, typed_refusals
 from consortium.client.private_training import training_of
@@ -30,8 +31,6 @@ from consortium.site.key_ring import KeyRing, member_at
 from consortium.site.person_sides import end_run
 from consortium.site.site import Site, site_of
 from privacy.layout import Tally, Vector
-from privacy.protocol.membership_proof import Presence
-from privacy.secrets.keys import Identity
 from privacy.wire import comparison_messages, messages
 from privacy.wire import encrypted_messages as sealed_messages
 from privacy.wire.flower_records import MalformedRecord
@@ -52,42 +51,9 @@ def hello(message: Message, context: Context) -> Message:
         layout=site.task.layout,
         num_examples=site.introduced_examples(site.data.train_examples),
     )
-    proven = _proven_by(site, said, challenge, run=context.run_id, node=context.node_id)
+    proven = proven_introduction(site, said, challenge, context)
     proven = replace(proven, announcement=announce_run(site))
     return Message(messages.introduction(proven), reply_to=message)
-
-
-def _proven_by(
-    site: Site, said: messages.Introduction, challenge: bytes, *, run: int, node: int
-) -> messages.Introduction:
-    """Return what a site says of itself, signed if its charter gives it a key to sign with.
-
-    Args:
-        site: Which says it.
-        said: What it says.
-        challenge: The coordinator's, 32 bytes.
-        run: Flower's number of the run.
-        node: Flower's id of this node.
-
-    Raises:
-        SecretMissing: The charter gives this site keys and its directory holds none.
-    """
-    name = site.config.name
-    if name not in site.charter.identities:
-        return said
-    # Run, node and the coordinator's fresh challenge are signed along: a proof that was heard
-    # elsewhere, or earlier, proves nothing here.
-    presence = Presence(
-        charter=bytes.fromhex(said.charter),
-        run=run,
-        node=node,
-        challenge=challenge,
-        site=said.site,
-        layout=bytes.fromhex(said.layout.digest),
-        num_examples=said.num_examples,
-    )
-    identity = Identity.read(SiteDirectory(site.directory).identity, name=name)
-    return replace(said, proof=identity.sign(presence.encode()))
 
 
 def _tell_empty_sides(site: Site) -> None:

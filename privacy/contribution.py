@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-from privacy.errors import ConsortiumError
+from privacy.errors import ConsortiumError, number_of
 from privacy.layout import Tally
 
 LARGEST_ENTRY = 2**41
@@ -132,7 +132,8 @@ class ExactTally:
             raise SumOutOfBounds(f"{self.size} integers are needed, got shape {tally.shape}")
         if not sites * low <= tally.min() <= tally.max() <= sites * high:
             raise SumOutOfBounds(
-                f"a sum over {sites} sites is from {sites * low} to {sites * high}; an integer is "
+                f"a sum over {number_of(sites, 'site')} is from {sites * low} to {sites * high}; "
+                "an integer is "
                 "beyond",
                 sites=sites,
             )

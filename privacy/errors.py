@@ -9,6 +9,18 @@ from typing import TypeVar
 
 Value = TypeVar("Value")
 
+# Every name that a count of a refusal may have. The list is closed, because a site's counts go into
+# the coordinator's record and onto its terminal: a name of the site's own making would be text.
+_NAMES = """
+allowed allowed_milli asked asked_milli at_most attempts begun bound bucket budget_milli came
+columns committed died differences empty entry expected files first_row floor flower_code found
+got held holders index keyless lacking last left left_milli limit line listed log members
+missing needed num_byzantine odd openings per_message per_round persons quorum receipts recorded
+records refused repeated reserved rows runs sentences sites smallest spent_milli states steps
+steps_that_fit unknown values voters wanted without
+"""
+COUNT_NAMES = frozenset(_NAMES.split())
+
 
 class ConsortiumError(Exception):
     """Something was refused, with a reason a person can act on.
@@ -22,7 +34,7 @@ class ConsortiumError(Exception):
 
     Args:
         message: What was needed, what came, what to do.
-        counts: Whole numbers that make the refusal concrete, by name.
+        counts: Whole numbers that make the refusal concrete, by a name of `COUNT_NAMES`.
 
     Raises:
         TypeError: A subclass is defined without a code of its own.

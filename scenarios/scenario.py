@@ -62,6 +62,7 @@ class Scenario:
         run_config: What differs from the defaults.
         dataset: Name of the shipped data set; None if the records come from elsewhere.
         records: Returns the records if they are generated or the user's own.
+        own_records: Whether the records are one corpus of the user's own.
         split: The column that says `train` or `test`, if the records come with one.
         site_of_row: Returns the site of each record, shape (n_rows,).
         floors: The charter's limits.
@@ -80,6 +81,7 @@ class Scenario:
     run_config: Mapping[str, Scalar]
     dataset: str | None = None
     records: Callable[[], pd.DataFrame] | None = None
+    own_records: bool = False
     split: str | None = None
     site_of_row: Callable[[pd.DataFrame], "pd.Series[str]"] | None = None
     floors: Floors = field(default_factory=Floors)

@@ -19,10 +19,10 @@ SAYS = (  # what a person reads while operating; the report has its own tests
     "consortium/deployment",
     "consortium/model",
     "consortium/site",
-    "privacy/differential",
-    "privacy/policy",
+    "privacy",
     "scenarios/cli",
     "scenarios/experiments",
+    "strategies",
 )
 NOUNS = (
     "bundle column entry line log mistake member person record restart round row run site step "

@@ -117,6 +117,7 @@ CODES = {
     "ModelNotAllowed": "model-not-allowed",
     "MomentsMismatch": "moments-mismatch",
     "NameTaken": "name-taken",
+    "NeverCame": "never-came",
     "NoBucketDraw": "no-bucket-draw",
     "NoEpoch": "no-epoch",
     "NoExamples": "no-examples",

@@ -5,7 +5,7 @@ from pathlib import Path
 import typer
 
 from consortium.model.files import BadModel, export_model, read_model
-from consortium.report.site_text import read_judgement
+from consortium.report.site_text import read_outcome
 from consortium.run.directory import RunDirectory
 
 
@@ -21,8 +21,8 @@ def export(
     found = find_model_folder(model)
     trained = read_model(found)
     directory = run or find_run(found)
-    judged = read_judgement(RunDirectory(directory)) if directory else None
-    export_model(trained, folder, judged, merged=not adapter)
+    outcome = read_outcome(RunDirectory(directory)) if directory else None
+    export_model(trained, folder, outcome, merged=not adapter)
     print(f"wrote {folder}: {trained.charter.task}, with its card")
 
 

@@ -4,9 +4,10 @@ import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
-from flwr.app import Context, Message
+from flwr.app import Context, Message, RecordDict
 
 from consortium.client.audit_trail import SiteAuditTrail, evidence_of
+from consortium.client.greeting_proofs import proven_refusal
 from consortium.client.mod_types import Next
 from consortium.client.policy_gate import gate_of, refusal_of
 from consortium.client.site_modes import at_site
@@ -37,7 +38,7 @@ def gate_messages(message: Message, context: Context, call_next: Next) -> Messag
     def pass_gate() -> Message:
         site = site_of(context)
         evidence = evidence_of(site, str(message.metadata.run_id))
-        again = _refused_again(site, message, evidence)
+        again = _refused_again(site, message, context, evidence)
         if again is not None:
             return again
         # Noted before it is judged: a question that is refused is evidence as well.
@@ -54,7 +55,7 @@ def gate_messages(message: Message, context: Context, call_next: Next) -> Messag
         content = _answer_or_refusal(message, context, answer).content
         # Every refusal passes here, those of the gate itself and those of the app behind it.
         if REFUSAL in content:
-            content = refusal_of(site, content)
+            content = _signed_refusal(site, content, message, context)
         left = evidence.note_answer(message.metadata.message_type, content)
         return Message(left, reply_to=message)
 
@@ -90,7 +91,23 @@ def seal_messages(message: Message, context: Context, call_next: Next) -> Messag
     return at_site(site.run_config).answer(site, message, context, call_next)
 
 
-def _refused_again(site: Site, message: Message, evidence: SiteAuditTrail) -> Message | None:
+def _signed_refusal(
+    site: Site, content: RecordDict, message: Message, context: Context
+) -> RecordDict:
+    """Return a refusal with what may leave of it; that of a greeting is signed by the site."""
+    return proven_refusal(
+        refusal_of(site, content),
+        message,
+        context,
+        directory=site.directory,
+        name=site.config.name,
+        charter=site.charter,
+    )
+
+
+def _refused_again(
+    site: Site, message: Message, context: Context, evidence: SiteAuditTrail
+) -> Message | None:
     """Return a refusal that was told before, and is only counted; None for any other question.
 
     What was counted in an hour is one entry of the audit log, once the hour is over.
@@ -106,7 +123,8 @@ def _refused_again(site: Site, message: Message, evidence: SiteAuditTrail) -> Me
         return None  # it is refused for this below, and told
     if error is None:
         return None
-    return Message(refusal_of(site, refusal_content(error)), reply_to=message)
+    refused = _signed_refusal(site, refusal_content(error), message, context)
+    return Message(refused, reply_to=message)
 
 
 def _answer_or_refusal(

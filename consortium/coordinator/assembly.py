@@ -181,6 +181,7 @@ def cohort_for(config: RunConfig, charter: Charter) -> Cohort:
         join_deadline_s=config.join_deadline_s,
         seed=config.seed,
         identities=charter.identities,
+        left_out=config.left_out,
     )
 
 

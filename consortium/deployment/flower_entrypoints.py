@@ -28,8 +28,9 @@ from consortium.deployment.prefork import ForkServer, serve_forks
 from consortium.deployment.run_orders import claim_order
 from consortium.run.directory import COORDINATOR, ENVIRONMENT, SITE
 from consortium.run.party_directory import CoordinatorDirectory, PartyDirectory
+from consortium.site.directory import SiteDirectory, read_site_config, site_directory
 from privacy.errors import ConsortiumError
-from privacy.wire.flower_records import refusal_content
+from privacy.wire.flower_records import refusal_content, refusal_of
 from sites.tasks.registry import load_libraries
 
 FLOWER = "1.41."
@@ -108,10 +109,22 @@ class BundleGate:
 
 
 def refusing_app(error: ConsortiumError) -> SiteApp:
-    """Return an app that answers every message with a refusal."""
+    """Return an app that answers every message with a refusal, in the name of its site."""
+    from consortium.client.greeting_proofs import proven_refusal  # only a refusal needs it
 
     def app(message: Message, context: Context) -> Message:
-        return Message(refusal_content(error), reply_to=message)
+        try:
+            place = SiteDirectory(site_directory(context))
+            name, charter = read_site_config(place.path).name, Charter.read(place.charter)
+        except ConsortiumError:  # a site that is not set up must refuse all the same
+            return Message(refusal_content(error), reply_to=message)
+        refusal = refusal_of(error.code, error.counts, site=name)
+        return Message(
+            proven_refusal(
+                refusal, message, context, directory=place.path, name=name, charter=charter
+            ),
+            reply_to=message,
+        )
 
     return app
 

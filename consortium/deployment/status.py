@@ -1,5 +1,6 @@
 """Human-readable status of a coordinator or a site."""
 
+import json
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ from consortium.deployment.run_orders import last_run
 from consortium.deployment.superlink import SuperLink
 from consortium.deployment.supernode import SuperNode
 from consortium.deployment.supervisor import Service, read_supervisor_state
-from consortium.run.absences import Absence, absences_in, absences_of
+from consortium.run.absences import Absence, absences_in, absences_of, rounds_in_words
 from consortium.run.directory import RunDirectory
 from consortium.run.event_reader import EventReader
 from consortium.run.logs import last_error
@@ -91,7 +92,7 @@ def _run_lines(run: Path) -> list[str]:
         f"run          {run.name}",
         f"last round   {rounds[-1] if rounds else 'none'}",
         f"last error   {wrong[-1] if wrong else 'none'}",
-        *_absence_lines(directory, absences_in(events)),
+        *_absence_lines(directory, absences_in(events), _rounds_asked(directory)),
     ]
 
 
@@ -102,13 +103,26 @@ def _ended_run_lines(run: RunDirectory, summary: Summary) -> list[str]:
         f"last round   {summary.rounds} of {summary.config['num-server-rounds']}",
         f"last error   {summary.error or 'none'}",
         *([f"evaluation   {summary.withheld}"] if summary.withheld else []),
-        *_absence_lines(run, absences_of(summary)),
+        *_absence_lines(run, absences_of(summary), int(summary.config["num-server-rounds"])),
     ]
 
 
-def _absence_lines(run: RunDirectory, absences: Sequence[Absence]) -> list[str]:
-    lines = [f"left out     {one.site}: {one.reason}" for one in absences]
+def _rounds_asked(run: RunDirectory) -> int:
+    """Return how many rounds a run that goes on has; 0 if that is not written yet."""
+    asked = json.loads(run.run_config.read_bytes()) if run.run_config.exists() else {}
+    return int(asked.get("num-server-rounds", 0))
+
+
+def _absence_lines(run: RunDirectory, absences: Sequence[Absence], last_round: int) -> list[str]:
+    lines = [f"left out     {_who(one, last_round)}: {one.reason}" for one in absences]
     return [*lines, f"its log      {run.log}"] if lines else []
+
+
+def _who(one: Absence, last_round: int) -> str:
+    """Return the site, with the rounds that it is left out of if it is in others."""
+    if not one.joined or not one.rounds:
+        return one.site
+    return f"{one.site}, {rounds_in_words(one, last_round=last_round)}"
 
 
 def _charter_text(path: Path) -> str:

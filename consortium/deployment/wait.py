@@ -53,8 +53,8 @@ class Waiting:
         summary = read_record(self.run.summary, Summary)
         if summary.status != "finished":
             raise LaunchFailed(
-                f"the run ended as {summary.status}: {summary.error}. Correct the cause, then "
-                f"resume it with `consortium resume`. The coordinator's log is {self.run.log}"
+                f"the run ended as {summary.status}: {summary.error}. When that is put right, "
+                f"`consortium resume` resumes it. The coordinator's log is {self.run.log}"
             )
         return summary
 

@@ -4,7 +4,7 @@ Everything in it comes from recorded facts. Nothing is filled in by hand, and wh
 said to be unknown. It quotes no text of any record.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ from sites.statistics.coefficients import LinearSum
 from sites.statistics.contract import statistics_for
 
 _MOST_CLASSES = 30
+_MOST_NAMED = 12
 _SHARES = frozenset({"accuracy", "subset_accuracy"})
 _FEDERATED = "federated"
 
@@ -73,15 +74,30 @@ class ModelEvaluation:
     comparison: Comparison | None
 
 
-def model_card(model: Subject, judged: ModelEvaluation | None) -> str:
+@dataclass(frozen=True, kw_only=True)
+class RunOutcome:
+    """What the directory of a model's run says of the model, beyond the model itself.
+
+    Args:
+        trained: The members whose updates are in the model.
+        judged: The run's evaluation of it; None if it ended without figures.
+    """
+
+    trained: tuple[str, ...]
+    judged: ModelEvaluation | None = None
+
+
+def model_card(model: Subject, run: RunOutcome | None) -> str:
     """Return the card as Markdown.
 
     Args:
         model: The model that the card describes.
-        judged: The run's evaluation; without it the card has no metrics.
+        run: What its run came to; without it the card has no metrics, and does not say which
+            members took part.
     """
+    judged = run.judged if run else None
     sections = {
-        "What it is": _description_lines(model),
+        "What it is": _description_lines(model, run.trained if run else ()),
         "What it learnt from": _data_lines(model),
         **({"What it weighs": _coefficient_lines(model)} if model.linear_sums else {}),
         "How good it is": _metric_lines(model, judged),
@@ -93,7 +109,7 @@ def model_card(model: Subject, judged: ModelEvaluation | None) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _description_lines(model: Subject) -> Iterator[str]:
+def _description_lines(model: Subject, trained: Sequence[str]) -> Iterator[str]:
     config, charter, encoder = model.config, model.charter, model.config.text_model
     if isinstance(charter.table, Schema):
         name = config.table_model.name
@@ -107,13 +123,25 @@ def _description_lines(model: Subject) -> Iterator[str]:
         )
     predicted = words.name_list(_predicted_values(model)[:50])
     yield f"- It predicts `{charter.table.label.column}`: {predicted}."
-    rounds, sites = (
-        number_of(config.num_server_rounds, "round"),
-        number_of(len(charter.names), "site"),
-    )
-    yield f"- Trained in {rounds} by {sites}."
+    rounds = number_of(config.num_server_rounds, "round")
+    yield f"- Trained in {rounds} by {_trained_by(model, trained)}."
     yield f"- Model digest `{model.digest}`."
     yield f"- Start: `{model.start}`."
+
+
+def _trained_by(model: Subject, trained: Sequence[str]) -> str:
+    """Return whose updates are in the model, as far as the card's writer can know it."""
+    members, left_out = model.charter.names, model.config.left_out
+    without = f" without {words.name_list(sorted(left_out))}" if left_out else ""
+    if not trained:
+        return (
+            f"members of a consortium of {number_of(len(members), 'site')}{without}; which of them "
+            "took part is in the directory of the run"
+        )
+    if len(trained) == len(members):
+        return number_of(len(members), "site")
+    named = f" ({words.name_list(trained)})" if len(trained) <= _MOST_NAMED else ""
+    return f"{len(trained)} of {number_of(len(members), 'site')}{named}"
 
 
 def _trained_part(encoder: TextModelPlan) -> str:

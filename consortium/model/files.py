@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
-from consortium.model.card import ModelEvaluation, Subject, model_card
+from consortium.model.card import RunOutcome, Subject, model_card
 from consortium.run.records import write_record
 from consortium.site.directory import SiteDirectory
 from consortium.site.site import Site, model_plan
@@ -117,7 +117,7 @@ def write_model(site: Site, statistics: Tally, vector: Vector, folder: Path | No
 
 
 def export_model(
-    model: TrainedModel, folder: Path, judged: ModelEvaluation | None, *, merged: bool = True
+    model: TrainedModel, folder: Path, outcome: RunOutcome | None, *, merged: bool = True
 ) -> None:
     """Write a model for other programs, with its card.
 
@@ -127,7 +127,7 @@ def export_model(
     Args:
         model: The trained model.
         folder: A directory that is empty or does not exist yet.
-        judged: The run's evaluation, for the card.
+        outcome: What the model's run came to, for the card.
         merged: Whether to write a complete encoder, or only the trained parameters.
 
     Raises:
@@ -137,7 +137,7 @@ def export_model(
         raise FolderInUse(f"{folder} is not empty: name another directory for the model")
     folder.mkdir(parents=True, exist_ok=True)
     _write_parameters(model.task, model.vector, folder, merged=merged)
-    (folder / CARD).write_text(model_card(model.subject, judged), encoding="utf-8")
+    (folder / CARD).write_text(model_card(model.subject, outcome), encoding="utf-8")
 
 
 def _write_parameters(task: Task[SiteData], vector: Vector, folder: Path, *, merged: bool) -> None:

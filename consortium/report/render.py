@@ -144,8 +144,8 @@ def _key_figures(recorded: Recorded) -> list[KeyFigure]:
             figures.append(KeyFigure(words.count(held), "held-out records"))
         else:
             figures.append(KeyFigure("withheld", "figures of held-out records"))
-    present = sum(member.present for member in summary.sites)
-    figures.append(KeyFigure(f"{present} of {len(summary.sites)}", f"{recorded.nouns} took part"))
+    took_part = f"{len(recorded.participants)} of {len(summary.sites)}"
+    figures.append(KeyFigure(took_part, f"{recorded.nouns} took part"))
     figures.append(KeyFigure(f"{summary.rounds} of {recorded.rounds_wanted}", "rounds completed"))
     figures.append(KeyFigure(words.size(summary.bytes_down + summary.bytes_up), "transferred"))
     figures.append(KeyFigure(words.duration(summary.seconds), "from start to end"))

@@ -10,7 +10,7 @@ from consortium.audit.cross_check import read_log
 from consortium.audit.journal import LOG
 from consortium.audit.receipt import log_page
 from consortium.charter.document import Charter
-from consortium.model.card import ModelEvaluation, model_card
+from consortium.model.card import ModelEvaluation, RunOutcome, model_card
 from consortium.model.files import read_model
 from consortium.report.elements.run_reader import Recorded
 from consortium.report.ledger.statement import Account, NoLedger, read_ledger_view
@@ -47,16 +47,17 @@ def site_text(directory: Path, run: RunDirectory | None = None) -> str:
     return "\n\n".join(parts).replace(words.SPACE, " ")
 
 
-def read_judgement(run: RunDirectory) -> ModelEvaluation | None:
-    """Read a run's evaluation of its model; None if the run ended without an evaluation."""
+def read_outcome(run: RunDirectory) -> RunOutcome:
+    """Read who trained the model of a run, and its evaluation if there is one."""
     recorded = Recorded.read(run)
     if recorded.pooled_evaluation is None:
-        return None
-    return ModelEvaluation(
+        return RunOutcome(trained=recorded.trained_sites)
+    judged = ModelEvaluation(
         evaluation=recorded.evaluation,
         tally=recorded.pooled_evaluation,
         comparison=recorded.comparison,
     )
+    return RunOutcome(trained=recorded.trained_sites, judged=judged)
 
 
 def _charter_text(place: SiteDirectory) -> str:
@@ -71,7 +72,7 @@ def _model_text(place: SiteDirectory, run: RunDirectory | None) -> str:
         subject = read_model(place.model).subject
         if run is not None:
             _require_same_model(run, subject.digest)
-        return model_card(subject, read_judgement(run) if run else None).rstrip()
+        return model_card(subject, read_outcome(run) if run else None).rstrip()
     return _PROVISIONAL if any(place.provisional.glob("*")) else _NO_MODEL
 
 

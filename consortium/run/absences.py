@@ -6,23 +6,22 @@ from typing import Any
 
 from consortium.run.records import QuarantineRecord, Summary
 from consortium.wording import formatting as words
-from consortium.wording.formatting import count_in_words, name_list
+from consortium.wording.formatting import count_in_words, name_list, readable_name
 from consortium.wording.refusals import MILLI, SITE_REFUSED, refusal_reason
 from privacy.errors import number_of
 from strategies.coordinator.encrypted.parameters import MembersMissing, RoundVoid
 from strategies.coordinator.messaging.cohort import QuorumNotReached
 from strategies.coordinator.messaging.events import SiteQuarantined, SitesJoined
 from strategies.coordinator.messaging.refusal_finality import is_final
-from strategies.coordinator.messaging.roster import NotAMember
+from strategies.coordinator.messaging.roster import NeverCame
 
-NEVER_CAME = "never-came"
+NEVER_CAME = NeverCame.code
 LEFT_OUT_BY_NAME = "left-out-by-name"
 NOT_BEGUN = "not-begun"
 
 _WITHOUT_A_CODE = {
-    NEVER_CAME: "Nothing came from it before the run began.",
     LEFT_OUT_BY_NAME: "The run was started without it.",
-    NOT_BEGUN: "The run ended before it was known who had come.",
+    NOT_BEGUN: "The run ended before it began with those who had come.",
 }
 _MOST_ROUNDS = 6
 
@@ -91,7 +90,7 @@ def absences_among(
         left_out: Members that the run config leaves out.
     """
     found: dict[tuple[str, str], list[QuarantineRecord]] = {}
-    for one in _without_nodes_of(left_out, quarantined, present):
+    for one in quarantined:
         found.setdefault((one.site, one.code), []).append(one)
     told = [
         Absence(
@@ -112,20 +111,6 @@ def absences_among(
     ]
     order = {site: at for at, site in enumerate(present)}
     return tuple(sorted(told, key=lambda one: order.get(one.site, len(order))))
-
-
-def _without_nodes_of(
-    left_out: Sequence[str], quarantined: Sequence[QuarantineRecord], present: Mapping[str, bool]
-) -> list[QuarantineRecord]:
-    """Return what is not told already by the names that a run leaves out.
-
-    The node of such a site is turned away without its name. Where more nodes were turned away than
-    names are left out, all of them are told, as one is a stranger's.
-    """
-    by_name = [site for site, there in present.items() if site in left_out and not there]
-    away = {one.site for one in quarantined if one.code == NotAMember.code} - {*present}
-    told = away if len(away) <= len(by_name) else set()
-    return [one for one in quarantined if one.site not in told]
 
 
 def absences_in(events: Iterable[Mapping[str, Any]]) -> tuple[Absence, ...]:
@@ -155,11 +140,15 @@ def absence_text(one: Absence, *, last_round: int) -> str:
     """Return one line: which site, which rounds, the typed reason, and what it means."""
     if not one.joined:
         return f"not in the run: {one.site}, {one.reason}"
+    return f"left out of {rounds_in_words(one, last_round=last_round)}: {one.site}, {one.reason}"
+
+
+def rounds_in_words(one: Absence, *, last_round: int) -> str:
+    """Return which rounds a site is left out of: at most six of them, and how many more."""
     named = ["the start" if at == 0 else f"round {at}" for at in one.rounds if at <= last_round]
-    named += ["the final evaluation"] if one.rounds[-1] > last_round else []
+    named += ["the final evaluation"] if one.rounds and one.rounds[-1] > last_round else []
     more = len(named) - _MOST_ROUNDS
-    rounds = ", ".join(named[:_MOST_ROUNDS]) + (f" and {more} more" if more > 0 else "")
-    return f"left out of {rounds}: {one.site}, {one.reason}"
+    return ", ".join(named[:_MOST_ROUNDS]) + (f" and {more} more" if more > 0 else "")
 
 
 def shortage_text(
@@ -214,5 +203,5 @@ def _in_brackets(counts: Mapping[str, int]) -> str:
 
 def _plain_count(name: str, number: int) -> str:
     if name.endswith(MILLI):
-        return f"{name.removesuffix(MILLI)} {number / 1000:g}"
-    return f"{name} {number}"
+        return f"{readable_name(name.removesuffix(MILLI))} {number / 1000:g}"
+    return f"{readable_name(name)} {number}"

@@ -11,9 +11,9 @@ def withheld_by_roster(sites: Sequence[str]) -> str:
     """Return why sites withheld an evaluation: they count exactly for other sites."""
     return (
         f"withheld, because {_named(sites)} {'counts' if len(sites) == 1 else 'count'} held-out "
-        "records exactly for one roster only, and this run had another one: from the counts of "
-        "both, those of single sites would follow. `consortium evaluate` counts them when all of "
-        "that roster are back"
+        "records exactly for one roster only (all members but those whom the first run left out "
+        "by name), and this run had another one: from the counts of both, those of single sites "
+        "would follow. `consortium evaluate` counts them when all of that roster are back"
     )
 
 

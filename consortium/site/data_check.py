@@ -20,6 +20,7 @@ from sites.data.guesses import (
     SIGNS,
     date_forms,
     needed_columns,
+    notice_of_thousands,
     reader_with_signs,
     texts_of,
     words_for_codes,
@@ -210,6 +211,9 @@ def _verdict(check: DataCheck) -> Iterator[str]:
         yield number_of(check.persons, "person") + counted
     if check.reading.persons == "rows":
         yield f"NOTICE: {MADE_UP_PERSONS}"
+    if check.schema is not None:
+        thousands = notice_of_thousands(check.as_proposed, check.schema)
+        yield from [f"NOTICE: {thousands}"] if thousands else []
     if check.proposed:
         yield "it was read with these words, which you have to type:"
         yield "  " + " ".join(f"--data {shlex.quote(word)}" for word in check.proposed)

@@ -21,7 +21,7 @@ from privacy.encryption.seal_serialisation import (
     pack,
     unpack,
 )
-from privacy.errors import ConsortiumError
+from privacy.errors import ConsortiumError, number_of
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
@@ -156,7 +156,8 @@ class Adder:
         """
         if self._uploads == self._placement.parameters.num_sites:
             raise TooManyUploads(
-                f"the sum is exact for at most {self._uploads} uploads and holds as many already",
+                f"the sum is exact for at most {number_of(self._uploads, 'upload')} and holds as "
+                "many already",
                 limit=self._uploads,
             )
         # All rows are validated before the first is added: an upload counts whole or not at all.

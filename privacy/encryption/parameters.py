@@ -12,7 +12,7 @@ from typing import Any
 import tenseal.sealapi as seal
 
 from privacy.encryption.seal_serialisation import PACKED_BITS, SEED_BYTES, Form
-from privacy.errors import ConsortiumError
+from privacy.errors import ConsortiumError, number_of
 
 # Largest noise in a number of one fresh symmetric ciphertext. SEAL draws it from a centred binomial
 # distribution of 21 bits, so it is at most 21; scaling the plaintext by q / t, which is no whole
@@ -116,21 +116,24 @@ class SealParameters:
             )
         if self.num_sites > self.most_sites:
             raise UnsoundParameters(
-                f"the noise of {self.num_sites} sites spoils the sum: with {self.prime_bits} prime "
-                f"bits and {self.plain_bits} plain bits at most {self.most_sites} sites are exact; "
+                f"the noise of {number_of(self.num_sites, 'site')} spoils the sum: with "
+                f"{self.prime_bits} prime "
+                f"bits and {self.plain_bits} plain bits at most "
+                f"{number_of(self.most_sites, 'site')} are exact; "
                 "lower the sites or the plain bits"
             )
         # Limbs of tags are at least 0 and below 2^31. Their sum must stay below 2^(plain_bits - 1),
         # or a signed coefficient could not hold it.
         if self.num_sites << TAG_LIMB_BITS > 1 << (self.plain_bits - 1):
             raise UnsoundParameters(
-                f"the checksums of {self.num_sites} sites do not fit into {self.plain_bits} plain "
+                f"the checksums of {number_of(self.num_sites, 'site')} do not fit into "
+                f"{self.plain_bits} plain "
                 "bits: lower the sites or raise the plain bits"
             )
         if self.levels < 1:
             raise UnsoundParameters(
-                f"{self.digits} digits of {self.digit_bits} bits hold no sum of {self.num_sites} "
-                "sites: lower the digits or the sites"
+                f"{self.digits} digits of {self.digit_bits} bits hold no sum of "
+                f"{number_of(self.num_sites, 'site')}: lower the digits or the sites"
             )
 
     @property

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
 from privacy import canonical
-from privacy.errors import ConsortiumError
+from privacy.errors import ConsortiumError, number_of
 
 KEY_SIZE = 32
 SIGNATURE_SIZE = 64
@@ -170,7 +170,8 @@ class Agreement:
         canonical.require_number("min_others", self.min_others, low=1, high=canonical.MAX_NAMES)
         if not self.min_others < len(self.members) <= canonical.MAX_NAMES:
             raise BadAgreement(
-                f"min_others={self.min_others} needs more than {self.min_others} members and at "
+                f"min_others={self.min_others} needs more than "
+                f"{number_of(self.min_others, 'member')} and at "
                 f"most {canonical.MAX_NAMES}, got {len(self.members)}",
                 members=len(self.members),
             )
@@ -188,7 +189,9 @@ class Agreement:
             NotAMember: There is no member of that name.
         """
         if name not in self._by_name:
-            raise NotAMember(f"{name} is not among the {len(self.members)} members of the charter")
+            raise NotAMember(
+                f"{name} is not among the {number_of(len(self.members), 'member')} of the charter"
+            )
         return self._by_name[name]
 
     def roster(self, names: tuple[str, ...]) -> dict[str, PublicIdentity]:
@@ -207,7 +210,8 @@ class Agreement:
         distinct = {member.describe()[part] for member in self.members}
         if len(distinct) < len(self.members):
             raise BadAgreement(
-                f"{len(self.members)} members need as many distinct values of '{part}', "
+                f"{number_of(len(self.members), 'member')} need as many distinct values of "
+                f"'{part}', "
                 f"got {len(distinct)}"
             )
 

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Annotated
 
 from privacy import canonical
-from privacy.errors import ConsortiumError
+from privacy.errors import ConsortiumError, number_of
 from privacy.identity.public_identity import Agreement
 from privacy.protocol.announcements import encode_named
 from privacy.protocol.records import Record, SignedRecord, fixed_bytes, name, names
@@ -170,7 +170,8 @@ def _require_all(
 ) -> None:
     if set(parts) != set(roster):
         raise refused(
-            f"{len(roster)} sites draw together, and there are {len(parts)} parts, or of others",
+            f"{number_of(len(roster), 'site')} draw together, and there are {len(parts)} parts, "
+            "or of others",
             needed=len(roster),
             came=len(parts),
         )

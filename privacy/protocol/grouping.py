@@ -7,7 +7,7 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 
-from privacy.errors import ConsortiumError
+from privacy.errors import ConsortiumError, number_of
 
 _TAG = b"consortium.buckets/1\n"
 
@@ -30,7 +30,8 @@ def require_buckets(num_buckets: int, num_sites: int, *, min_others: int) -> Non
     if not 1 <= num_buckets <= most_buckets(num_sites, min_others=min_others):
         needed = max(1, num_buckets) * (min_others + 1)
         raise TooManyBuckets(
-            f"{num_buckets} buckets of {min_others + 1} sites or more need {needed} sites, got "
+            f"{num_buckets} buckets of {number_of(min_others + 1, 'site')} or more need "
+            f"{number_of(needed, 'site')}, got "
             f"{num_sites}: invite more sites or lower buckets",
             needed=needed,
             came=num_sites,

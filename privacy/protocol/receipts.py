@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from privacy import canonical
 from privacy.canonical import Reader
-from privacy.errors import ConsortiumError
+from privacy.errors import ConsortiumError, number_of
 from privacy.identity.public_identity import PublicIdentity
 from privacy.protocol.envelope import MAX_ENVELOPE_BYTES, Receipt, Slot
 from privacy.protocol.grouping import WEIGHT_CLASSES
@@ -127,7 +127,7 @@ def majority_state(states: Iterable[bytes], *, roster: int = 0) -> bytes:
             return state
     raise NoMajority(
         f"{votes.total()} receipts sign {len(votes)} states, none of which has more than half of "
-        f"{max(votes.total(), roster)} sites",
+        f"{number_of(max(votes.total(), roster), 'site')}",
         receipts=votes.total(),
         states=len(votes),
     )
@@ -159,7 +159,9 @@ def _check_one(receipt: Receipt, expected: Expected) -> None:
     label = receipt.label
     label.slot.require_slot(expected.slot)
     if label.site not in expected.roster:
-        raise NotInRoster(f"{label.site} is not among the {len(expected.roster)} sites of this run")
+        raise NotInRoster(
+            f"{label.site} is not among the {number_of(len(expected.roster), 'site')} of this run"
+        )
     if label.bucket != expected.buckets[label.site]:
         raise WrongBucket(
             f"{label.site} belongs to bucket {expected.buckets[label.site]}, its receipt claims "
@@ -197,8 +199,8 @@ def _check_floor(buckets: Mapping[int, Sequence[Receipt]], *, min_others: int) -
     smallest = min((len(bucket) for bucket in buckets.values()), default=0)
     if smallest <= min_others:
         raise TooFewOthers(
-            f"a sum must hold {min_others} sites besides any reader, the smallest holds {smallest} "
-            "sites: wait for more sites",
+            f"a sum must hold {number_of(min_others, 'site')} besides any reader, the smallest "
+            f"holds {number_of(smallest, 'site')}: wait for more sites",
             needed=min_others + 1,
             came=smallest,
         )

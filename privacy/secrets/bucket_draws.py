@@ -7,7 +7,7 @@ the shares of others can choose no other share of its own. docs/protocol.md, "Bu
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from privacy.errors import ConsortiumError
+from privacy.errors import ConsortiumError, number_of
 from privacy.identity.public_identity import Agreement
 from privacy.protocol.announcements import decode_named
 from privacy.protocol.bucket_draw import (
@@ -180,7 +180,8 @@ class SiteDraws:
         seed = self.memory.seed(self._draw(roster))
         if seed is None:
             raise NoBucketDraw(
-                f"the {len(roster)} sites of this run drew no buckets together, as far as this "
+                f"the {number_of(len(roster), 'site')} of this run drew no buckets together, as "
+                "far as this "
                 "site knows: start the run anew, and its sites draw before it is opened"
             )
         return seed
@@ -189,11 +190,14 @@ class SiteDraws:
         draw = Draw(charter=self.agreement.charter, roster=tuple(roster))
         self.agreement.roster(draw.roster)
         if self.identity.name not in draw.roster:
-            raise NotInRoster(f"{self.identity.name} is not among these {len(draw.roster)} sites")
+            raise NotInRoster(
+                f"{self.identity.name} is not among these {number_of(len(draw.roster), 'site')}"
+            )
         needed = self.agreement.min_others + 1
         if len(draw.roster) < needed:
             raise TooFewOthers(
-                f"{needed} sites or more draw buckets, the roster names {len(draw.roster)}",
+                f"{number_of(needed, 'site')} or more draw buckets, the roster names "
+                f"{len(draw.roster)}",
                 needed=needed,
                 came=len(draw.roster),
             )

@@ -9,7 +9,7 @@ import secrets
 from dataclasses import dataclass
 
 from privacy import canonical
-from privacy.errors import ConsortiumError
+from privacy.errors import ConsortiumError, number_of
 from privacy.identity.public_identity import Agreement
 from privacy.protocol.envelope import WrongCharter
 from privacy.protocol.key_messages import (
@@ -289,7 +289,9 @@ def accept_opening(
             came=terms.epoch,
         )
     if site not in terms.roster:
-        raise NotInRoster(f"{site} is not among the {len(terms.roster)} sites of this run")
+        raise NotInRoster(
+            f"{site} is not among the {number_of(len(terms.roster), 'site')} of this run"
+        )
     if terms.descriptor != descriptor:
         raise WrongDescriptor(
             "the run was opened for another run descriptor than this site computed"
@@ -327,7 +329,8 @@ def _check_allowed(terms: OpeningTerms, agreement: Agreement) -> None:
     agreement.roster(terms.roster)
     if len(terms.roster) <= agreement.min_others:
         raise TooFewOthers(
-            f"a run needs {agreement.min_others + 1} sites, the roster names {len(terms.roster)}",
+            f"a run needs {number_of(agreement.min_others + 1, 'site')}, the roster names "
+            f"{len(terms.roster)}",
             needed=agreement.min_others + 1,
             came=len(terms.roster),
         )

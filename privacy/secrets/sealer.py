@@ -27,7 +27,7 @@ from privacy.encryption.ciphertext_sum import (
 from privacy.encryption.parameters import Placement, SealParameters
 from privacy.encryption.quantisation import Levels
 from privacy.encryption.seal_serialisation import SEED_BYTES, Form, Inlet, Octets, Outlet, pack
-from privacy.errors import ConsortiumError
+from privacy.errors import ConsortiumError, number_of
 from privacy.layout import Tally
 from privacy.secrets.linear_mac import MAX_ROWS, PRIME, Checksum, verify_tag
 from privacy.secrets.packing import FieldOverflow, Integers, centred_residues, put_tag, take_tag
@@ -246,7 +246,8 @@ class Sealer:
         limit = self._placement.parameters.num_sites
         if not 0 < len(pads) <= limit:
             raise TooManyUploads(
-                f"a sum is exact for 1 to {limit} uploads, got {len(pads)}", limit=limit
+                f"a sum is exact for 1 to {number_of(limit, 'upload')}, got {len(pads)}",
+                limit=limit,
             )
         rows = summed_rows(summed, self._placement)
         integers, share, tag = Integers.blank(self._placement), 0, 0
@@ -263,7 +264,7 @@ class Sealer:
         verify_tag(share, tag, pads=pads)
         if not integers.within_range(uploads=len(pads)):
             raise FieldOverflow(
-                f"{len(pads)} uploads within their bounds cannot add up to this: "
+                f"{number_of(len(pads), 'upload')} within their bounds cannot add up to this: "
                 "a member sealed a value that is out of bounds"
             )
         return Opened(levels=integers.levels, tally=integers.tally)

@@ -12,7 +12,7 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 from numpy.typing import NDArray
 
-from privacy.errors import ConsortiumError
+from privacy.errors import COUNT_NAMES, ConsortiumError, number_of
 from privacy.layout import Tally
 
 VECTOR_TYPE = "consortium.vector/1"
@@ -22,6 +22,7 @@ BYTES_TYPE = "consortium.sealed/1"
 ARRAYS = "arrays"
 FACTS = "facts"
 REFUSAL = "refusal"
+PROOF = "proof"
 
 Facts: TypeAlias = Mapping[str, str | int | float | bytes]
 
@@ -30,6 +31,7 @@ _COUNT = re.compile(r"count\.[a-z0-9_]{1,64}")
 _MAX_COUNTS = 16
 _REFUSING = "site"
 _LONGEST_NAME = 64
+_SIGNATURE_SIZE = 64
 
 
 class MalformedRecord(ConsortiumError, ValueError, code="malformed-record"):
@@ -109,6 +111,23 @@ def refusal_of(code: str, counts: Mapping[str, int], *, site: str = "") -> Recor
     return RecordDict({REFUSAL: ConfigRecord(dict(facts))})
 
 
+def proven_refusal(refusal: RecordDict, proof: bytes) -> RecordDict:
+    """Return a refusal with the signature of the site that it names, in a record of its own.
+
+    A reader of before, who looks at the refusal only, reads it as ever.
+    """
+    return RecordDict({REFUSAL: refusal[REFUSAL], PROOF: ConfigRecord({PROOF: proof})})
+
+
+def refusal_proof(record: RecordDict) -> bytes:
+    """Return the signature that came with a refusal, not yet verified; empty if none came."""
+    proof = record.get(PROOF)
+    signature = proof.get(PROOF) if isinstance(proof, ConfigRecord) else None
+    if not isinstance(signature, bytes) or len(signature) != _SIGNATURE_SIZE:
+        return b""
+    return signature
+
+
 def arrays_and_facts(record: RecordDict) -> tuple[ArrayRecord, ConfigRecord]:
     """Return the arrays and the facts of a content that holds exactly these two records.
 
@@ -120,7 +139,8 @@ def arrays_and_facts(record: RecordDict) -> tuple[ArrayRecord, ConfigRecord]:
     """
     if set(record) != {ARRAYS, FACTS}:
         raise MalformedRecord(
-            f"a message must hold exactly '{ARRAYS}' and '{FACTS}', got {len(record)} records"
+            f"a message must hold exactly '{ARRAYS}' and '{FACTS}', got "
+            f"{number_of(len(record), 'record')}"
         )
     arrays, facts = record[ARRAYS], record[FACTS]
     if not isinstance(arrays, ArrayRecord) or not isinstance(facts, ConfigRecord):
@@ -149,6 +169,22 @@ def read_content(
 
 def read_refusal(record: RecordDict) -> tuple[str, dict[str, int]] | None:
     """Return the code and counts of a refusal, or None if the content is not a refusal.
+
+    Guarantee: every count has a name of `COUNT_NAMES`. Counts of other names, which a site of a
+    later version may send, are dropped.
+
+    Raises:
+        MalformedRecord: It claims to be a refusal, but does not have the form of one.
+    """
+    stated = stated_refusal(record)
+    if stated is None:
+        return None
+    code, counts = stated
+    return code, {name: number for name, number in counts.items() if name in COUNT_NAMES}
+
+
+def stated_refusal(record: RecordDict) -> tuple[str, dict[str, int]] | None:
+    """Return the code and counts of a refusal whatever their names, as its signature covers them.
 
     Raises:
         MalformedRecord: It claims to be a refusal, but does not have the form of one.

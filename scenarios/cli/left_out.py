@@ -14,7 +14,7 @@ from consortium.site.directory import SiteDirectory
 from consortium.wording.formatting import escape_controls, name_list
 from privacy.errors import number_of
 from scenarios.cli.terminal import FAILED, console, errors
-from scenarios.engines.staging import SHIPPED_DATA
+from scenarios.engines.staging import has_own_data
 
 _MOST_LINES = 12  # of what a site's log says
 
@@ -45,15 +45,10 @@ def print_absences(directory: RunDirectory) -> None:
                 _print_line(f"  and {number_of(len(said) - _MOST_LINES, 'line')} more")
 
 
-def refused_own_data(
-    directory: RunDirectory, summary: Summary, *, one_corpus: bool = False
-) -> tuple[str, ...]:
+def refused_own_data(directory: RunDirectory, summary: Summary) -> tuple[str, ...]:
     """Return the sites with data of the user's own that refused, or are not in the run.
 
-    Args:
-        directory: The directory of the run.
-        summary: Its summary.
-        one_corpus: Whether the records of all sites are one corpus of the user's.
+    Whose the records are is read from the run's directory, so that a resumed run knows it too.
     """
     found = {
         one.site
@@ -63,8 +58,7 @@ def refused_own_data(
     return tuple(
         site.name
         for site in summary.sites
-        if site.name in found
-        and (one_corpus or not (directory.site(site.name) / SHIPPED_DATA).exists())
+        if site.name in found and has_own_data(directory.site(site.name))
     )
 
 

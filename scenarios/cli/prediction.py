@@ -9,11 +9,13 @@ from typing import Annotated
 
 import typer
 
+from consortium.charter.document import Charter
 from consortium.cli.options import WORDS_HELP, parse_one_source
 from consortium.run.directory import RunDirectory
 from privacy.errors import number_of
-from scenarios.cli.terminal import console, exit_on_refusal
+from scenarios.cli.terminal import console, errors, exit_on_refusal
 from scenarios.experiments.prediction import predictions
+from sites.data.guesses import notice_of_thousands
 
 app = typer.Typer()
 
@@ -29,9 +31,12 @@ def predict(
     ] = None,
 ) -> None:
     """Score your own table with the model of a run."""
-    frame = exit_on_refusal(
-        lambda: predictions(RunDirectory(run_directory), parse_one_source([file, *(data or [])]))
-    )
+    run = RunDirectory(run_directory)
+    source = exit_on_refusal(lambda: parse_one_source([file, *(data or [])]))
+    frame = exit_on_refusal(lambda: predictions(run, source))
+    thousands = notice_of_thousands(source, Charter.read(run.charter).table)
+    if thousands:
+        errors.print(f"NOTICE: {thousands}", soft_wrap=True, markup=False, highlight=False)
     if out is None:
         frame.to_csv(sys.stdout, index=False)
         return

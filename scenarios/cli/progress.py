@@ -95,8 +95,6 @@ class _Plain:
                 self.count_answer()
             case {"event": "round-finished", "server_round": turn, "metrics": metrics}:
                 self.finish_round(int(turn), metrics)
-            case {"event": "run-failed", "text": text}:
-                self.print_line(f"stopped: {text}")
 
     def print_line(self, text: str) -> None:
         """Print a line."""

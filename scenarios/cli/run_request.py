@@ -62,7 +62,6 @@ class RunRequest:
         )
         self.scenario, self.sources, self.notes = found.scenario, found.sources, found.notes
         exit_on_refusal(lambda: require_sites(self.scenario, self.sources))
-        self.one_corpus = bool(data) and not self.sources
         self.engine = _parse_engine(engine)
         self.verbose = verbose
         if verbose:

@@ -72,7 +72,7 @@ def _add_command(command: str, finish: Finish) -> None:
         )
         request.choose_liars(attack, liars)
         directory, summary = request.run(out)
-        refused = refused_own_data(directory, summary, one_corpus=request.one_corpus)
+        refused = refused_own_data(directory, summary)
         request.leave_out(refused)
         # A run of fewer records than were given is compared only if that is accepted.
         end = finish if allow_absent or not refused else _show_run

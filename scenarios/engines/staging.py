@@ -25,7 +25,8 @@ from sites.data.holdout import KeyedSides, Mask, PersonRecords
 from sites.data.record_columns import persons_of
 from sites.data.source import DataSource, TableFile
 
-SHIPPED_DATA = "data.parquet"  # a site's part of the data of a scenario
+_SHIPPED_DATA = "data.parquet"  # a site's part of the data of a scenario
+_OWN_PART = "own-data.parquet"  # or of one corpus of the user's
 
 
 class DirectoryInUse(ConsortiumError, FileExistsError, code="directory-in-use"):
@@ -95,7 +96,7 @@ def stage(
         source = given.get(name)
         # Own data are read where they are; records of the data set are copied to the site.
         if source is None:
-            path = directory / SHIPPED_DATA
+            path = directory / (_OWN_PART if scenario.own_records else _SHIPPED_DATA)
             key = scenario_side_key(asked.seed, name)
             records = _poison_records(shipped[name], scenario, name, lies, key)
             records.to_parquet(path, index=False)
@@ -104,6 +105,16 @@ def stage(
         for_a_scenario(charter, unit=asked.privacy.policy_unit).write(directory)
         begin_sides(directory, scenario_side_key(asked.seed, name))
         write_record(SiteDirectory(directory).config, SiteConfig(name=name, source=source))
+
+
+def has_own_data(site: Path) -> bool:
+    """Return whether the records of a staged site are the user's own, as its directory says."""
+    return not (site / _SHIPPED_DATA).exists()
+
+
+def staged_part(site: Path) -> Path:
+    """Return the file with a staged site's part of a data set, shipped or the user's own."""
+    return site / (_OWN_PART if has_own_data(site) else _SHIPPED_DATA)
 
 
 def require_sites(scenario: Scenario, names: Iterable[str]) -> None:

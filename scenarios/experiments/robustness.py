@@ -21,7 +21,7 @@ from consortium.site.site import records_of
 from scenarios.attacks.assignment import NOBODY, AttackAssignment, draw_liars
 from scenarios.attacks.data_poisoning import add_trigger, require_table_schema
 from scenarios.engines.runner import RunFailed, ScenarioRun, run_scenario
-from scenarios.engines.staging import SHIPPED_DATA
+from scenarios.engines.staging import staged_part
 from scenarios.experiments.bootstrap import resampled_metric
 from scenarios.experiments.process_pool import parallel_processes
 from scenarios.scenario import Scenario
@@ -251,7 +251,7 @@ def _measure_trial(trial: _Trial, run: RunDirectory) -> tuple[float, float | Non
 def _flaggable_records(trial: _Trial, run: RunDirectory) -> pd.DataFrame:
     """Return records of the class to be flagged, some of each honest site."""
     label = trial.scenario.table.label
-    tables = [pd.read_parquet(run.site(name) / SHIPPED_DATA) for name in trial.honest]
+    tables = [pd.read_parquet(staged_part(run.site(name))) for name in trial.honest]
     if isinstance(label, ClassLabel):
         tables = [table[table[label.column] == label.classes[-1]] for table in tables]
     return pd.concat([table.head(MOST_MARKED // len(tables)) for table in tables])

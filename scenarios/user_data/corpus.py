@@ -17,7 +17,6 @@ from scenarios.scenario import Scenario
 from sites.data.agreed_columns import agreed_columns
 from sites.data.cells import cell_text
 from sites.data.iob2_files import SIDES, sentence_source
-from sites.data.reading import MADE_UP_PERSONS
 from sites.data.record_columns import person_violations, persons_of
 from sites.data.source import DataSource, IobFiles, TableFile, TextFolder
 from sites.data.tables import FORMATS, read_table
@@ -81,6 +80,7 @@ def scenario_with_corpus(
         story=f"{len(corpus.records)} records of your own, divided among the sites.",
         dataset=None,
         records=lambda: corpus.records,
+        own_records=True,
         split=corpus.split,
         site_of_row=lambda frame: owner.loc[frame.index],
     )
@@ -106,8 +106,7 @@ def read_corpus(source: DataSource, table: AnySchema) -> Corpus:
     sentences = isinstance(table, EntitySchema)
     frame, split = _read_source(sentence_source(source) if sentences else source)
     named = agreed_columns(frame, source.reading, table, beside=(SITE, SPLIT))
-    notes = (MADE_UP_PERSONS,) if source.reading.persons == "rows" else ()
-    corpus = Corpus(named, split, notes)
+    corpus = Corpus(named, split)
     return _drop_dev_records(corpus) if split == SPLIT else corpus
 
 

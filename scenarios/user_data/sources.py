@@ -1,7 +1,7 @@
 """A user's own data for a scenario: one source a site, or one corpus for all sites."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,10 +13,11 @@ from consortium.cli.options import (
 )
 from scenarios.scenario import Scenario
 from scenarios.user_data.corpus import read_corpus, scenario_with_corpus
+from sites.data.guesses import notice_of_thousands
 from sites.data.iob2_files import sentence_source
 from sites.data.reading import MADE_UP_PERSONS
 from sites.data.source import DataSource
-from sites.schema.texts import EntitySchema
+from sites.schema.texts import AnySchema, EntitySchema
 
 # A URL has a colon before any "=", so that it is never taken for a site.
 _OF_A_SITE = re.compile(r"[a-z][a-z0-9_.-]*=")
@@ -66,9 +67,19 @@ def scenario_with_user_data(scenario: Scenario, options: Sequence[str], *, seed:
             f"there is no file {whole[0]}: --data needs site=file for a site's own records, or the "
             "file or directory of one corpus"
         )
-    corpus = read_corpus(parse_data_source(*given[0]), scenario.table)
+    source = parse_data_source(*given[0])
+    corpus = read_corpus(source, scenario.table)
     made, notes = scenario_with_corpus(scenario, corpus, seed=seed)
-    return UserData(made, notes=notes)
+    return UserData(made, notes=(*notes_on(source, scenario.table), *notes))
+
+
+def notes_on(source: DataSource, table: AnySchema) -> Iterator[str]:
+    """Yield what a user should know about how a source is read."""
+    if source.reading.persons == "rows":
+        yield MADE_UP_PERSONS
+    thousands = notice_of_thousands(source, table)
+    if thousands:
+        yield thousands
 
 
 def _with_own_tables(scenario: Scenario, options: Sequence[str]) -> UserData:
@@ -76,8 +87,8 @@ def _with_own_tables(scenario: Scenario, options: Sequence[str]) -> UserData:
     if isinstance(scenario.table, EntitySchema):
         given = {site: sentence_source(source) for site, source in given.items()}
     notes = [
-        f"{site}: {MADE_UP_PERSONS}"
+        f"{site}: {note}"
         for site, source in given.items()
-        if source.reading.persons == "rows"
+        for note in notes_on(source, scenario.table)
     ]
     return UserData(scenario, given, notes=tuple(notes))

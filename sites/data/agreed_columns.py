@@ -16,7 +16,16 @@ import numpy as np
 import pandas as pd
 
 from privacy.errors import unknown_name
-from sites.data.cells import MISSING, SHOWN, Cells, Violation, cell_text
+from sites.data.cells import (
+    MISSING,
+    MIXED_DECIMALS,
+    SHOWN,
+    Cells,
+    Violation,
+    cell_text,
+    mixes_decimals,
+    translated_cells,
+)
 from sites.data.reading import AS_DECLARED, SIGN_NAMES, BadReading, DateForm, Reading
 from sites.data.validation import BadTable, MissingColumns
 from sites.schema.tables import Category, ClassLabel, Number, NumberLabel, Schema, declared_values
@@ -77,6 +86,13 @@ def agreed_columns(
     )
     named = _rename_columns(frame, reading.columns, needed=needed)
     found = _with_missing(named, reading, items, person=schema.person)
+    found = found.assign(
+        **{
+            name: translated_cells(found[name], meanings)
+            for name, meanings in reading.values.items()
+            if name in found.columns
+        }
+    )
     found = _with_numbers(found, reading, items)
     if labelled and reading.persons == "rows":
         found = _with_made_up_persons(found, schema)
@@ -94,21 +110,36 @@ def schema_items(schema: AnySchema) -> dict[str, Item]:
 def _require_known_columns(reading: Reading, schema: AnySchema, beside: Sequence[str]) -> None:
     of_sentences = OF_SENTENCES if isinstance(schema, EntitySchema) else ()
     known = [*schema.columns, *of_sentences, *beside]
-    for name in (*reading.columns, *reading.missing_in, *reading.dates):
+    for name in (*reading.columns, *reading.missing_in, *reading.values, *reading.dates):
         if name not in known:
             raise BadReading(
                 "columns are named as the schema does, column:OURS=THEIRS, and "
                 f"{unknown_name(name, known, kind='column')}"
             )
-    numbers = [
-        n for n, item in schema_items(schema).items() if isinstance(item, Number | NumberLabel)
-    ]
+    items = schema_items(schema)
+    _require_declared_values(reading, items)
+    numbers = [n for n, item in items.items() if isinstance(item, Number | NumberLabel)]
     for name in reading.dates:
         if name not in numbers:
             raise BadReading(
                 f"date:{name} says how dates are written, but in the schema {name} is no number: "
                 "a date becomes the number of days since 1970-01-01"
             )
+
+
+def _require_declared_values(reading: Reading, items: Mapping[str, Item]) -> None:
+    for name, meanings in reading.values.items():
+        item = items.get(name)
+        if not isinstance(item, Category | ClassLabel):
+            raise BadReading(
+                f"values:{name} says what values mean, but in the schema {name} declares none"
+            )
+        known = declared_values(item)
+        for theirs, ours in meanings.items():
+            if ours not in known:
+                raise BadReading(
+                    f"values:{name}:{theirs}={ours}: {unknown_name(ours, known, kind='value')}"
+                )
 
 
 def _rename_columns(
@@ -225,7 +256,9 @@ def _unread_violation(
         count=int(wrong.sum()),
         rows=tuple(int(row) for row in first.index),
         values=tuple(f" ({value!r})" for value in first),
-        advice="correct it, leave it empty where it is missing, or change the word that says so",
+        advice=MIXED_DECIMALS
+        if mixes_decimals(cells)
+        else "correct it, leave it empty where it is missing, or change the word that says so",
     )
 
 
@@ -239,7 +272,7 @@ def number_reader(reading: Reading) -> Callable[[object], Value]:
     written = re.compile(rf"[+-]?(?:(?:{whole})(?:{decimal}\d*)?|{decimal}\d+)(?:[eE][+-]?\d+)?")
 
     def read(cell: object) -> Value:
-        if isinstance(cell, bool | np.bool_) or not isinstance(cell, str):
+        if not isinstance(cell, str):
             return _number_of(cell)
         text = cell.strip()
         if text.casefold() in MISSING:
@@ -253,7 +286,9 @@ def number_reader(reading: Reading) -> Callable[[object], Value]:
 
 
 def _number_of(cell: object) -> Value:
-    """Return a cell that is no text as a number; a text if it is none."""
+    """Return a cell that is no text as a number; a text if it is none, as a truth value is."""
+    if isinstance(cell, bool | np.bool_):
+        return cell_text(cell)
     if cell is None or cell is pd.NaT or cell is pd.NA:
         return None
     return float(cell) if isinstance(cell, int | float | Decimal | np.number) else cell_text(cell)

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeAlias
@@ -18,6 +18,14 @@ SHOWN = 5
 # With more digits, two numbers may be the same float.
 _NUMBER = re.compile(
     r"[+-]?(?=[0-9.]{1,16}(?:e|$))(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]{1,2})?", re.I
+)
+
+
+_WITH_COMMA = re.compile(r"[+-]?\d+,(?!\d{3}$)\d+")
+_WITH_POINT = re.compile(r"[+-]?\d+\.(?!\d{3}$)\d+")
+MIXED_DECIMALS = (
+    "some numbers of this column have a decimal comma and others a decimal point: write all of "
+    "them in one way, and say decimal:comma if it is the comma"
 )
 
 
@@ -84,6 +92,29 @@ def declared_value(text: str, values: Sequence[str]) -> str | None:
     # Only if exactly one declared value matches: "1" and "1.0" may both be declared.
     same = [value for value in values if _canonical_text(value) == _canonical_text(text)]
     return same[0] if len(same) == 1 else text_if_present(text)
+
+
+def translated_cells(cells: Cells, meanings: Mapping[str, str]) -> Cells:
+    """Return the cells as texts, with what each means in place of it; others as they are.
+
+    Args:
+        cells: The cells of a column.
+        meanings: The meaning of a cell, by its text; the same number in any form is the same.
+    """
+    texts = cells.astype(object).map(cell_text)
+    known = [*meanings]
+    return texts.map(
+        {text: meanings.get(declared_value(text, known) or "", text) for text in texts.unique()}
+    )
+
+
+def mixes_decimals(cells: Cells) -> bool:
+    """Return whether some cells are numbers with a decimal comma, and some with a point.
+
+    Three digits after a sign may be thousands, so that they tell nothing.
+    """
+    texts = {cell_text(cell) for cell in cells}
+    return all(any(map(written.fullmatch, texts)) for written in (_WITH_COMMA, _WITH_POINT))
 
 
 def _canonical_text(text: str) -> str:

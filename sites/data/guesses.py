@@ -5,7 +5,9 @@ import csv
 import difflib
 import re
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from io import TextIOWrapper
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -32,6 +34,7 @@ Reader: TypeAlias = Callable[[object], Value]
 Texts: TypeAlias = "pd.Series[Any]"
 Signs: TypeAlias = tuple[str, str | None]
 
+_EVEN_THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}\.[0-9]{3}")
 OR = ", or "  # between words of which a person has to choose
 SIGNS: tuple[Signs, ...] = (
     (".", None),
@@ -256,3 +259,61 @@ def _fits(value: Value, item: Item) -> bool:
     if not isinstance(item, Number | NumberLabel) or not isinstance(value, float):
         return False
     return item.low <= value <= item.high
+
+
+def notice_of_thousands(source: DataSource, schema: AnySchema) -> str:
+    """Return a notice that numbers of a file may be thousands; "" if none may.
+
+    They may where every number of a column has exactly three decimals, none begins with a zero, and
+    a thousand times as much is within the column's bounds, too. The file is read until each column
+    has a number that says otherwise, which mostly is its first.
+    """
+    reading = source.reading
+    names = [] if reading.thousands or reading.decimal != "." else [*_even_columns(source, schema)]
+    if not names:
+        return ""
+    return (
+        f"every number in {', '.join(names)} has exactly three decimals, as 12.000 has: it is read "
+        "as 12. If it means twelve thousand, say decimal:comma and thousands:point"
+    )
+
+
+def _even_columns(source: DataSource, schema: AnySchema) -> Iterator[str]:
+    ending = source.path.name.removesuffix(".gz") if isinstance(source, TableFile) else ""
+    if not isinstance(source, TableFile) or not ending.endswith((".csv", ".tsv")):
+        return
+    left: dict[str, Number | NumberLabel] = {
+        name: item
+        for name, item in schema_items(schema).items()
+        if isinstance(item, Number | NumberLabel) and name not in source.reading.dates
+    }
+    seen: set[str] = set()
+    with suppress(OSError, EOFError, ValueError, zlib.error, csv.Error):  # who reads it says why
+        for row in _rows_of(source, "\t" if ending.endswith(".tsv") else ","):
+            for name in [*left]:
+                cell = row.get(source.reading.columns.get(name, name))
+                said = _thousands_or_not(cell, name, source.reading, left[name])
+                if said is False:
+                    del left[name]
+                elif said:
+                    seen.add(name)
+            if not left:
+                return
+    yield from sorted(seen & {*left})
+
+
+def _rows_of(source: TableFile, separator: str) -> Iterator[dict[str, str]]:
+    """Yield the rows of a CSV file as texts by column, one at a time."""
+    with open_bytes(source.path) as file, TextIOWrapper(file, source.encoding) as text:
+        yield from csv.DictReader(text, delimiter=source.separator or separator)
+
+
+def _thousands_or_not(
+    cell: str | None, name: str, reading: Reading, item: Number | NumberLabel
+) -> bool | None:
+    """Return whether a number may be meant as thousands; None if the cell holds none."""
+    text = (cell or "").strip()
+    codes = (*reading.missing, *reading.missing_in.get(name, ()))
+    if text.casefold() in MISSING or text in codes:
+        return None
+    return bool(_EVEN_THOUSANDS.fullmatch(text)) and item.low <= 1_000 * float(text) <= item.high

@@ -36,6 +36,7 @@ WORDS: Mapping[str, str] = {
     "thousands": "thousands:point, comma, space or apostrophe",
     "encoding": "encoding:latin-1 or another name of one",
     "missing": "missing:CODE or missing:COLUMN=CODE",
+    "values": "values:COLUMN:THEIRS=OURS, several with ; between them",
     "date": f"date:COLUMN=FORM, where FORM is {', '.join(DATE_FORMS)}",
     "persons": "persons:rows",
 }
@@ -59,6 +60,8 @@ class Reading(BaseModel):
         thousands: What separates its thousands; None if nothing does.
         missing: Texts that stand for a missing value in every column but that of persons.
         missing_in: Texts that stand for one in a column, by the schema's name of it.
+        values: The declared value that a value of the source means, by the schema's name of the
+            column.
         dates: How dates are written, by the schema's name of the column. They become the number of
             days since 1970-01-01.
         persons: `rows` if no column says whose a record is and each row is a person of its own.
@@ -71,6 +74,7 @@ class Reading(BaseModel):
     thousands: Literal[",", ".", " ", "'"] | None = None
     missing: tuple[str, ...] = ()
     missing_in: dict[str, tuple[str, ...]] = {}
+    values: dict[str, dict[str, str]] = {}
     dates: dict[str, DateForm] = {}
     persons: Literal["column", "rows"] = "column"
 
@@ -145,7 +149,11 @@ def parsed_words(words: Sequence[str]) -> tuple[FileForm, Reading]:
                 _enter(reading, name, SIGNS.get(said, said), word)
             case "persons":
                 _enter(reading, name, said, word)
-    named = {"columns": pairs["column"], "dates": pairs["date"]}
+    named = {
+        "columns": pairs["column"],
+        "dates": pairs["date"],
+        "values": _meanings([word for word in words if word.startswith("values:")]),
+    }
     return _validated_model(FileForm, form), _validated_model(
         Reading, {**reading, **named, **_codes(codes)}
     )
@@ -176,6 +184,19 @@ def _codes(words: Sequence[str]) -> dict[str, object]:
         else:
             general.append(said)
     return {"missing": general, "missing_in": in_column}
+
+
+def _meanings(words: Sequence[str]) -> dict[str, dict[str, object]]:
+    """Return what values of a source mean, by column."""
+    found: dict[str, dict[str, object]] = {}
+    for word in words:
+        column, _, said = word.removeprefix("values:").partition(":")
+        for pair in said.split(";"):
+            theirs, _, ours = (part.strip() for part in pair.partition("="))
+            if not column or not theirs or not ours:
+                raise BadReading(f"--data {WORDS['values']} is the form; got '{word}'")
+            _enter(found.setdefault(column, {}), theirs, ours, word)
+    return found
 
 
 def _split_pair(word: str) -> tuple[str, str]:

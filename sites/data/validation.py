@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
@@ -12,12 +13,14 @@ from numpy.typing import NDArray
 
 from privacy.errors import ConsortiumError, number_of
 from sites.data.cells import (
+    MIXED_DECIMALS,
     PRESENT,
     SHOWN,
     Cells,
     Violation,
     cell_text,
     declared_value,
+    mixes_decimals,
     text_if_present,
 )
 from sites.data.record_columns import (
@@ -92,7 +95,12 @@ def validate_table(
     found = _broken_items(pd.DataFrame(cells), items)
     found += person_violations(frame[schema.person]) if labelled else []
     found += side_violations(frame[split]) if split else []
-    raise BadTable(found)
+    raise BadTable([_with_advice_on_signs(one, frame) for one in found])
+
+
+def _with_advice_on_signs(one: Violation, frame: pd.DataFrame) -> Violation:
+    mixed = one.expected == _A_NUMBER and mixes_decimals(frame[one.column])
+    return replace(one, advice=MIXED_DECIMALS) if mixed else one
 
 
 def fitting_table(
@@ -182,6 +190,7 @@ def _numbers_or_texts(column: Cells) -> Cells:
         return column
     if column.dtype.kind in "mM":  # times and durations: pandas would turn them into nanoseconds
         return column.map(cell_text)
+    column = _truths_as_texts(column)
     found = _as_numbers(column)
     texts = column[found.isna()].map(cell_text).map(text_if_present).dropna()
     numbers = _as_numbers(texts)  # without the blanks around them, of whatever kind
@@ -192,6 +201,16 @@ def _numbers_or_texts(column: Cells) -> Cells:
     mixed = found.astype(object)
     mixed[wrong.index] = wrong
     return mixed
+
+
+def _truths_as_texts(column: Cells) -> Cells:
+    """Return the cells with truth values as texts: pandas would make numbers of them."""
+    if column.dtype.kind == "b":
+        return column.map(cell_text).astype(object)
+    if column.dtype != object:
+        return column
+    truths = column.map(lambda cell: isinstance(cell, bool | np.bool_)).to_numpy(dtype=bool)
+    return column.mask(truths, column.map(cell_text)) if truths.any() else column
 
 
 def _expected_column(item: Item) -> pandera.Column:
@@ -301,7 +320,11 @@ def _advice(expected: str, item: Item | None, value: str) -> str:
         case _ if expected == PRESENT:
             return "fill it in, leave the row out, or agree on a schema that lets it be missing"
         case Category(values=values) | ClassLabel(classes=values):
-            return f"use a declared value{_hint(value, values)}"
+            name = item.name if isinstance(item, Category) else item.column
+            return (
+                f"use a declared value{_hint(value, values)}, or say values:{name}:THEIRS=OURS for "
+                "each that means one"
+            )
         case _ if expected == _A_NUMBER:
             written = "; if numbers or dates are written so, check-data says what to type"
             return "correct it, or leave it empty where it is missing" + (

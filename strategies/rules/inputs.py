@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from privacy.declarations import require_declared
-from privacy.errors import ConsortiumError
+from privacy.errors import ConsortiumError, number_of
 from privacy.layout import Vector
 
 LARGEST = float(np.finfo(np.float32).max)
@@ -94,7 +94,8 @@ def admit(
     sites_needed = needs(num_byzantine)
     if n_sites < sites_needed:
         raise TooFewSites(
-            f"the rule with num_byzantine={num_byzantine} needs at least {sites_needed} sites, "
+            f"the rule with num_byzantine={num_byzantine} needs at least "
+            f"{number_of(sites_needed, 'site')}, "
             f"got {n_sites}: lower num_byzantine or wait for more sites",
             needed=sites_needed,
             got=n_sites,
@@ -105,7 +106,9 @@ def admit(
 
 def _admit_weights(weights: Vector, n_sites: int, *, weighted: bool) -> None:
     if weights.shape != (n_sites,):
-        raise WeightsRefused(f"{n_sites} sites need {n_sites} weights, got {weights.shape}")
+        raise WeightsRefused(
+            f"{number_of(n_sites, 'site')} need {n_sites} weights, got {weights.shape}"
+        )
     if not np.all((weights > 0) & (weights <= LARGEST)):
         raise WeightsRefused("every weight must be finite and above 0")
     if not weighted and np.any(weights != weights[0]):

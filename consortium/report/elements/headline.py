@@ -145,7 +145,8 @@ def _shared_reason(recorded: Recorded) -> str:
 def _plain_sentence(recorded: Recorded) -> str:
     name = recorded.headline_metric
     found = recorded.summary.metrics.get(name)
-    who = f"{words.count_in_words(len(recorded.summary.evaluated))} {recorded.nouns}"
+    trained = recorded.trained_sites or recorded.summary.evaluated
+    who = f"{words.count_in_words(len(trained))} {recorded.nouns}"
     if found is None:
         return f"Together, {who} trained a model that predicts {recorded.target}."
     how = named_value(name, found, recorded.unit)

@@ -248,6 +248,23 @@ class Recorded:
         return frozenset(ended[-1].answered) if ended else frozenset()
 
     @property
+    def participants(self) -> tuple[str, ...]:
+        """The members that joined the run and had an answer accepted, in the charter's order."""
+        return tuple(one.name for one in self.summary.sites if one.present and one.answered)
+
+    @cached_property
+    def trained_sites(self) -> tuple[str, ...]:
+        """The members whose updates are in the model, in the charter's order."""
+        rounds = [line for line in self.events if line.event == "round-finished"]
+        trained = {
+            name
+            for line in rounds
+            if 1 <= line.server_round <= self.rounds_wanted
+            for name in line.answered
+        }
+        return tuple(name for name in self.charter.names if name in trained)
+
+    @property
     def site_statistics(self) -> dict[str, Tally]:
         """The statistics tallies of single sites, where released."""
         return self._released_tallies(self.statistics_tallies)

@@ -29,9 +29,11 @@ def sites_section(recorded: Recorded) -> Section:
     """Return the section on each site: whether it took part, its weight and released figures."""
     members = recorded.summary.sites
     absent = [member.name for member in members if not member.present]
-    present = words.part_in_words(len(members) - len(absent), len(members), recorded.nouns)
-    lead = f"{words.capitalized_text(present)} took part."
+    unused = [one.name for one in members if one.present and not one.answered]
+    took_part = words.part_in_words(len(recorded.participants), len(members), recorded.nouns)
+    lead = f"{words.capitalized_text(took_part)} took part."
     missing = f" {absent_sentence(recorded)}" if absent else ""
+    missing += f" No answer was used of {_named(unused)}." if unused else ""
     return Section(
         anchor="sites",
         title=f"Who took part, and how often did each {recorded.noun} answer?",
@@ -53,9 +55,12 @@ def absent_sentence(recorded: Recorded) -> str:
 
 
 def _absent_for(code: str, some: Sequence[Absence]) -> str:
-    more = len(some) - _MOST_NAMED
-    named = [one.site for one in some[:_MOST_NAMED]] + ([f"{more} more"] if more > 0 else [])
-    return f"{words.name_list(named)} ({code}: {some[0].meaning})"
+    return f"{_named([one.site for one in some])} ({code}: {some[0].meaning})"
+
+
+def _named(sites: Sequence[str]) -> str:
+    more = len(sites) - _MOST_NAMED
+    return words.name_list([*sites[:_MOST_NAMED], *([f"{more} more"] if more > 0 else [])])
 
 
 def _recounted_sentence(recorded: Recorded) -> str:

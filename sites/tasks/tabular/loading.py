@@ -3,6 +3,7 @@
 It is a module of its own so that pandas is imported only in processes that read a table.
 """
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sites.data.agreed_columns import agreed_columns
+from sites.data.guesses import notice_of_thousands
 from sites.data.holdout import PersonRecords, Sides
 from sites.data.reading import AS_DECLARED, UTF_8
 from sites.data.source import DataSource, TableFile
@@ -18,6 +20,8 @@ from sites.data.typed_tables import read_typed_table
 from sites.data.validation import fitting_table, validate_table
 from sites.schema.tables import Schema
 from sites.tasks.tabular.data import Columns, Table, TableData
+
+_LOG = logging.getLogger(__name__)
 
 
 def load_table(source: DataSource, schema: Schema, *, n_classes: int, sides: Sides) -> TableData:
@@ -29,6 +33,9 @@ def load_table(source: DataSource, schema: Schema, *, n_classes: int, sides: Sid
         ConsortiumError: A person is on both sides, or on another one than before.
     """
     frame = read_valid_table(source, schema, split=source.split)
+    thousands = notice_of_thousands(source, schema)
+    if thousands:
+        _LOG.warning("%s", thousands)
     table = table_of(frame, schema)
     held_out = sides.held_out(
         PersonRecords(

@@ -8,7 +8,7 @@ from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
-from privacy.errors import abbreviated_names
+from privacy.errors import abbreviated_names, number_of
 from privacy.protocol.envelope import EVALUATION, TRAINING
 from privacy.protocol.key_messages import Opening
 from privacy.wire import encrypted_messages as sealed_messages
@@ -253,9 +253,9 @@ class Encrypted(Strategy):
         came = self._question.replies
         missing = sorted(set(self._opening.terms.roster) - set(came))
         raise RoundVoid(
-            f"round {server_round} did not come about in {attempts} "
-            f"attempt{'s' if attempts > 1 else ''}: "
-            f"{len(came)} sites answered, missing: {abbreviated_names(missing) or 'none'}. Bring "
+            f"round {server_round} did not come about in {number_of(attempts, 'attempt')}: "
+            f"{number_of(len(came), 'site')} answered, missing: "
+            f"{abbreviated_names(missing) or 'none'}. Bring "
             "them back, or see why they refused, and run again",
             attempts=attempts,
             came=len(came),
@@ -302,7 +302,8 @@ class Encrypted(Strategy):
         counted, floor = self._question.sums[EVALUATION], self._terms.floor
         if counted.agreed_state(floor=floor) is None:
             raise RoundVoid(
-                f"{len(counted.added)} sites evaluated the final state, and not more than half of "
+                f"{number_of(len(counted.added), 'site')} evaluated the final state, and not "
+                "more than half of "
                 "all sites of the run signed the same one: see who was left out, bring them back, "
                 "and resume",
                 came=len(counted.added),

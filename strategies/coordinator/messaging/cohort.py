@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from privacy.errors import ConsortiumError, abbreviated_names
+from privacy.errors import ConsortiumError, abbreviated_names, number_of
 from privacy.identity.public_identity import PublicIdentity
 
 _ROUNDING = 1e-9  # 0.07 of 100 sites is 7, not 7.000000000000001
@@ -35,6 +35,7 @@ class Cohort:
         join_deadline_s: Seconds that the members have to join at the start.
         seed: Seed of the sampling.
         identities: Public keys by name; a member listed here must prove its membership.
+        left_out: Members of the charter that this run leaves out by name.
 
     Raises:
         ImpossibleCohort: There are fewer members than the quorum.
@@ -47,11 +48,13 @@ class Cohort:
     join_deadline_s: float
     seed: int
     identities: Mapping[str, PublicIdentity] = field(default_factory=dict)
+    left_out: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if not 1 <= self.quorum <= len(self.members):
             raise ImpossibleCohort(
-                f"quorum={self.quorum} can never be reached by {len(self.members)} members: "
+                f"quorum={self.quorum} can never be reached by "
+                f"{number_of(len(self.members), 'member')}: "
                 f"set quorum to at most {len(self.members)} or let more sites join",
                 quorum=self.quorum,
                 members=len(self.members),
@@ -92,7 +95,7 @@ class Cohort:
         """Raise `QuorumNotReached`, which names the members that did not answer."""
         missing = [name for name in self.members if name not in set(answered)]
         error = QuorumNotReached(
-            f"the round needs {self.quorum} sites, {len(answered)} answered; missing: "
+            f"the round needs {number_of(self.quorum, 'site')}, {len(answered)} answered; missing: "
             f"{abbreviated_names(missing)}. Bring them back, or lower quorum, and run again",
             needed=self.quorum,
             came=len(answered),

@@ -1,8 +1,8 @@
 """Which refusals are final: the same question would be refused again until a person acts.
 
-The table holds each code that has a sentence for readers, as the coordinator records it. A site's
-own code comes with the prefix `site-refused.`. A code that is in no table is of a later version,
-and is taken for one that may pass.
+Every other one may pass: that of a connection, an hour, a rate, a full disk, a message that was
+altered on its way, and that of a later version. A site's own code comes with the prefix
+`site-refused.`.
 """
 
 from dataclasses import dataclass, field
@@ -93,86 +93,6 @@ FINAL_AT_THE_SITE = frozenset(
         "too-many-evaluations",
         "too-many-rounds",
         "weaker-unit",
-    }
-)
-# A connection, an hour, a rate, a full disk, a message that was altered on its way, a step of the
-# key exchange that the next opening repeats.
-PASSING_FOR_THE_COORDINATOR = frozenset(
-    {
-        "bad-signature",
-        "impossible-tally",
-        "malformed-ciphertext",
-        "malformed-envelope",
-        "malformed-record",
-        "name-taken",
-        "node-failed",
-        "node-gone",
-        "non-finite-update",
-        "not-attested",
-        "not-the-site",
-        "nothing-sent",
-        "silent",
-        "state-disputed",
-        "sum-out-of-bounds",
-        "tally-out-of-range",
-        "unreadable",
-        "unusable-keys",
-        "updates-refused",
-        "weights-refused",
-        "wrong-attempt",
-        "wrong-bucket",
-        "wrong-commitment",
-        "wrong-delivery",
-        "wrong-opening",
-        "wrong-purpose",
-        "wrong-round",
-        "wrong-run",
-        "wrong-share",
-        "wrong-weight-class",
-    }
-)
-PASSING_AT_THE_SITE = frozenset(
-    {
-        "already-answered",
-        "another-final-state",
-        "answer-forgotten",
-        "audit-log-unavailable",
-        "bad-signature",
-        "cannot-open",
-        "checksum-failed",
-        "duplicate-member",
-        "helper-died",
-        "key-burned",
-        "ledger-not-compared",
-        "malformed-record",
-        "memory-unavailable",
-        "no-bucket-draw",
-        "no-epoch",
-        "no-final-state",
-        "no-majority",
-        "not-an-opener",
-        "not-released",
-        "opening-already-accepted",
-        "outside-hours",
-        "policy-unreadable",
-        "query-failed",
-        "receipt-altered",
-        "receipt-missing",
-        "rolled-back",
-        "roster-incomplete",
-        "site-error",
-        "stale-epoch",
-        "stopped",
-        "sums-missing",
-        "too-few-others",
-        "too-many-openings",
-        "too-often",
-        "traffic-unavailable",
-        "wrong-commitment",
-        "wrong-descriptor",
-        "wrong-epoch",
-        "wrong-share",
-        "wrong-state",
     }
 )
 

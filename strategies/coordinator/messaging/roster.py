@@ -5,49 +5,34 @@ with its site's name, the charter that it signed and the layout of the vector th
 If the charter holds keys, the answer is signed, together with the coordinator's challenge.
 """
 
-import secrets
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from flwr.app import Message, RecordDict
 
 from privacy.errors import ConsortiumError
-from privacy.identity.public_identity import BadSignature
 from privacy.layout import Layout
-from privacy.protocol.membership_proof import CHALLENGE_SIZE, Presence
 from privacy.wire import messages
-from privacy.wire.flower_records import MalformedRecord, refusing_site
 from strategies.coordinator.messaging.cohort import Cohort
 from strategies.coordinator.messaging.events import SiteQuarantined
 from strategies.coordinator.messaging.exchange import GONE, Exchange
+from strategies.coordinator.messaging.introductions import Greeting, Refusing
 from strategies.coordinator.messaging.refusal_finality import SiteClaimed
-from strategies.coordinator.messaging.reply_validation import (
-    Quarantine,
-    ReplyRefused,
-    reply_content,
-)
+from strategies.coordinator.messaging.reply_validation import Quarantine, ReplyRefused
 
 _PAUSE_S = 0.1
 
 _Introduced: TypeAlias = Sequence[tuple[int, messages.Introduction]]
 
 
-class WrongCharter(ReplyRefused, code="wrong-charter"):
-    """The site signed another charter."""
-
-
-class NotAMember(ReplyRefused, code="not-a-member"):
-    """The site is not a member in the charter, or the run leaves it out."""
-
-
 class NameTaken(ReplyRefused, code="name-taken"):
     """Another node already answers for this site."""
 
 
-class NotTheSite(ReplyRefused, code="not-the-site"):
-    """The node does not prove that it is the site whose name it claims."""
+class NeverCame(ReplyRefused, code="never-came"):
+    """Nothing came from a member before the run began."""
 
 
 class NodeGone(ReplyRefused, code="node-gone"):
@@ -140,11 +125,13 @@ class _Met:
         introduced: The introductions, each with its node.
         settled: Nodes that need not be asked again.
         gone: Nodes that Flower considered offline.
+        left_out: Nodes of members that the run leaves out by name.
     """
 
     introduced: _Introduced
     settled: frozenset[int]
     gone: frozenset[int]
+    left_out: frozenset[int]
 
     @property
     def names(self) -> set[str]:
@@ -157,6 +144,7 @@ class _Met:
             introduced=[*self.introduced, *later.introduced],
             settled=self.settled | later.settled,
             gone=(self.gone - later.settled) | later.gone,
+            left_out=self.left_out | later.left_out,
         )
 
 
@@ -188,17 +176,35 @@ class Reception:
         Raises:
             QuorumNotReached: Too few members with the common layout; names the missing ones.
         """
-        met = self._meet_at_start()
+        refused, observing = self._observing_refused()
+        met = observing._meet_at_start()
         layouts = {(said.site, said.layout.digest): said.layout for _, said in met.introduced}
-        self.cohort.require_quorum([site for site, _ in layouts])
+        self._require_quorum({site for site, _ in layouts}, refused)
         votes = Counter(digest for _, digest in layouts)
         # Sorted, so that a tie between layouts is broken alike in every run.
         most = max(sorted(votes), key=votes.__getitem__)
         layout = next(layout for (_, digest), layout in layouts.items() if digest == most)
         roster = Roster(layout=layout, present={}, asked=met.settled | met.gone)
-        roster = self._admit(roster, met.introduced, server_round=0)
-        self.cohort.require_quorum(roster.sites)
+        roster = observing._admit(roster, met.introduced, server_round=0)
+        self._require_quorum({*roster.sites}, refused)
         return roster
+
+    def _observing_refused(self) -> tuple[set[str], "Reception"]:
+        """Return the names of the refused, which grow, and a reception that notes them there."""
+        refused = set[str]()
+
+        def observe(event: SiteQuarantined) -> None:
+            refused.add(event.site)
+            self.observe(event)
+
+        return refused, replace(self, observe=observe)
+
+    def _require_quorum(self, came: Collection[str], refused: Collection[str]) -> None:
+        """Check that enough members came; if not, tell of the others that they never did."""
+        if len(came) < self.cohort.quorum:
+            for site in sorted({*self.cohort.members} - {*came} - {*refused}):
+                self.observe(SiteQuarantined(server_round=0, site=site, code=NeverCame.code))
+        self.cohort.require_quorum(sorted(came))
 
     def refresh_roster(self, roster: Roster, server_round: int) -> Roster:
         """Return the roster without members whose node is gone, and with new ones.
@@ -210,13 +216,7 @@ class Reception:
         Flower notices that the old node is gone. Its new node is then refused, because the name is
         taken. So all refused nodes are asked again when a member has gone.
         """
-        refused = set[str]()
-
-        def observe(event: SiteQuarantined) -> None:
-            refused.add(event.site)
-            self.observe(event)
-
-        asking = replace(self, observe=observe)
+        refused, asking = self._observing_refused()
         until = self.exchange.clock() + self.cohort.join_deadline_s
         while True:
             roster = asking._refresh_once(roster, server_round)
@@ -241,11 +241,18 @@ class Reception:
     def _meet_at_start(self) -> _Met:
         until = self.exchange.clock() + self.cohort.join_deadline_s
         met = self._meet(self._await_nodes(until), server_round=0)
-        while met.gone and len(met.names) < self.cohort.quorum and self.exchange.clock() < until:
+        while self._others_may_come(met) and self.exchange.clock() < until:
             self.exchange.sleep(_PAUSE_S)
             there = frozenset(self.exchange.grid.get_node_ids())
             met = met.followed_by(self._meet(sorted(there - met.settled), server_round=0))
         return met
+
+    def _others_may_come(self, met: _Met) -> bool:
+        """Return whether members may come that are waited for: nobody waits for those left out."""
+        if met.gone and len(met.names) < self.cohort.quorum:
+            return True
+        asked = len(met.settled) - len(met.left_out)
+        return bool(met.left_out) and asked < len(self.cohort.members)
 
     def _await_nodes(self, until: float) -> list[int]:
         while True:
@@ -255,19 +262,25 @@ class Reception:
             self.exchange.sleep(_PAUSE_S)
 
     def _meet(self, nodes: Sequence[int], *, server_round: int) -> _Met:
-        challenge = secrets.token_bytes(CHALLENGE_SIZE)
-        # One challenge for all nodes of a call is enough: a proof names its own node.
-        content = messages.greeting(self.charter, challenge)
-        group = str(server_round)
+        greeting = Greeting(
+            cohort=self.cohort, charter=self.charter, max_examples=self.max_examples
+        )
+        content, group = greeting.content(), str(server_round)
         asked = (
             self.exchange.message(messages.HELLO, node, content, group=group) for node in nodes
         )
-        introduced, gone = [], set()
+        introduced, gone, left_out = [], set(), set()
         layouts: dict[str, Layout] = {}
         for reply in self.exchange.replies(asked):
-            node = reply.metadata.src_node_id
-            with Quarantine(self._observe_claim, server_round, self._answering_name(reply)):
-                said = self._read_introduction(reply, challenge)
+            node, who = reply.metadata.src_node_id, greeting.refusing(reply)
+            if who.name in self.cohort.left_out:
+                left_out.add(node)
+                continue
+            with Quarantine(self._telling_of(who), server_round, who.name):
+                said = greeting.read_introduction(reply)
+                if said.site in self.cohort.left_out:
+                    left_out.add(node)
+                    continue
                 layout = layouts.setdefault(said.layout.digest, said.layout)
                 # Equal layouts share one object, and anchor and proof are dropped, so that memory
                 # does not grow with long introductions.
@@ -275,46 +288,19 @@ class Reception:
             if reply.has_error() and reply.error.code == GONE:
                 gone.add(node)
             del reply
-        return _Met(introduced=introduced, settled=frozenset(nodes) - gone, gone=frozenset(gone))
+        return _Met(
+            introduced=introduced,
+            settled=frozenset(nodes) - gone,
+            gone=frozenset(gone),
+            left_out=frozenset(left_out),
+        )
+
+    def _telling_of(self, who: Refusing) -> Callable[[SiteQuarantined], None]:
+        """Return what tells of a refusal: as claimed only, unless the site proved its name."""
+        return self.observe if who.proven else self._observe_claim
 
     def _observe_claim(self, event: SiteQuarantined) -> None:
         self.observe(SiteClaimed(**vars(event)))
-
-    def _answering_name(self, reply: Message) -> str:
-        """Return the name under which a node answered, if it is a member's, or else the node id."""
-        node = f"node {reply.metadata.src_node_id}"
-        try:
-            said = "" if reply.has_error() else refusing_site(reply.content)
-        except MalformedRecord:
-            return node
-        return said if said in self.cohort.members else node
-
-    def _read_introduction(self, reply: Message, challenge: bytes) -> messages.Introduction:
-        said = messages.read_introduction(reply_content(reply), max_examples=self.max_examples)
-        if said.site not in self.cohort.members:
-            raise NotAMember("the site is not a member in the charter, or the run leaves it out")
-        if said.charter != self.charter:
-            raise WrongCharter("the site signed another charter")
-        self._require_proof(said, reply, challenge)
-        return said
-
-    def _require_proof(self, said: messages.Introduction, reply: Message, challenge: bytes) -> None:
-        identity = self.cohort.identities.get(said.site)
-        if identity is None:
-            return
-        presence = Presence(
-            charter=bytes.fromhex(said.charter),
-            run=reply.metadata.run_id,
-            node=reply.metadata.src_node_id,
-            challenge=challenge,
-            site=said.site,
-            layout=bytes.fromhex(said.layout.digest),
-            num_examples=said.num_examples,
-        )
-        try:
-            identity.verify(presence.encode(), said.proof)
-        except BadSignature as error:
-            raise NotTheSite(f"the node does not prove that it is {said.site}") from error
 
     def _admit(self, roster: Roster, introduced: _Introduced, *, server_round: int) -> Roster:
         present = dict(roster.present)

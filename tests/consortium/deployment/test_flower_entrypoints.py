@@ -18,11 +18,13 @@ from consortium.deployment.flower_entrypoints import (
     require_version,
 )
 from consortium.run.directory import SITE
+from privacy.protocol.membership_proof import Declined
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
 from scenarios.engines.in_process import InProcessGrid
 from scenarios.library.registry import scenario_named
 from tests.consortium.deployment.test_code_approval import NOW
+from tests.consortium.staged import message, ward
 
 
 def hostile_bundle(marker: Path) -> bytes:
@@ -108,6 +110,26 @@ def test_any_other_bundle_is_neither_unpacked_nor_loaded_and_refused_by_type(
     assert wire.read_refusal(answer) == ("not-approved", {"listed": 1})
     assert (seen.unpacked, seen.loaded) == ([], [])
     assert not (tmp_path / "marker").exists()
+
+
+def test_a_site_signs_that_it_did_not_approve_the_code(tmp_path: Path) -> None:
+    """Or its absence would be that of a node whose name nobody knows."""
+    at = ward(tmp_path, aggregation="encrypted")
+    greeting = messages.greeting(at.site.charter.fingerprint, b"c" * 32)
+    app = Seen().gate(LISTED).choose_app("id", "1", bundle_digest(BUNDLE))
+    refused = app(message(messages.HELLO, greeting), at.context).content
+    assert wire.refusing_site(refused) == "hungary"
+    signed = Declined(
+        charter=bytes.fromhex(at.site.charter.fingerprint),
+        run=at.context.run_id,
+        node=at.context.node_id,
+        challenge=b"c" * 32,
+        site="hungary",
+        code="not-approved",
+        counts={},
+    )
+    public = at.site.charter.identities["hungary"]
+    public.verify(signed.encode(), wire.refusal_proof(refused))
 
 
 def test_a_site_with_a_list_runs_nothing_for_a_run_without_a_bundle() -> None:

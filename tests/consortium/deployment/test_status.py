@@ -140,5 +140,5 @@ def test_the_evaluation_at_the_end_of_a_run_is_no_round_and_a_lost_site_no_error
         "3 of 3",
         "none",
     )
-    assert said["left out"].startswith("east: node-failed: ")
+    assert said["left out"].startswith("east, the final evaluation: node-failed: ")
     assert said["evaluation"].startswith("withheld, because east")

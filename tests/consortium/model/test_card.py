@@ -5,7 +5,7 @@ import pytest
 
 from consortium.charter.document import Charter, Member
 from consortium.config import RunConfig, Scalar
-from consortium.model.card import ModelEvaluation, Subject, model_card
+from consortium.model.card import ModelEvaluation, RunOutcome, Subject, model_card
 from consortium.model.coefficients import coefficients_note
 from consortium.run.records import Arm, Comparison
 from sites.evaluation.contract import evaluation_for
@@ -57,11 +57,12 @@ def subject(
     )
 
 
-def judged(comparison: Comparison | None = None) -> ModelEvaluation:
+def judged(comparison: Comparison | None = None) -> RunOutcome:
     shares = np.eye(3)[[0, 1, 1, 0]]
     evaluation = evaluation_for(NOTES)
     tally = evaluation.tally(shares, np.array([0, 1, 1, 1]))
-    return ModelEvaluation(evaluation=evaluation, tally=tally, comparison=comparison)
+    evaluated = ModelEvaluation(evaluation=evaluation, tally=tally, comparison=comparison)
+    return RunOutcome(trained=subject().charter.names, judged=evaluated)
 
 
 def test_a_card_is_filled_from_what_was_recorded() -> None:
@@ -144,3 +145,24 @@ def test_a_linear_model_shows_what_it_weighs() -> None:
     assert "What it weighs" not in model_card(subject(), None)
     uncounted = model_card(replace(subject(released=False), linear_sums=(weighed,)), None)
     assert coefficients_note(subject().config, counted=False) in uncounted
+
+
+@pytest.mark.parametrize(
+    ("trained", "without", "said"),
+    [
+        (("east", "north", "west"), "", "by 3 sites."),
+        (("east", "west"), "", "by 2 of 3 sites (east and west)."),
+        (("east", "west"), "north", "by 2 of 3 sites (east and west)."),
+        ((), "", "by members of a consortium of 3 sites; which of them took part"),
+        ((), "north", "by members of a consortium of 3 sites without north; which of them"),
+    ],
+)
+def test_a_card_names_as_many_sites_as_are_in_the_model(
+    trained: tuple[str, ...], without: str, said: str
+) -> None:
+    model = subject(config={"without": without} if without else None)
+    charter = model.charter.model_copy(
+        update={"members": tuple(Member(name=name) for name in ("east", "north", "west"))}
+    )
+    outcome = RunOutcome(trained=trained) if trained else None
+    assert said in model_card(replace(model, charter=charter), outcome)

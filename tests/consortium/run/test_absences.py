@@ -40,17 +40,6 @@ def test_of_a_run_that_ended_before_it_began_nobody_is_said_never_to_have_come()
     assert [one.code for one in told] == [NOT_BEGUN, LEFT_OUT_BY_NAME, BAD_TABLE]
 
 
-def test_the_node_of_a_site_that_is_left_out_by_name_is_not_told_twice() -> None:
-    """But a further node that is turned away is a stranger's: then all are told."""
-    present = {"east": True, "north": True, "south": True, "west": False}
-    own, other = (quarantined(0, f"node {at}", "not-a-member") for at in (7, 8))
-    told = absences_among(present, [own], left_out=("west",))
-    assert [(one.site, one.code) for one in told] == [("west", LEFT_OUT_BY_NAME)]
-    told = absences_among(present, [own, other], left_out=("west",))
-    assert [one.site for one in told] == ["west", "node 7", "node 8"]
-    assert [one.site for one in absences_among(present, [own])] == ["west", "node 7"]
-
-
 def quorum_error(came: int = 0) -> QuorumNotReached:
     return QuorumNotReached("the round needs 2 sites. Bring them back", needed=2, came=came)
 

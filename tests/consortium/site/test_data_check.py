@@ -241,3 +241,48 @@ def test_a_file_that_cannot_be_read_is_refused_as_a_run_refuses_it(
         check_data(TableFile(path=tmp_path / "b.csv"), (), schema)
     with pytest.raises(BrokenFile, match="is not written in utf-16"):
         checked(tmp_path / "c.csv", PLAIN, "encoding:utf-16", schema=schema)
+
+
+EVEN = """patient,age,salary,admitted,stage,ill
+p1,63,12.000,19783,1,no
+p2,,,19706,,yes
+p3,50,1.500,18263,3,no
+"""
+
+
+def test_numbers_that_may_be_thousands_are_told_and_not_guessed(tmp_path: Path) -> None:
+    check = checked(tmp_path / "even.csv", EVEN)
+    assert check.fits
+    assert "NOTICE: every number in salary has exactly three decimals" in said(check)
+    assert "say decimal:comma and thousands:point" in said(check)
+    german = checked(tmp_path / "even.csv", EVEN, "decimal:comma", "thousands:point")
+    assert german.fits
+    assert "three decimals" not in said(german)
+
+
+@pytest.mark.parametrize("other", ["12.5", "12", "0.125", "1234.500", "500.000"])
+def test_a_number_that_cannot_be_thousands_says_so_for_its_column(
+    other: str, tmp_path: Path
+) -> None:
+    """The last would be 500,000, which the schema does not allow."""
+    check = checked(tmp_path / "even.csv", EVEN.replace("1.500", other))
+    assert "three decimals" not in said(check)
+
+
+def test_a_run_tells_its_site_of_numbers_that_may_be_thousands(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log names the column, and no value of it."""
+    (tmp_path / "even.csv").write_text(EVEN)
+    load_table(TableFile(path=tmp_path / "even.csv"), WARD, n_classes=2, sides=keyed(1))
+    assert "every number in salary has exactly three decimals" in caplog.text
+    assert "1.500" not in caplog.text
+
+
+def test_what_values_mean_is_proposed_by_the_refusal_and_then_read(tmp_path: Path) -> None:
+    plain = PLAIN.replace(",no", ",0").replace(",yes", ",1")
+    check = checked(tmp_path / "plain.csv", plain)
+    assert "or say values:ill:THEIRS=OURS for each that means one" in said(check)
+    check = checked(tmp_path / "plain.csv", plain, "values:ill:0=no;1=yes")
+    assert check.fits
+    assert check.classes == {"no": 2, "yes": 1}

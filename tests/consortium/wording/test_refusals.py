@@ -18,8 +18,8 @@ from consortium.wording.refusals import SITE_REFUSED, refusal_reason
 from privacy.errors import ConsortiumError
 from privacy.wire.flower_records import MalformedRecord
 from sites.training.loop import TrainingDiverged
+from strategies.coordinator.messaging import introductions, roster
 from strategies.coordinator.messaging import reply_validation as replies
-from strategies.coordinator.messaging import roster
 from strategies.rules.inputs import NonFiniteUpdate
 
 UNKNOWN = "The recorded reason is"
@@ -34,6 +34,7 @@ def refusals(module: ModuleType, kind: type[ConsortiumError]) -> list[type[Conso
 
 
 BY_THE_COORDINATOR = [
+    *refusals(introductions, replies.ReplyRefused),
     *refusals(roster, replies.ReplyRefused),
     *(
         kind
@@ -63,7 +64,7 @@ AT_A_SITE = [
 
 
 def test_there_is_something_to_tell() -> None:
-    assert roster.NotAMember in BY_THE_COORDINATOR
+    assert introductions.NotAMember in BY_THE_COORDINATOR
     assert len(AT_A_SITE) > 12
 
 

@@ -26,7 +26,7 @@ MOST_SITES = {"default": 1_524, "strict-256": 190, "compact-12": 95, "compact-8"
 def test_each_set_exists_up_to_its_proven_number_of_sites_and_not_beyond(name: str) -> None:
     most = MOST_SITES[name]
     assert PARAMETER_SETS[name](most).num_sites == most
-    with pytest.raises(UnsoundParameters, match=f"at most {most} sites"):
+    with pytest.raises(UnsoundParameters, match=f"at most {most:,} sites"):
         PARAMETER_SETS[name](most + 1)
 
 

@@ -7,7 +7,7 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privacy.errors import ConsortiumError
+from privacy.errors import COUNT_NAMES, ConsortiumError
 from privacy.wire import flower_records as wire
 from privacy.wire.flower_records import MalformedRecord
 
@@ -174,10 +174,18 @@ def test_a_content_with_other_keys_than_agreed_is_refused(record: RecordDict) ->
         read(record)
 
 
-@given(counts=st.dictionaries(NAMES.filter(lambda n: n != "message"), st.integers(0), max_size=16))
+@given(counts=st.dictionaries(st.sampled_from(sorted(COUNT_NAMES)), st.integers(0), max_size=16))
 def test_every_refusal_arrives_as_its_code_and_counts(counts: dict[str, int]) -> None:
     record = wire.refusal_content(TooFewThings("patient 17 has no age", **counts))
     assert wire.read_refusal(record) == ("too-few-things", counts)
+
+
+@given(counts=st.dictionaries(NAMES, st.integers(0), max_size=15))
+def test_no_name_of_a_sites_own_making_is_read_from_a_refusal(counts: dict[str, int]) -> None:
+    """It would be text in the coordinator's record, on its terminal and in the report."""
+    record = wire.refusal_of("bad-table", {**counts, "call_555_0100_for_the_key": 1})
+    known = {name: number for name, number in counts.items() if name in COUNT_NAMES}
+    assert wire.read_refusal(record) == ("bad-table", known)
 
 
 def test_the_text_of_a_refusal_stays_at_the_site() -> None:

@@ -163,6 +163,15 @@ def test_a_run_without_data_that_were_given_ends_with_1_and_names_the_cell_and_t
     assert "Its data break the agreed schema" in (out / "report.html").read_text()
 
 
+def test_a_first_encrypted_run_that_lacks_a_site_says_once_why_it_stopped(
+    unfit: Path, tmp_path: Path
+) -> None:
+    chosen = ("--set", "aggregation=encrypted", "--data", f"hungary={unfit}/hungary.csv")
+    over = run_command("run", "heart-diagnosis", *chosen, "--out", str(tmp_path / "run"))
+    assert over.exit_code == 1
+    assert one_line(over.output).count("The first run under a charter counts") == 1
+
+
 def test_a_run_without_data_that_were_given_is_compared_if_that_is_accepted(
     unfit: Path, tmp_path: Path
 ) -> None:
@@ -263,6 +272,34 @@ def test_a_parked_run_of_a_users_own_scenario_is_resumed_by_its_directory(
     resumed = run_command("resume", str(run.path))
     assert resumed.exit_code == 0, resumed.output
     assert "AUC 0." in resumed.output
+
+
+def test_a_resumed_run_of_one_corpus_knows_that_the_records_are_the_users(
+    heart: Done, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its directory says so: whoever resumes it names no data."""
+    parts = []
+    for name in heart.scenario.sites:
+        part = pd.read_parquet(heart.run.site(name) / "data.parquet").assign(site=name)
+        parts.append(part.astype(object))
+    parts[0].loc[parts[0].index[3], "age"] = "sixty"
+    pd.concat(parts).to_csv(tmp_path / "corpus.csv", index=False)
+    first = heart.scenario.sites[0]
+
+    def leaving(message: Message, context: Context) -> Message:
+        if message.metadata.message_type == messages.TRAIN and message.metadata.group_id == "1":
+            raise Vanished
+        return client_app(message, context)
+
+    chosen = ("num-server-rounds=1", "deadline-s=0.2", "join-deadline-s=0.2")
+    words = [word for setting in chosen for word in ("--set", setting)]
+    words += ["--data", str(tmp_path / "corpus.csv"), "--out", str(tmp_path / "run")]
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "client_app", leaving)
+        assert run_command("run", "heart-diagnosis", *words).exit_code == 1
+    resumed = run_command("resume", str(tmp_path / "run"))
+    assert resumed.exit_code == 1, resumed.output
+    assert f"the run went on without your data of {first}" in one_line(resumed.output)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

@@ -95,11 +95,10 @@ def test_missing_and_excluded_sites_are_named_with_the_reason(tmp_path: Path) ->
     ]
 
 
-def test_the_reason_why_a_run_stopped_is_shown(tmp_path: Path) -> None:
-    text = shown_text(
-        tmp_path, {"event": "run-failed", "code": "x", "text": "[bold]too few[/bold]"}
-    )
-    assert text == "stopped: [bold]too few[/bold]\n"  # no markup of a message is obeyed
+def test_why_a_run_stopped_is_left_to_the_end_where_the_command_says_it(tmp_path: Path) -> None:
+    """Once is enough: the sentence is long."""
+    stopped = {"event": "run-failed", "code": "x", "text": "too few"}
+    assert shown_text(tmp_path, JOINED, stopped) == "2 sites joined: east, west\n"
 
 
 def test_an_unknown_event_is_ignored(tmp_path: Path) -> None:

@@ -275,3 +275,71 @@ def test_values_of_categories_are_declared_in_any_type() -> None:
     assert Category.model_validate(told).values == ("0", "1", "True", "x", "2.5")
     label = ClassLabel.model_validate({"column": "ill", "classes": [0, 1]})
     assert label.classes == ("0", "1")
+
+
+VALUES = ("values:ill:0=no;1=yes", "values:stage:I=1", "values:stage:II=2;III=3")
+
+
+@pytest.mark.parametrize("cells", [["0", "1"], [0, 1], [0.0, 1.0], [False, True], ["0.0", " 1 "]])
+def test_values_mean_what_was_said_in_whatever_form_they_stand(cells: list[object]) -> None:
+    frame = pd.DataFrame({"ill": pd.Series(cells, dtype=object), "stage": ["II", "?"]})
+    read_so = read(frame, *VALUES)
+    assert read_so["ill"].tolist() == ["no", "yes"]
+    assert read_so["stage"].tolist() == ["2", "?"]
+
+
+def test_values_may_change_places_and_what_was_not_said_stays() -> None:
+    frame = pd.DataFrame({"stage": ["1", "2", "3", "4"]})
+    assert read(frame, "values:stage:1=2;2=1")["stage"].tolist() == ["2", "1", "3", "4"]
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("values:ill:0=nope", r"values:ill:0=nope: there is no value 'nope': did you mean 'no'\?"),
+        ("values:ill:0=x", "the values are no, yes"),
+        ("values:age:x=1", "values:age says what values mean, but in the schema age declares none"),
+        ("values:il:0=no", "there is no column 'il': did you mean 'ill'"),
+        ("values:ill", "values:COLUMN:THEIRS=OURS, several with ; between them is the form"),
+        ("values:ill:0", "is the form"),
+        ("values:ill:0=no;", "is the form"),
+        ("values::0=no", "is the form"),
+    ],
+)
+def test_a_word_for_values_that_cannot_be_meant_is_refused(word: str, said: str) -> None:
+    with pytest.raises(BadReading, match=said):
+        read(pd.DataFrame({"ill": ["0"]}), word)
+
+
+def test_one_value_does_not_mean_two() -> None:
+    with pytest.raises(BadReading, match="contradicts another word"):
+        parsed_words(["values:ill:0=no", "values:ill:0=yes"])
+
+
+TRUTHS = [[True, 2.5], ["True", "2"], [np.True_, 1], [True, False]]
+
+
+@pytest.mark.parametrize("cells", TRUTHS)
+@pytest.mark.parametrize("words", [(), ("decimal:comma",), ("column:age=ALTER",)])
+def test_a_truth_value_is_no_number_whatever_was_said(
+    cells: list[object], words: tuple[str, ...]
+) -> None:
+    """As text it never was one; and a column of yes and no is no column of numbers."""
+    numbers = Schema(name="n", person="p", features=(WARD.features[0],), label=WARD.label)
+    named = "ALTER" if "column:age=ALTER" in words else "age"
+    for kind in (object, None):
+        column = pd.Series(cells, dtype=kind)
+        frame = pd.DataFrame({"p": ["1", "2"], named: column, "ill": ["no", "yes"]})
+        with pytest.raises(BadTable, match=r"age: expected a number.* \((np\.)?'?True_?'?\)"):
+            validate_table(agreed_columns(frame, parsed_words(words)[1], numbers), numbers)
+
+
+@pytest.mark.parametrize(("words", "row"), [((), 1), (("decimal:comma",), 0)])
+def test_a_column_of_decimal_commas_and_points_is_refused_by_its_rows_with_what_to_type(
+    words: tuple[str, ...], row: int
+) -> None:
+    numbers = Schema(name="n", person="p", features=(WARD.features[0],), label=WARD.label)
+    frame = pd.DataFrame({"p": ["1", "2"], "age": ["63.5", "41,25"], "ill": ["no", "yes"]})
+    said = rf"not so in row {row} \('.*'\); some numbers .* decimal:comma if it is the comma"
+    with pytest.raises(BadTable, match=said):
+        validate_table(agreed_columns(frame, parsed_words(words)[1], numbers), numbers)

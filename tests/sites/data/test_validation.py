@@ -161,7 +161,10 @@ def test_bounds_themselves_are_allowed() -> None:
 def test_an_unknown_category_is_refused_with_the_nearest_declared_value() -> None:
     (found,) = violations(sex=["Male", "femal", "male"])
     assert (found.column, found.expected, found.rows) == ("sex", "one of female, male", (2, 3))
-    assert found.advice == "use a declared value (nearest is 'male')"
+    assert found.advice == (
+        "use a declared value (nearest is 'male'), or say values:sex:THEIRS=OURS for each that "
+        "means one"
+    )
 
 
 def test_long_lists_of_values_are_cut_short() -> None:

@@ -84,7 +84,7 @@ def test_refusals_carry_their_numbers() -> None:
 
 
 def test_no_sites_at_all_are_too_few_for_anything() -> None:
-    with pytest.raises(TooFewSites, match="at least 1 sites, got 0"):
+    with pytest.raises(TooFewSites, match="at least 1 site, got 0"):
         admit(np.zeros((0, 3)), np.ones(0))
 
 

@@ -15,12 +15,93 @@ from strategies.coordinator.messaging.events import RunEvent, SiteAnswered, Site
 from strategies.coordinator.messaging.refusal_finality import (
     FINAL_AT_THE_SITE,
     FINAL_BY_THE_COORDINATOR,
-    PASSING_AT_THE_SITE,
-    PASSING_FOR_THE_COORDINATOR,
     FinalRefusals,
     is_final,
 )
 from strategies.coordinator.messaging.reply_validation import ReplyRefused, Silent
+
+# Who adds a code decides here whether it may pass.
+# A connection, an hour, a rate, a full disk, a message that was altered on its way, a step of the
+# key exchange that the next opening repeats.
+PASSING_FOR_THE_COORDINATOR = frozenset(
+    {
+        "bad-signature",
+        "impossible-tally",
+        "malformed-ciphertext",
+        "malformed-envelope",
+        "malformed-record",
+        "name-taken",
+        "never-came",
+        "node-failed",
+        "node-gone",
+        "non-finite-update",
+        "not-attested",
+        "not-the-site",
+        "nothing-sent",
+        "silent",
+        "state-disputed",
+        "sum-out-of-bounds",
+        "tally-out-of-range",
+        "unreadable",
+        "unusable-keys",
+        "updates-refused",
+        "weights-refused",
+        "wrong-attempt",
+        "wrong-bucket",
+        "wrong-commitment",
+        "wrong-delivery",
+        "wrong-opening",
+        "wrong-purpose",
+        "wrong-round",
+        "wrong-run",
+        "wrong-share",
+        "wrong-weight-class",
+    }
+)
+PASSING_AT_THE_SITE = frozenset(
+    {
+        "already-answered",
+        "another-final-state",
+        "answer-forgotten",
+        "audit-log-unavailable",
+        "bad-signature",
+        "cannot-open",
+        "checksum-failed",
+        "duplicate-member",
+        "helper-died",
+        "key-burned",
+        "ledger-not-compared",
+        "malformed-record",
+        "memory-unavailable",
+        "no-bucket-draw",
+        "no-epoch",
+        "no-final-state",
+        "no-majority",
+        "not-an-opener",
+        "not-released",
+        "opening-already-accepted",
+        "outside-hours",
+        "policy-unreadable",
+        "query-failed",
+        "receipt-altered",
+        "receipt-missing",
+        "rolled-back",
+        "roster-incomplete",
+        "site-error",
+        "stale-epoch",
+        "stopped",
+        "sums-missing",
+        "too-few-others",
+        "too-many-openings",
+        "too-often",
+        "traffic-unavailable",
+        "wrong-commitment",
+        "wrong-descriptor",
+        "wrong-epoch",
+        "wrong-share",
+        "wrong-state",
+    }
+)
 
 
 def test_every_refusal_that_is_told_is_final_or_passes_and_never_both() -> None:

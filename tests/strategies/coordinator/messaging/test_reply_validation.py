@@ -100,12 +100,13 @@ def test_a_refusal_keeps_the_sites_code_and_counts(opener: Callable[[Message], o
 
 
 @pytest.mark.parametrize("name", ["message", "self", "counts", "site_code"])
-def test_a_site_names_its_counts_as_it_likes(name: str) -> None:
-    """No name is passed on as a keyword argument: that would end the run with a TypeError."""
+def test_a_count_of_a_name_that_no_count_has_is_dropped(name: str) -> None:
+    """Nor is any passed on as a keyword argument: that would end the run with a TypeError."""
     content = RecordDict({wire.REFUSAL: ConfigRecord({"code": "odd", f"count.{name}": 3})})
     with pytest.raises(SiteRefused) as refused:
         reply_content(reply(content))
-    assert refused.value.counts == {name: 3}
+    assert refused.value.counts == {}
+    assert refused.value.code == "site-refused.odd"
 
 
 @every_opener

@@ -216,7 +216,7 @@ def test_whoever_was_turned_away_is_known_even_if_too_few_are_left() -> None:
     sites = [SmallSite(name="elsewhere"), SmallSite(name="north")]
     with pytest.raises(QuorumNotReached):
         reception_of(grid_of(sites), told, quorum=2).await_members()
-    assert told.away == [(0, "node 1001", "not-a-member")]
+    assert told.away[0] == (0, "node 1001", "not-a-member")
 
 
 @dataclass
@@ -255,6 +255,44 @@ def test_the_members_are_awaited_until_all_are_there_or_the_deadline(arrivals: l
             reception.await_members()
     assert clock.now <= 10.2
     assert clock.now <= max(arrivals) + 0.2
+
+
+@given(arrivals=st.lists(st.integers(0, 20), min_size=4, max_size=4))
+def test_nobody_waits_for_a_site_that_is_left_out_nor_takes_it_for_another(
+    arrivals: list[int],
+) -> None:
+    """All members are awaited, though the node of the site makes as many nodes as members."""
+    grid, told = ChangingGrid(honest(), []), Told()
+    clock = Clock(grid, {index: float(at) for index, at in enumerate(arrivals)})
+    clock.sleep(0.0)
+    members = cohort_of([name for name in NAMES if name != "east"])
+    reception = replace(
+        reception_of(grid, told),
+        exchange=Exchange(grid=grid, deadline_s=0.0, clock=clock, sleep=clock.sleep),
+        cohort=replace(members, left_out=frozenset({"east"}), join_deadline_s=10.0),
+    )
+    in_time = {name for name, at in zip(NAMES, arrivals, strict=True) if at <= 10} - {"east"}
+    if in_time:
+        assert set(reception.await_members().sites) == in_time
+        assert told.away == []
+    else:
+        with pytest.raises(QuorumNotReached):
+            reception.await_members()
+    assert clock.now <= max(10.2 if len(in_time) < 3 else 0.0, max(arrivals[1:]) + 0.2)
+
+
+def test_if_too_few_come_each_member_that_never_came_is_told_and_no_other() -> None:
+    """Who came did nothing wrong, and who refused has a reason already."""
+    refusal = {messages.HELLO: lambda _said: wire.refusal_of("bad-table", {}, site="south")}
+    sites = [*honest(["east"]), SmallSite(name="south", spoil=refusal)]
+    told = Told()
+    with pytest.raises(QuorumNotReached):
+        reception_of(ChangingGrid(sites, range(2)), told, quorum=3).await_members()
+    assert told.away == [
+        (0, "south", "site-refused.bad-table"),
+        (0, "north", "never-came"),
+        (0, "west", "never-came"),
+    ]
 
 
 class Offline:
