@@ -152,7 +152,8 @@ def test_programs_and_targets_that_a_page_names_are_there(page: Path) -> None:
     """Those that print figures, and those of make."""
     for code in codes(page):
         if module := re.match(r"python -m ([\w.]+)", code):
-            assert (ROOT / f"{module[1].replace('.', '/')}.py").exists(), code
+            path = ROOT / module[1].replace(".", "/")
+            assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), code
         if target := re.match(r"make ([\w-]+)", code):
             assert re.search(rf"^{target[1]}:", (ROOT / "Makefile").read_text(), re.M), code
 
