@@ -23,8 +23,8 @@ Clippable: TypeAlias = nn.Linear | nn.Embedding | nn.LayerNorm
 
 _ROUNDED = 4096  # operations behind a norm that may all round in the same direction
 
-Part: TypeAlias = tuple[nn.Parameter, Tensor]  # a parameter, and a part of its gradient
-Sums: TypeAlias = Mapping[nn.Parameter, Tensor]  # of gradients, each of its parameter's shape
+Part: TypeAlias = tuple[Tensor, Tensor]  # a parameter, and a part of its gradient
+Sums: TypeAlias = Mapping[Tensor, Tensor]  # of gradients: by parameter, each in its shape
 
 
 class UnclippableModel(ConsortiumError, TypeError, code="unclippable-model"):

@@ -104,7 +104,9 @@ def clipped_sum(
     """Return the sum of the clipped gradients of the persons drawn, (dim,)."""
     passes = passes or RecordedPasses(given.model, given.losses)
     clipper = PersonClipper(given.model, passes, clip_norm=clip_norm)
-    sums = {item: torch.zeros_like(item, dtype=torch.float64) for item in clipper.parameters}
+    sums: dict[Tensor, Tensor] = {
+        item: torch.zeros_like(item, dtype=torch.float64) for item in clipper.parameters
+    }
     clipper.add_sum(drawn, sums)
     return flatten(list(sums.values()))
 

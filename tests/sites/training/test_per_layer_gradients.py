@@ -33,7 +33,7 @@ def inputs_for(layer: nn.Module, shape: tuple[int, ...]) -> Tensor:
     return torch.randn(shape, generator=generator)
 
 
-def zeros(layer: nn.Module) -> dict[nn.Parameter, Tensor]:
+def zeros(layer: nn.Module) -> dict[Tensor, Tensor]:
     return {item: torch.zeros_like(item, dtype=torch.float64) for item in layer.parameters()}
 
 
