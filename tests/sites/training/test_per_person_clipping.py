@@ -123,7 +123,9 @@ def test_sums_are_added_to_in_their_unit() -> None:
     drawn = one_unit_per_record(30).records_of(np.arange(30))
     passes = RecordedPasses(given_case.model, given_case.losses)
     clipper = PersonClipper(given_case.model, passes, clip_norm=1.0)
-    sums = {item: torch.ones_like(item, dtype=torch.float64) for item in clipper.parameters}
+    sums: dict[Tensor, Tensor] = {
+        item: torch.ones_like(item, dtype=torch.float64) for item in clipper.parameters
+    }
     clipper.add_sum(drawn, sums, unit=0.125)
     torch.testing.assert_close(
         flatten(list(sums.values())), 1 + 8 * clipped_sum(given_case, drawn, clip_norm=1.0)
