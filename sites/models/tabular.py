@@ -33,7 +33,7 @@ class Perceptron(nn.Module):
         return scores
 
 
-def model_for(plan: ModelPlan, *, n_inputs: int, n_outputs: int) -> nn.Module:
+def model_for(plan: ModelPlan, *, n_inputs: int, n_outputs: int) -> Linear | Perceptron:
     """Return the planned model; its parameters are arbitrary until they are set."""
     with torch.random.fork_rng(devices=[]):  # torch's global generator stays as it was
         match plan.name:

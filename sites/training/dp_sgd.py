@@ -8,19 +8,20 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from privacy.differential.noise import grid_gaussian
+from privacy.layout import Vector
 from sites.plans import PrivacyPlan
-from sites.training.per_person_clipping import SLACK, Losses, PersonClipper
-from sites.training.privacy_units import DrawnUnits, Units, draw_units
+from sites.training.per_person_clipping import SLACK, PersonClipper
+from sites.training.privacy_units import Units, draw_units
+from sites.training.recorded_passes import Passes
 
 _NOISED_AT_ONCE = 2**20  # numbers per call: more need more memory, fewer need more calls
 
 
 def private_gradients(
-    model: nn.Module, losses: Losses, units: Units, plan: PrivacyPlan
+    model: nn.Module, passes: Passes, units: Units, plan: PrivacyPlan
 ) -> Iterator[None]:
     """Set the model's gradients for one step after another, `plan.steps` times.
 
@@ -33,15 +34,21 @@ def private_gradients(
 
     Args:
         model: As `PersonClipper` takes it.
-        losses: The loss of each of the given records under the model, (B,) -> (B,).
+        passes: The passes of the model's layers for the persons drawn.
         units: Who or what is protected; there may be none.
         plan: How to train.
 
     Raises:
         UnclippableModel: The model's gradient cannot be split by person.
     """
-    clipper = PersonClipper(model, clip_norm=plan.clip_norm)
-    parts = _noise_batches(clipper.parameters)
+    clipper = PersonClipper(model, passes, clip_norm=plan.clip_norm)
+    device = clipper.parameters[0].device
+    dim = sum(item.numel() for item in clipper.parameters)
+    total = torch.zeros(dim, dtype=torch.float64, device=device)
+    sums = _views_by_parameter(total, clipper.parameters)
+    gradient = torch.zeros(dim, device=device)
+    for parameter, part in _views_by_parameter(gradient, clipper.parameters).items():
+        parameter.grad = part
     # The sum is rounded to multiples of `grid` and the noise is drawn on the same grid, as whole
     # numbers. Continuous noise in floating point has gaps that can reveal the sum (Mironov 2012).
     grid = grid_step(clipper.parameters, plan.clip_norm)
@@ -50,14 +57,15 @@ def private_gradients(
     # A site without any sends noise as well, or it would show that it has none.
     scale = grid / (plan.sampling_rate * max(len(units), 1))
     for _ in range(plan.steps):
-        sums = _clipped_sums(clipper, losses, draw_units(units, plan))
-        for part in parts:
-            noised = _add_noise([sums[index] for index in part], grid=grid, deviation=deviation)
-            mean = torch.from_numpy(noised * scale).float()
-            for index, size in part.items():
-                parameter = clipper.parameters[index]
-                gradient, mean = mean[:size], mean[size:]
-                parameter.grad = gradient.view_as(parameter).to(parameter.device)
+        total.zero_()
+        for drawn in draw_units(units, plan):
+            clipper.add_sum(drawn.to_device(device), sums, unit=grid)
+        noised = total.cpu().numpy()
+        for start in range(0, dim, _NOISED_AT_ONCE):
+            chunk = noised[start : start + _NOISED_AT_ONCE]
+            _add_noise(chunk, deviation=deviation)
+            chunk *= scale
+        gradient.copy_(torch.from_numpy(noised))
         yield
 
 
@@ -74,37 +82,19 @@ def grid_step(parameters: Sequence[nn.Parameter], clip_norm: float) -> float:
     return clip_norm * SLACK / 2 / 2.0 ** math.ceil(math.log2(math.sqrt(dim)))
 
 
-def _clipped_sums(
-    clipper: PersonClipper, losses: Losses, draws: Sequence[DrawnUnits]
-) -> list[Tensor]:
-    """Return the clipped sums over all units drawn, by parameter; zeros if none were."""
-    if not draws:
-        return [torch.zeros_like(item) for item in clipper.parameters]
-    sums = clipper.sum(losses, draws[0])
-    for drawn in draws[1:]:
-        parts = clipper.sum(losses, drawn)
-        sums = [total.double() + part for total, part in zip(sums, parts, strict=True)]
-    return sums
-
-
-def _add_noise(sums: Sequence[Tensor], *, grid: float, deviation: float) -> NDArray[np.float64]:
-    """Return the sums with noise, in units of the grid, as one vector.
+def _add_noise(sums: Vector, *, deviation: float) -> None:
+    """Round sums in units of the grid, and add noise, in place.
 
     Guarantee: whole numbers are added, exactly.
     """
     # Float64 holds whole numbers below 2**53 exactly, so neither rounding nor addition loses any.
-    total = np.concatenate([item.cpu().numpy().ravel() for item in sums], dtype=np.float64)
-    total /= grid
-    np.rint(total, out=total)
-    total += grid_gaussian(total.size, deviation=deviation)
-    return total
+    np.rint(sums, out=sums)
+    sums += grid_gaussian(sums.size, deviation=deviation)
 
 
-def _noise_batches(parameters: Sequence[nn.Parameter]) -> list[dict[int, int]]:
-    """Return which parameters get noise in one call: by call, their index and their size."""
-    parts: list[dict[int, int]] = [{}]
-    for index, item in enumerate(parameters):
-        if parts[-1] and sum(parts[-1].values()) + item.numel() > _NOISED_AT_ONCE:
-            parts.append({})
-        parts[-1][index] = item.numel()
-    return parts
+def _views_by_parameter(
+    vector: Tensor, parameters: Sequence[nn.Parameter]
+) -> dict[Tensor, Tensor]:
+    """Return the parts of a vector (dim,) that belong to each parameter, in its shape."""
+    parts = torch.split(vector, [item.numel() for item in parameters])
+    return {item: part.view_as(item) for item, part in zip(parameters, parts, strict=True)}

@@ -13,8 +13,8 @@ from privacy.errors import ConsortiumError
 from sites.plans import EmptySite, TrainingPlan
 from sites.training.dp_sgd import private_gradients
 from sites.training.optimizers import optimizer_of
-from sites.training.per_person_clipping import Losses
 from sites.training.privacy_units import ContentOf, units_of
+from sites.training.recorded_passes import Losses, Passes, RecordedPasses
 
 _SORTED_BATCHES = 32  # batches whose records are sorted by size together
 
@@ -53,6 +53,7 @@ def train(
     plan: TrainingPlan,
     *,
     rng: np.random.Generator,
+    passes: Passes | None = None,
 ) -> int:
     """Train the model in place by the plan, and return the number of optimizer steps.
 
@@ -69,6 +70,8 @@ def train(
         records: Facts about the training records.
         plan: How to train.
         rng: For the order of records.
+        passes: The layers' passes under these losses, for private steps; by default `losses` are
+            run and recorded.
 
     Raises:
         EmptySite: There are no records, and no privacy: with it, noise is added to nothing.
@@ -89,9 +92,9 @@ def train(
 
     if plan.privacy is not None:
         # The loss itself stays unread: only its noised gradients may influence anything.
-        for _ in private_gradients(
-            model, losses, units_of(records.persons, plan.privacy, records.content_of), plan.privacy
-        ):
+        units = units_of(records.persons, plan.privacy, records.content_of)
+        passes = passes or RecordedPasses(model, losses)
+        for _ in private_gradients(model, passes, units, plan.privacy):
             take_step()
         return plan.privacy.steps
 

@@ -59,6 +59,25 @@ def losses(label: Predicted, scores: Tensor, wanted: Tensor) -> Tensor:
             return (scores[:, 0] - wanted).square() / 2
 
 
+def loss_gradients(label: Label, scores: Tensor, wanted: Tensor) -> Tensor:
+    """Return the gradient of each record's loss by its scores, shape (B, n_outputs).
+
+    Args:
+        label: What is predicted.
+        scores: The model's outputs, shape (B, n_outputs).
+        wanted: The targets of these records, as `targets` returns them.
+    """
+    match label:
+        case ClassLabel(binary=True):
+            return scores.sigmoid().sub_(wanted[:, None])
+        case ClassLabel():
+            found = scores.softmax(dim=1)
+            found[torch.arange(len(wanted)), wanted] -= 1.0
+            return found
+        case NumberLabel():
+            return scores - wanted[:, None]
+
+
 def class_weights(label: Label, constants: Constants, plan: TrainingPlan) -> Vector | None:
     """Return the factor of each class in the loss, the same at every site, or None for none.
 

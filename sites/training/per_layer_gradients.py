@@ -7,15 +7,13 @@ respect to what came out. B counts records, T tokens of a record, n_units person
 tokens of a person: all its records' tokens in a row.
 """
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol, TypeAlias
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.autograd.graph import GradientEdge
 from torch.nn import functional
 
 from privacy.errors import ConsortiumError
@@ -26,6 +24,7 @@ Clippable: TypeAlias = nn.Linear | nn.Embedding | nn.LayerNorm
 _ROUNDED = 4096  # operations behind a norm that may all round in the same direction
 
 Part: TypeAlias = tuple[Tensor, Tensor]  # a parameter, and a part of its gradient
+Sums: TypeAlias = Mapping[Tensor, Tensor]  # of gradients: by parameter, each in its shape
 
 
 class UnclippableModel(ConsortiumError, TypeError, code="unclippable-model"):
@@ -34,11 +33,11 @@ class UnclippableModel(ConsortiumError, TypeError, code="unclippable-model"):
 
 @dataclass(frozen=True, eq=False)
 class LayerPass:
-    """A layer in one forward pass: its inputs (B, ...), and its outputs' edge in the graph."""
+    """A layer in one pass: its inputs (B, ...), and the gradient of the loss by its outputs."""
 
     module: Clippable
     inputs: Tensor
-    edge: GradientEdge
+    deltas: Tensor
 
 
 class LayerGradient(Protocol):
@@ -59,11 +58,13 @@ class LayerGradient(Protocol):
         The rounding error of `squared_norms` is at most a small multiple of it.
         """
 
-    def weighted_sums(self, factors: Tensor) -> Iterator[Part]:
-        """Yield, for each trained parameter, the sum of the records' gradients times `factors`.
+    def add_weighted_sums(self, factors: Tensor, sums: Sums, *, unit: float) -> None:
+        """Add the records' gradients times `factors` to the sums of the trained parameters.
 
         Args:
-            factors: One factor per record, shape (B,).
+            factors: One factor per record, shape (B,), float64.
+            sums: By parameter, float64.
+            unit: Of the sums: the gradients are divided by it, in float64.
         """
 
 
@@ -112,59 +113,57 @@ def clippable_layers(model: nn.Module) -> tuple[Clippable, ...]:
     return tuple(layers)
 
 
-def layer_gradient(seen: LayerPass, delta: Tensor, drawn: DrawnUnits) -> LayerGradient:
-    """Return a layer's gradient from its inputs and the gradient of its outputs.
+def layer_gradient(seen: LayerPass, drawn: DrawnUnits) -> LayerGradient:
+    """Return a layer's gradient from its inputs and deltas.
 
     Args:
-        seen: The layer's forward pass.
-        delta: Gradient of the loss with respect to the outputs, shape (B, ...).
+        seen: The layer in one pass.
         drawn: The persons whose records the B rows are.
 
     Raises:
         UnclippableModel: The layer does not see the records one by one.
     """
-    if not len(seen.inputs) == len(delta) == len(drawn.rows):
+    inputs, deltas = seen.inputs, seen.deltas
+    rows, records = inputs.shape[0], drawn.rows.shape[0]
+    if not rows == deltas.shape[0] == records:
         raise UnclippableModel(
-            f"a {type(seen.module).__name__} sees {len(seen.inputs)} rows for "
-            f"{len(drawn.rows)} records: give every record inputs of its own"
+            f"a {type(seen.module).__name__} sees {rows} rows for {records} records: "
+            "give every record inputs of its own"
         )
     match seen.module:
-        case nn.Linear() as layer if delta.dim() == 2 and drawn.one_record_each:
-            return OuterGradient(layer, seen.inputs, delta)
+        case nn.Linear() as layer if deltas.dim() == 2 and drawn.one_record_each:
+            return OuterGradient(layer, inputs, deltas)
         case nn.Linear() as layer:
-            return LinearGradient(layer, *_with_token_axis(seen.inputs, delta), drawn)
+            return LinearGradient(layer, *_with_token_axis(inputs, deltas), drawn)
         case nn.Embedding() as layer:
-            return EmbeddingGradient(layer, seen.inputs.flatten(1), _flatten_tokens(delta), drawn)
+            return EmbeddingGradient(layer, inputs.flatten(1), _flatten_tokens(deltas), drawn)
         case nn.LayerNorm() as layer:
-            return ScaleGradient(layer, seen.inputs, delta, drawn)
+            return ScaleGradient(layer, inputs, deltas, drawn)
 
 
 class OuterGradient:
     """Gradient of a linear layer where each person has one record, and each record one token.
 
-    It is one outer product per person, of inputs (B, i) and deltas (B, o). NumPy computes it, as
-    its calls cost a third of torch's: on tables, the calls are the cost.
+    It is one outer product per person, of inputs (B, i) and deltas (B, o).
     """
 
     def __init__(self, layer: nn.Linear, inputs: Tensor, deltas: Tensor) -> None:
         self.layer = layer
-        self.deltas = deltas.double()
-        self._inputs = inputs.cpu().numpy().astype(np.float64)
-        self._deltas = self.deltas.cpu().numpy()
+        self.deltas, self._inputs = deltas.double(), inputs.double()
         self._weight, self._bias = _trained_parts(layer)
         # The gradient of the weight is d x^T, with squared norm |d|^2 |x|^2; that of the bias is
         # d. Together |d|^2 (|x|^2 + 1), each summand only if its parameter is trained.
-        given = np.einsum("bi,bi->b", self._inputs, self._inputs) * self._weight + self._bias
-        lengths = given * np.einsum("bo,bo->b", self._deltas, self._deltas)
-        self.squared_norms = self.squared_term_sums = torch.from_numpy(lengths).to(deltas.device)
+        given = torch.linalg.vecdot(self._inputs, self._inputs) if self._weight else 0.0
+        lengths = (given + float(self._bias)) * torch.linalg.vecdot(self.deltas, self.deltas)
+        self.squared_norms = self.squared_term_sums = lengths
 
-    def weighted_sums(self, factors: Tensor) -> Iterator[Part]:
-        """Yield the sum of the records' gradients times `factors`, by trained parameter."""
-        scaled = self._deltas * factors.cpu().numpy()[:, None]
+    def add_weighted_sums(self, factors: Tensor, sums: Sums, *, unit: float) -> None:
+        """Add the records' gradients times `factors` to the sums of the trained parameters."""
         if self._weight:
-            yield self.layer.weight, torch.from_numpy(scaled.T @ self._inputs)
+            scaled = self.deltas * factors[:, None]
+            sums[self.layer.weight].addmm_(scaled.mT, self._inputs, alpha=1 / unit)
         if self._bias:
-            yield self.layer.bias, torch.from_numpy(scaled.sum(0))
+            sums[self.layer.bias].addmv_(self.deltas.mT, factors, alpha=1 / unit)
 
 
 @dataclass(frozen=True)
@@ -202,16 +201,16 @@ class LinearGradient:
         squares = given * deltas.square().sum(2)  # (n_units, K)
         return squares.sqrt().sum(1).square().double()
 
-    def weighted_sums(self, factors: Tensor) -> Iterator[Part]:
-        """Yield the sum of the records' gradients times `factors`, by trained parameter."""
+    def add_weighted_sums(self, factors: Tensor, sums: Sums, *, unit: float) -> None:
+        """Add the records' gradients times `factors` to the sums of the trained parameters."""
         # A factor scales a record's deltas, and with them all its outer products. One matrix
         # product then sums over records and tokens together: (o, B*T) @ (B*T, i).
         scaled = (self.deltas * factors.to(self.deltas.dtype)[:, None, None]).flatten(0, 1)
         weight, bias = _trained_parts(self.layer)
         if weight:
-            yield self.layer.weight, scaled.mT @ self.inputs.flatten(0, 1)
+            sums[self.layer.weight].add_(scaled.mT @ self.inputs.flatten(0, 1), alpha=1 / unit)
         if bias:
-            yield self.layer.bias, scaled.sum(0)
+            sums[self.layer.bias].add_(scaled.sum(0), alpha=1 / unit)
 
     @cached_property
     def _by_person(self) -> tuple[Tensor, Tensor]:
@@ -248,11 +247,12 @@ class EmbeddingGradient:
         lengths = self._trained_deltas.square().sum(2).sqrt().sum(1)  # (B,)
         return sum_by_person(lengths, self.drawn).square().double()
 
-    def weighted_sums(self, factors: Tensor) -> Iterator[Part]:
-        """Yield the sum of the records' gradients times `factors`, by trained parameter."""
+    def add_weighted_sums(self, factors: Tensor, sums: Sums, *, unit: float) -> None:
+        """Add the records' gradients times `factors` to the sums of the trained parameters."""
         scaled = self._trained_deltas * factors.to(self.deltas.dtype)[:, None, None]
         total = torch.zeros_like(self.layer.weight, dtype=scaled.dtype)
-        yield self.layer.weight, total.index_add_(0, self.ids.flatten(), scaled.flatten(0, 1))
+        total.index_add_(0, self.ids.flatten(), scaled.flatten(0, 1))
+        sums[self.layer.weight].add_(total, alpha=1 / unit)
 
     @cached_property
     def _trained_deltas(self) -> Tensor:
@@ -289,11 +289,11 @@ class ScaleGradient:
         each = [sum_by_person(length, self.drawn).square() for length in lengths]  # (n_units,)
         return torch.stack(each).sum(0).double()
 
-    def weighted_sums(self, factors: Tensor) -> Iterator[Part]:
-        """Yield the sum of the records' gradients times `factors`, by trained parameter."""
+    def add_weighted_sums(self, factors: Tensor, sums: Sums, *, unit: float) -> None:
+        """Add the records' gradients times `factors` to the sums of the trained parameters."""
         for parameter, part in self._parts:
             total = torch.einsum("btd,b->d", part, factors.to(part.dtype))
-            yield parameter, total.view_as(parameter)
+            sums[parameter].add_(total.view_as(parameter), alpha=1 / unit)
 
     @cached_property
     def _parts(self) -> list[Part]:

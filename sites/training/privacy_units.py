@@ -76,12 +76,20 @@ class Units:
         return len(self.ends)
 
     @cached_property
+    def one_record_each(self) -> bool:
+        """Whether every unit has one record."""
+        return len(self.rows) == len(self.ends)
+
+    @cached_property
     def counts(self) -> NDArray[np.intp]:
         """Records of each unit, shape (n_units,)."""
         return np.diff(self.ends, prepend=0)
 
     def records_of(self, units: NDArray[np.intp]) -> "DrawnUnits":
         """Return the records of these units, unit after unit."""
+        if self.one_record_each:
+            each = torch.ones(len(units), dtype=torch.int64)
+            return DrawnUnits(torch.from_numpy(self.rows[units]), torch.arange(len(units)), each)
         counts = self.counts[units]
         # The j-th record of all is record j - (cumsum - count) of its unit, and the unit begins at
         # end - count in `rows`: the counts cancel, and its place is end - cumsum + j.
@@ -97,6 +105,9 @@ class Units:
 
         A unit is never split; one with more records is a group by itself.
         """
+        if self.one_record_each:
+            starts = range(0, len(units), rows_at_once)
+            return [units[start : start + rows_at_once] for start in starts]
         within = np.cumsum(self.counts[units])
         groups, start = [], 0
         while start < len(units):
@@ -126,12 +137,14 @@ class DrawnUnits:
 
         `rows` stay on the CPU, where they index the records.
         """
+        if device == self.owners.device:
+            return self
         return DrawnUnits(self.rows, self.owners.to(device), self.counts.to(device))
 
-    @property
+    @cached_property
     def one_record_each(self) -> bool:
         """Whether every unit has one record."""
-        return len(self.rows) == len(self.counts)
+        return self.rows.shape == self.counts.shape
 
 
 def pad_by_person(values: Tensor, drawn: DrawnUnits) -> Tensor:

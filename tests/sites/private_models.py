@@ -1,6 +1,5 @@
 """One model of every kind that is trained privately, and slow, plain per-person gradients."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +9,9 @@ from torch.nn import functional
 
 from sites.models.tabular import model_for
 from sites.plans import ModelPlan
+from sites.training.per_person_clipping import PersonClipper
 from sites.training.privacy_units import DrawnUnits, Units
+from sites.training.recorded_passes import Losses, Passes, RecordedPasses
 
 TOKENS, WORDS = 5, 11
 
@@ -41,7 +42,7 @@ class Case:
     """A model with records and the loss of each."""
 
     model: nn.Module
-    losses: Callable[[Tensor], Tensor]
+    losses: Losses
     n: int
 
 
@@ -95,6 +96,19 @@ def gradients_by_person(case_: Case, drawn: DrawnUnits) -> Tensor:
         flat = torch.cat([part.flatten() for part in parts]).double()
         found[owner] += flat / drawn.counts[owner]
     return found
+
+
+def clipped_sum(
+    given: Case, drawn: DrawnUnits, *, clip_norm: float, passes: Passes | None = None
+) -> Tensor:
+    """Return the sum of the clipped gradients of the persons drawn, (dim,)."""
+    passes = passes or RecordedPasses(given.model, given.losses)
+    clipper = PersonClipper(given.model, passes, clip_norm=clip_norm)
+    sums: dict[Tensor, Tensor] = {
+        item: torch.zeros_like(item, dtype=torch.float64) for item in clipper.parameters
+    }
+    clipper.add_sum(drawn, sums)
+    return flatten(list(sums.values()))
 
 
 def flatten(parts: list[Tensor]) -> Tensor:

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from privacy.layout import Layout, Vector
 from sites.models.initialisation import n_outputs
 from sites.models.parameters import parameter_vector, set_parameters
-from sites.models.tabular import model_for
+from sites.models.tabular import Linear, Perceptron, model_for
 from sites.plans import ModelPlan, Predictions, TrainingPlan
 from sites.schema.tables import Label
 from sites.statistics.normalisation import Constants
@@ -18,6 +17,7 @@ from sites.task import Trained
 from sites.tasks.tabular.data import TableData
 from sites.training import objective
 from sites.training.loop import Records, TrainingDiverged, train
+from sites.training.table_losses import TableLosses
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,13 +63,11 @@ class TableModel:
         wanted = objective.targets(self.label, training.labels, self.constants)  # (n,)
         of_class = objective.class_weights(self.label, self.constants, plan)
         weights = None if of_class is None else torch.from_numpy(of_class[classes]).float()
-
-        def losses(rows: Tensor) -> Tensor:
-            each = objective.losses(self.label, model(inputs[rows]), wanted[rows])
-            return each if weights is None else each * weights[rows]
-
+        losses = TableLosses(
+            model=model, label=self.label, inputs=inputs, wanted=wanted, weights=weights
+        )
         records = Records(classes, training.persons, content_of=training.content_of)
-        steps = train(model, losses, records, plan, rng=rng)
+        steps = train(model, losses, records, plan, rng=rng, passes=losses.passes)
         # Rounded to float32, as it travels. The parameters can overflow after the last finite loss.
         update = (
             (parameter_vector(model, self.layout) - received).astype(np.float32).astype(np.float64)
@@ -84,7 +82,7 @@ class TableModel:
         outputs = self._torch_module(encoded.shape[1])(torch.from_numpy(encoded))  # (n, n_outputs)
         return objective.predictions(self.label, outputs, self.constants)
 
-    def _torch_module(self, n_inputs: int) -> nn.Module:
+    def _torch_module(self, n_inputs: int) -> Linear | Perceptron:
         made = model_for(self.plan, n_inputs=n_inputs, n_outputs=n_outputs(self.label))
         set_parameters(self.numbers, made, self.layout)
         return made

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import ndtr, ndtri
 
+from privacy.differential import noise as module
 from privacy.differential.noise import BadNoise, gaussian_parts, grid_gaussian, poisson_sample
 
 N = 200_000
@@ -38,10 +39,10 @@ def test_noise_reaches_thirteen_deviations_without_gaps(
     """Where 64 bits tell values apart no longer, 64 more do."""
     drawn = iter([word, more])
 
-    def urandom(size: int) -> bytes:
+    def random_bytes(size: int) -> bytes:
         return np.full(size // 8, next(drawn), np.uint64).tobytes()
 
-    monkeypatch.setattr(os, "urandom", urandom)
+    monkeypatch.setattr(module, "_random_bytes", random_bytes)
     assert grid_gaussian(5, deviation=1000.0)[0] == pytest.approx(1000 * deviations, abs=10)
 
 
@@ -115,6 +116,39 @@ def test_each_is_drawn_by_its_own_chance(rate: float) -> None:
         abs(hits[:5_000].sum() - hits[5_000:].sum())
         <= 7 * (200_000 * max(rate * (1 - rate), 0)) ** 0.5
     )
+
+
+@pytest.mark.parametrize("rate", [0.003, 0.25, 0.7])
+def test_a_unit_is_drawn_if_its_64_bits_are_below_the_rate(
+    monkeypatch: pytest.MonkeyPatch, rate: float
+) -> None:
+    """Whether or not the first eight of them decide."""
+    words = np.random.default_rng(0).integers(0, 2**64, 4_000, np.uint64)
+    near = np.uint64(rate * 2.0**64)
+    words[:3] = near - np.uint64(1), near, near + np.uint64(1)
+    firsts = (words >> np.uint64(56)).astype(np.uint8)
+    undecided = words[firsts == near >> np.uint64(56)] << np.uint64(8)
+    given_bytes = iter([firsts.tobytes(), undecided.tobytes()])
+    monkeypatch.setattr(module, "_random_bytes", lambda size: next(given_bytes))
+    assert poisson_sample(4_000, rate=rate).tolist() == np.flatnonzero(words < near).tolist()
+
+
+def test_every_draw_has_a_key_of_its_own_from_the_operating_system(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keys = [bytes(32), bytes(range(32))]
+    asked: list[int] = []
+
+    def urandom(size: int) -> bytes:
+        asked.append(size)
+        return keys[len(asked) - 1]
+
+    monkeypatch.setattr(os, "urandom", urandom)
+    found = [module._random_bytes(16) for _ in range(2)]
+    assert asked == [32, 32]
+    # AES-256 of 16 zeros under these keys: the first is NIST's known answer (AESAVS, appendix B)
+    assert found[0].hex() == "dc95c078a2408989ad48a21492842087"
+    assert found[1] != found[0]
 
 
 def test_neither_draw_follows_any_seed() -> None:

@@ -13,9 +13,10 @@ from sites.plans import BadPlan, PrivacyPlan, TrainingPlan
 from sites.training import dp_sgd as module
 from sites.training.dp_sgd import grid_step, private_gradients
 from sites.training.loop import Records, train
-from sites.training.per_person_clipping import SLACK, PersonClipper
+from sites.training.per_person_clipping import SLACK
 from sites.training.privacy_units import Units, units_of
-from tests.sites.private_models import Case, case, flatten
+from sites.training.recorded_passes import RecordedPasses
+from tests.sites.private_models import Case, case, clipped_sum, flatten
 
 PERSONS = np.repeat(np.arange(10), 3).astype(str)
 PLAN = PrivacyPlan(noise_multiplier=1.0, clip_norm=0.5, sampling_rate=0.5, steps=3)
@@ -31,7 +32,8 @@ def steps_of(
     given_case: Case, plan: PrivacyPlan, persons: NDArray[Any] = PERSONS
 ) -> list[NDArray[np.float64]]:
     found = []
-    for _ in private_gradients(given_case.model, given_case.losses, units_of(persons, plan), plan):
+    passes = RecordedPasses(given_case.model, given_case.losses)
+    for _ in private_gradients(given_case.model, passes, units_of(persons, plan), plan):
         parts = [item.grad for item in given_case.model.parameters() if item.grad is not None]
         found.append(flatten(parts).numpy())
     return found
@@ -47,8 +49,7 @@ def test_the_sum_is_divided_by_the_expected_number_however_it_is_computed(
     everyone = replace(PLAN, sampling_rate=1.0, rows_at_once=rows_at_once, steps=1)
     found = steps_of(given_case, everyone)[0]
     units = Units.of_persons(PERSONS, at_most=16, seed=0)
-    clipper = PersonClipper(given_case.model, clip_norm=0.5)
-    expected = flatten(clipper.sum(given_case.losses, units.records_of(np.arange(10)))) / 10
+    expected = clipped_sum(given_case, units.records_of(np.arange(10)), clip_norm=0.5) / 10
     np.testing.assert_allclose(found, expected.numpy(), atol=0.5 * SLACK / 10)
     assert np.linalg.norm(found) <= 0.5
 

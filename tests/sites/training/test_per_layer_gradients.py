@@ -33,6 +33,10 @@ def inputs_for(layer: nn.Module, shape: tuple[int, ...]) -> Tensor:
     return torch.randn(shape, generator=generator)
 
 
+def zeros(layer: nn.Module) -> dict[Tensor, Tensor]:
+    return {item: torch.zeros_like(item, dtype=torch.float64) for item in layer.parameters()}
+
+
 @pytest.mark.parametrize(("layer", "shape"), SHAPES, ids=str)
 @pytest.mark.parametrize("persons", [PERSONS, np.arange(6).astype(str)], ids=["several", "one"])
 def test_norm_and_sum_equal_those_of_gradients_computed_one_by_one(
@@ -49,18 +53,18 @@ def test_norm_and_sum_equal_those_of_gradients_computed_one_by_one(
         )
         for unit in range(len(units))
     ]
-    seen = LayerPass(layer, inputs, torch.autograd.graph.get_gradient_edge(outputs))
     with torch.no_grad():
-        found = layer_gradient(seen, deltas, drawn)
+        found = layer_gradient(LayerPass(layer, inputs, deltas), drawn)
         lengths = torch.stack([torch.cat([part.flatten() for part in one]).norm() for one in each])
         torch.testing.assert_close(found.squared_norms.sqrt().float(), lengths)
         assert (squared_norm_bounds(found) >= found.squared_norms).all()
         assert (found.squared_term_sums >= found.squared_norms * (1 - 1e-6)).all()
         factors = torch.rand(len(units), generator=torch.Generator().manual_seed(3))
-        sums = dict(found.weighted_sums(factors[drawn.owners]))
+        sums = zeros(layer)
+        found.add_weighted_sums(factors.double()[drawn.owners], sums, unit=0.25)
         for index, parameter in enumerate(layer.parameters()):
             expected = sum(factor * one[index] for factor, one in zip(factors, each, strict=True))
-            torch.testing.assert_close(sums[parameter].float(), expected)
+            torch.testing.assert_close(sums[parameter].float() / 4, expected)
 
 
 @pytest.mark.parametrize(
@@ -75,10 +79,14 @@ def test_a_frozen_parameter_adds_nothing_to_norm_or_sum(
     drawn = one_unit_per_record(2).records_of(np.arange(2))
     outputs = layer(inputs)
     deltas = torch.ones_like(outputs)
-    seen = LayerPass(layer, inputs, torch.autograd.graph.get_gradient_edge(outputs))
-    found = layer_gradient(seen, deltas, drawn)
+    found = layer_gradient(LayerPass(layer, inputs, deltas), drawn)
     assert found.squared_norms.tolist() == [outputs.shape[1]] * 2
-    assert [item is layer.bias for item, _ in found.weighted_sums(torch.ones(2))] == [True]
+    sums = zeros(layer)
+    found.add_weighted_sums(torch.ones(2).double(), sums, unit=1.0)
+    assert {item is layer.bias: bool(part.any()) for item, part in sums.items()} == {
+        False: False,
+        True: True,
+    }
 
 
 class Tied(nn.Module):
