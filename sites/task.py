@@ -57,6 +57,10 @@ class SiteData(Protocol):
         """Number of persons with training records."""
 
     @property
+    def fewest_train_persons(self) -> int:
+        """Fewest persons with training records of one class; of all if there are no classes."""
+
+    @property
     def held_out_examples(self) -> int:
         """Number of held-out records; their persons have no training records."""
 

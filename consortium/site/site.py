@@ -124,9 +124,12 @@ class Site:
         return min(counts) >= self.policy.releases.minimum_count
 
     def releases_statistics(self) -> bool:
-        """Return whether the statistics of this site may be shown as its own."""
+        """Return whether enough persons of each class are behind this site's statistics.
+
+        Then they may be shown as its own, if its policy allows figures of its own at all.
+        """
         releases = self.policy.releases
-        return releases.own_figures and self.data.train_persons >= releases.minimum_count
+        return releases.own_figures and self.data.fewest_train_persons >= releases.minimum_count
 
     def to_pool(self, tally: Tally, *, records: int) -> Tally:
         """Return counts as they may leave, to be pooled: zeros if they are of too few records.

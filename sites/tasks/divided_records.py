@@ -47,6 +47,18 @@ class DividedRecords(Generic[Kind]):
         return len(np.unique(self.training.persons))
 
     @property
+    def training_classes(self) -> NDArray[np.bool_]:
+        """Which class each training record is of, shape (n, n_classes); one if there are none."""
+        return np.ones((len(self.training), 1), np.bool_)
+
+    @property
+    def fewest_train_persons(self) -> int:
+        """Fewest persons with training records of one class."""
+        _, persons = np.unique(self.training.persons, return_inverse=True)
+        classes = self.training_classes.T
+        return min(int(np.count_nonzero(np.bincount(persons[chosen]))) for chosen in classes)
+
+    @property
     def held_out_examples(self) -> int:
         """Number of held-out records."""
         return len(self.held_out)

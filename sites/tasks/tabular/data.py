@@ -86,6 +86,12 @@ class TableData(DividedRecords[Table]):
             return ()
         return tuple(np.bincount(self.training.labels, minlength=self.n_classes).tolist())
 
+    @property
+    def training_classes(self) -> NDArray[np.bool_]:
+        """Which class each training record is of, shape (n, n_classes); one for a number."""
+        labels = self.training.classes(self.n_classes)
+        return labels[:, None] == np.arange(max(self.n_classes, 1))
+
 
 def encode_columns(columns: Columns, schema: Schema, constants: Constants) -> NDArray[np.float32]:
     """Return the model's inputs, shape (n, len(schema.encoded_names)), in that order.

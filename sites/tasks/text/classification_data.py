@@ -101,6 +101,12 @@ class NotesData(DividedRecords[Notes]):
             return tuple(labels.sum(axis=0).tolist())
         return tuple(np.bincount(labels, minlength=self.n_labels).tolist())
 
+    @property
+    def training_classes(self) -> NDArray[np.bool_]:
+        """Which class each training note is of, or which labels it has, shape (n, n_labels)."""
+        labels = self.training.labels
+        return labels > 0 if labels.ndim == 2 else labels[:, None] == np.arange(self.n_labels)
+
 
 def encoder_inputs(texts: Sequence[str], encoder: Encoder) -> EncoderInputs:
     """Return texts in the form that the encoder reads."""

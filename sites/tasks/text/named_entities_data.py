@@ -88,6 +88,11 @@ class EntityData(DividedRecords[Sentences]):
         """Number of entities of each type in the training sentences."""
         return tuple(self.training.counts(self.n_types).sum(axis=0).tolist())
 
+    @property
+    def training_classes(self) -> NDArray[np.bool_]:
+        """Which types of entities each training sentence has, shape (n, n_types)."""
+        return self.training.counts(self.n_types) > 0
+
 
 def split_sentences(
     sentences: Sentences, found: AnnotatedSentences, *, n_types: int, sides: Sides

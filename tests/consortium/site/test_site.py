@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from consortium.site.directory import BadSite, read_site_config, site_directory
 from consortium.site.site import OtherCharter, Site, site_of, site_rng
 from scenarios.engines.staging import stage
 from scenarios.library.registry import scenario_named
+from sites.tasks.tabular.data import Table, TableData
 from tests.decisions import decide
 
 SCENARIO = scenario_named("heart-diagnosis")
@@ -100,6 +102,30 @@ def test_figures_are_released_from_the_sites_own_minimum_on(run: RunDirectory) -
     decide(site.directory, releases={"own_figures": False, "minimum_count": 4})
     assert not site.releases(tally)
     assert not site.releases_statistics()
+
+
+def test_statistics_of_a_class_of_few_persons_are_not_shown_as_the_sites(
+    run: RunDirectory,
+) -> None:
+    """However many persons the site has in all, and however many records those few have."""
+    site = site_of(context(**{"partition-id": 0}))
+    data = site.data
+    assert isinstance(data, TableData)
+    ill = np.flatnonzero(data.training.labels == 1)
+    few = [*np.flatnonzero(data.training.labels == 0), *np.repeat(ill[:3], 20)]
+    training = Table(
+        columns={name: values[few] for name, values in data.training.columns.items()},
+        labels=data.training.labels[few],
+        persons=data.training.persons[few],
+    )
+    with_few = replace(site)
+    with_few.__dict__["data"] = replace(data, training=training)
+    decide(site.directory, releases={"own_figures": True, "minimum_count": 10})
+    assert site.releases_statistics()
+    assert with_few.data.train_persons > 10
+    assert not with_few.releases_statistics()
+    decide(site.directory, releases={"own_figures": True, "minimum_count": 3})
+    assert with_few.releases_statistics()
 
 
 def test_the_order_of_records_depends_on_seed_site_and_round_only() -> None:

@@ -30,3 +30,25 @@ def test_records_are_counted_on_each_side_and_persons_once(
     assert halves.train_examples == training.persons.size
     assert halves.held_out_examples == held_out.persons.size
     assert halves.train_persons == len(set(training.persons.tolist()))
+    assert halves.fewest_train_persons == halves.train_persons, "there are no classes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfClasses(DividedRecords[Owned]):
+    """Records of which each is of one class, or of none."""
+
+    classes: NDArray[np.int64]
+
+    @property
+    def training_classes(self) -> NDArray[np.bool_]:
+        """Which of three classes each record is of."""
+        return self.classes[:, None] == np.arange(3)
+
+
+@given(records=st.lists(st.tuples(st.sampled_from("abcdefg"), st.integers(0, 3)), max_size=40))
+def test_the_fewest_persons_are_those_of_the_smallest_class(records: list[tuple[str, int]]) -> None:
+    owned = Owned(np.array([name for name, _ in records], np.str_))
+    classes = np.array([of for _, of in records], np.int64)
+    halves = OfClasses(training=owned, held_out=owned, classes=classes)
+    persons = [{name for name, of in records if of == one} for one in range(3)]
+    assert halves.fewest_train_persons == min(map(len, persons))
