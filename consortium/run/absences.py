@@ -21,7 +21,7 @@ NOT_BEGUN = "not-begun"
 
 _WITHOUT_A_CODE = {
     LEFT_OUT_BY_NAME: "The run was started without it.",
-    NOT_BEGUN: "The run ended before it began with those who had come.",
+    NOT_BEGUN: "The run ended before it began.",
 }
 _MOST_ROUNDS = 6
 

@@ -312,7 +312,7 @@ def test_a_run_that_never_began_says_so(reports: dict[str, RunDirectory]) -> Non
     assert "Nobody came" in text
     assert "No round was completed, so there is no model" in text
     assert "None of the four banks took part. Not in the run: amber-bank, birch-bank" in text
-    assert "(not-begun: The run ended before it began with those who had come)" in text
+    assert "(not-begun: The run ended before it began)" in text
 
 
 def test_more_than_two_classes_have_a_matrix_and_a_line_each(
