@@ -90,7 +90,8 @@ class TableData(DividedRecords[Table]):
     def training_classes(self) -> NDArray[np.bool_]:
         """Which class each training record is of, shape (n, n_classes); one for a number."""
         labels = self.training.classes(self.n_classes)
-        return labels[:, None] == np.arange(max(self.n_classes, 1))
+        of_class: NDArray[np.bool_] = labels[:, None] == np.arange(max(self.n_classes, 1))
+        return of_class
 
 
 def encode_columns(columns: Columns, schema: Schema, constants: Constants) -> NDArray[np.float32]:

@@ -42,7 +42,8 @@ class OfClasses(DividedRecords[Owned]):
     @property
     def training_classes(self) -> NDArray[np.bool_]:
         """Which of three classes each record is of."""
-        return self.classes[:, None] == np.arange(3)
+        of_class: NDArray[np.bool_] = self.classes[:, None] == np.arange(3)
+        return of_class
 
 
 @given(records=st.lists(st.tuples(st.sampled_from("abcdefg"), st.integers(0, 3)), max_size=40))
