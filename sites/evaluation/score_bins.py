@@ -74,7 +74,7 @@ class ScoreBins:
             return
         whole = len(self.encoded) == ENCODED_BYTES
         edges = self._inner if whole else np.zeros(1, np.int64)
-        if edges[-1] >= _TICKS or (np.diff(edges) < 0).any() or not _have_fixed(edges):
+        if edges[-1] >= _TICKS or (edges[1:] < edges[:-1]).any() or not _have_fixed(edges):
             raise BadScoreBins(
                 f"score bins need {BINS - 1} edges in order, every multiple of 1/{FIXED} among "
                 f"them, and {_RANKS} quantiles"
@@ -187,7 +187,10 @@ def _fixed_edges() -> Ticks:
 
 
 def _have_fixed(edges: Ticks) -> bool:
-    return bool(np.isin(_fixed_edges(), edges).all())
+    """Return whether every fixed edge is among the edges, which are in order."""
+    fixed = _fixed_edges()
+    at = np.minimum(np.searchsorted(edges, fixed), edges.size - 1)
+    return bool((edges[at] == fixed).all())
 
 
 @lru_cache(maxsize=1)
@@ -199,7 +202,8 @@ def _first_edges() -> Ticks:
 def _ranks_of(counts: Tally) -> Ticks:
     """Return between which quantiles the middle of each bin lies."""
     below = np.cumsum(counts) - counts // 2
-    return np.array([int(one) * _RANKS // int(counts.sum()) for one in below])
+    ranks: Ticks = below * _RANKS // counts.sum()  # a count is below 2**41: nothing overflows
+    return ranks
 
 
 def _quantiles(ends: Ticks, counts: Tally) -> Ticks:

@@ -166,8 +166,12 @@ class TabularTask:
 
     def _inputs(self, table: Table, pooled: Tally) -> NDArray[np.float32]:
         """Return the inputs of a site's records, shape (n, n_inputs), encoded once per run."""
-        key = self.schema.fingerprint.encode() + pooled.tobytes()
+        key = self._schema_digest + pooled.tobytes()
         return table.inputs(self.schema, self._constants(pooled), key=key)
+
+    @cached_property
+    def _schema_digest(self) -> bytes:
+        return self.schema.fingerprint.encode()
 
     def _constants(self, pooled: Tally) -> Constants:
         """Return the constants of pooled statistics, derived once per run."""
