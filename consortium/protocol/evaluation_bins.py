@@ -1,7 +1,5 @@
 """The score bins of a run, as both ends derive them."""
 
-from functools import lru_cache
-
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
 from privacy.layout import Tally
@@ -23,9 +21,14 @@ def bin_steps(config: RunConfig, charter: Charter) -> BinSteps:
     """
     evaluation = evaluation_for(charter.table)
 
-    @lru_cache(maxsize=1)  # a coordinator checks the tally of each site of a round
+    parsed: dict[bytes, Evaluation] = {}
+
     def counting_by(bins: bytes) -> Evaluation:
-        return in_bins(evaluation, ScoreBins(bins))
+        # A coordinator checks the tally of each site of a round by the same bins.
+        if bins not in parsed:
+            parsed.clear()
+            parsed[bins] = in_bins(evaluation, ScoreBins(bins))
+        return parsed[bins]
 
     def after(bins: bytes, tally: Tally) -> bytes:
         return bins_after(counting_by(bins), tally).encoded
