@@ -81,7 +81,7 @@ class Layout:
     def digest_of(self, vector: Vector) -> str:
         """Return the model digest: SHA-256 of this layout and the vector's float32 numbers."""
         digest = hashlib.sha256(self.digest.encode())
-        digest.update(np.ascontiguousarray(vector, "<f4"))
+        digest.update(np.ascontiguousarray(vector, "<f4").data)
         return digest.hexdigest()
 
     def describe(self) -> dict[str, Any]:

@@ -98,8 +98,8 @@ class ReplyCache:
     def _question_0_1_0(self) -> bytes:
         """Digest of the question as version 0.1.0 took it."""
         digest = hashlib.sha256(self._round)
-        digest.update(np.ascontiguousarray(self._stands.state, "<f4"))
-        digest.update(np.ascontiguousarray(self._stands.statistics, "<i8"))
+        digest.update(np.ascontiguousarray(self._stands.state, "<f4").data)
+        digest.update(np.ascontiguousarray(self._stands.statistics, "<i8").data)
         return digest.digest()
 
     @property

@@ -99,8 +99,8 @@ class Position:
     @cached_property
     def digest(self) -> bytes:
         """SHA-256 of state and statistics, all numbers that a round starts from; 32 bytes."""
-        digest = hashlib.sha256(np.ascontiguousarray(self.state, "<f4"))
-        digest.update(np.ascontiguousarray(self.statistics, "<i8"))
+        digest = hashlib.sha256(np.ascontiguousarray(self.state, "<f4").data)
+        digest.update(np.ascontiguousarray(self.statistics, "<i8").data)
         return digest.digest()
 
 
