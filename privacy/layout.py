@@ -81,7 +81,7 @@ class Layout:
     def digest_of(self, vector: Vector) -> str:
         """Return the model digest: SHA-256 of this layout and the vector's float32 numbers."""
         digest = hashlib.sha256(self.digest.encode())
-        digest.update(np.ascontiguousarray(vector, "<f4").tobytes())
+        digest.update(np.ascontiguousarray(vector, "<f4").data)
         return digest.hexdigest()
 
     def describe(self) -> dict[str, Any]:
@@ -131,12 +131,11 @@ class Layout:
         """
         if vector.shape != (self.dim,):
             raise LayoutMismatch(f"the layout holds {self.dim} numbers, got {vector.shape}")
-        ends = np.cumsum([item.size for item in self.fields])
-        parts = np.split(vector.astype(np.float32), ends[:-1])
-        return {
-            item.name: part.reshape(item.shape)
-            for item, part in zip(self.fields, parts, strict=True)
-        }
+        numbers, parts, start = vector.astype(np.float32), {}, 0
+        for item in self.fields:
+            parts[item.name] = numbers[start : start + item.size].reshape(item.shape)
+            start += item.size
+        return parts
 
 
 def _field(item: object) -> Field:

@@ -10,6 +10,8 @@ import math
 from decimal import Decimal
 from typing import TypeAlias
 
+_PLAIN = json.JSONEncoder(ensure_ascii=False)  # made once: a charter has thousands of values
+
 Plain: TypeAlias = "bool | int | float | str | list[Plain] | dict[str, Plain] | None"
 
 _MOST_DIGITS = 16  # before the point; a larger number is written with an exponent
@@ -27,7 +29,7 @@ def canonical_json(value: Plain) -> str:
         case float():
             return canonical_number(value)
         case _:
-            return json.dumps(value, ensure_ascii=False)
+            return _PLAIN.encode(value)
 
 
 def canonical_number(value: float) -> str:

@@ -13,7 +13,7 @@ from consortium.client.policy_gate import gate_of, refusal_of
 from consortium.client.site_modes import at_site
 from consortium.run.logs import logging_to
 from consortium.site.directory import SiteDirectory, site_directory
-from consortium.site.site import Site, site_of
+from consortium.site.site import Site, site_of, sites_read_once
 from privacy.errors import ConsortiumError
 from privacy.protocol.part_digests import digests_shared
 from privacy.wire.flower_records import REFUSAL, num_bytes, refusal_content
@@ -52,7 +52,7 @@ def gate_messages(message: Message, context: Context, call_next: Next) -> Messag
             _LOG.info("answered %s: %d bytes", _kind(message), num_bytes(released))
             return Message(released, reply_to=message)
 
-        content = _answer_or_refusal(message, context, answer).content
+        content = _answer_or_refusal(message, answer).content
         # Every refusal passes here, those of the gate itself and those of the app behind it.
         if REFUSAL in content:
             content = _signed_refusal(site, content, message, context)
@@ -60,9 +60,9 @@ def gate_messages(message: Message, context: Context, call_next: Next) -> Messag
         return Message(left, reply_to=message)
 
     # The log, the coordinator's signature and the memory of what was shown go by the same digests.
-    with digests_shared():
+    with digests_shared(), sites_read_once(), _logging(context):
         # If the log cannot be written, only this last refusal leaves, and not the answer.
-        return _answer_or_refusal(message, context, pass_gate)
+        return _answer_or_refusal(message, pass_gate)
 
 
 def typed_refusals(message: Message, context: Context, call_next: Next) -> Message:
@@ -71,7 +71,8 @@ def typed_refusals(message: Message, context: Context, call_next: Next) -> Messa
     Guarantee: what leaves the site is a code and counts. Text and traceback, which may quote a
     record, go to `site.log` in the site's directory; Flower would send both to the coordinator.
     """
-    return _answer_or_refusal(message, context, lambda: call_next(message, context))
+    with _logging(context):
+        return _answer_or_refusal(message, lambda: call_next(message, context))
 
 
 def seal_messages(message: Message, context: Context, call_next: Next) -> Message:
@@ -127,19 +128,16 @@ def _refused_again(
     return Message(refused, reply_to=message)
 
 
-def _answer_or_refusal(
-    message: Message, context: Context, answer: Callable[[], Message]
-) -> Message:
+def _answer_or_refusal(message: Message, answer: Callable[[], Message]) -> Message:
     """Return the answer, or a typed refusal if it raised."""
-    with _logging(context):
-        try:
-            return answer()
-        except ConsortiumError as error:
-            _LOG.exception("refused %s: %s", _kind(message), error.code)
-            return Message(refusal_content(error), reply_to=message)
-        except Exception:  # noqa: BLE001 -- the last door: nothing unforeseen may leave either
-            _LOG.exception("refused %s: it failed", _kind(message))
-            return Message(refusal_content(SiteError("see the site's log")), reply_to=message)
+    try:
+        return answer()
+    except ConsortiumError as error:
+        _LOG.exception("refused %s: %s", _kind(message), error.code)
+        return Message(refusal_content(error), reply_to=message)
+    except Exception:  # noqa: BLE001 -- the last door: nothing unforeseen may leave either
+        _LOG.exception("refused %s: it failed", _kind(message))
+        return Message(refusal_content(SiteError("see the site's log")), reply_to=message)
 
 
 def _logging(context: Context) -> AbstractContextManager[None]:

@@ -18,7 +18,6 @@ from consortium.client.site_ledger import (
     enter_updates,
     ledger_of,
     run_digest,
-    state_digest,
 )
 from consortium.config import RunConfig
 from consortium.differential_privacy import DifferentiallyPrivate, NotPrivate
@@ -174,7 +173,7 @@ class _PrivateTraining:
             )
         campaigns = _campaigns(SiteDirectory(site.directory).ledger)
         asked = Round(
-            run=run_digest(site, stands.run), number=stands.server_round, state=state_digest(stands)
+            run=run_digest(site, stands.run), number=stands.server_round, state=stands.digest.hex()
         )
         # The same question gets the same bytes: fresh noise on one question could be averaged away,
         # and would cost again.

@@ -75,7 +75,7 @@ class ReplyCache:
             data = self._of_0_1_0.read_bytes()
         except FileNotFoundError:
             return None
-        head = _TAG_0_1_0 + self._question
+        head = _TAG_0_1_0 + self._question_0_1_0
         body = data[len(head) : -_DIGEST]
         # Version 0.1.0 may have died while it wrote; half an answer is none.
         whole = hashlib.sha256(body).digest() == data[-_DIGEST:]
@@ -91,13 +91,21 @@ class ReplyCache:
     @cached_property
     def _question(self) -> bytes:
         """Digest of the question."""
-        stands = self._stands
         # State and statistics are part of the question: an answer to another model is a wrong one.
-        digest = hashlib.sha256(f"{stands.charter} {stands.run} {stands.server_round}\n".encode())
-        digest.update(np.ascontiguousarray(stands.state, "<f4").tobytes())
-        digest.update(np.ascontiguousarray(stands.statistics, "<i8").tobytes())
-        digest.update(stands.score_bins)
+        return hashlib.sha256(self._round + self._stands.digest + self._stands.score_bins).digest()
+
+    @property
+    def _question_0_1_0(self) -> bytes:
+        """Digest of the question as version 0.1.0 took it."""
+        digest = hashlib.sha256(self._round)
+        digest.update(np.ascontiguousarray(self._stands.state, "<f4").data)
+        digest.update(np.ascontiguousarray(self._stands.statistics, "<i8").data)
         return digest.digest()
+
+    @property
+    def _round(self) -> bytes:
+        stands = self._stands
+        return f"{stands.charter} {stands.run} {stands.server_round}\n".encode()
 
 
 class _Replies(SiteStore):

@@ -54,13 +54,6 @@ def run_digest(site: Site, run: str) -> str:
     return hashlib.sha256(json.dumps(agreed, sort_keys=True).encode()).hexdigest()
 
 
-def state_digest(stands: Position) -> str:
-    """Return the digest of all that a round starts from."""
-    state = hashlib.sha256(stands.state.astype("<f4").tobytes())
-    state.update(stands.statistics.astype("<i8").tobytes())
-    return state.hexdigest()
-
-
 def enter_statistics(site: Site, run: int) -> None:
     """Enter that exact counts of training records are about to leave; once a run.
 
@@ -98,7 +91,7 @@ def enter_evaluation(site: Site, stands: Position) -> None:
         # A model that is only evaluated counts once, however often it is asked for.
         run=f"model {model}" if model else stands.run,
         part=f"evaluation {stands.server_round}",
-        asked=state_digest(stands),
+        asked=stands.digest.hex(),
         at_most=site.policy.most_evaluations(site.run_config.num_server_rounds),
     )
 

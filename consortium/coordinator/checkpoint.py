@@ -8,8 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from consortium.charter.document import Charter
-from consortium.config import RunConfig
 from privacy.errors import ConsortiumError
 from privacy.layout import Layout, Tally
 from privacy.storage.durable_files import replace_atomically
@@ -48,12 +46,18 @@ class Checkpoint:
     score_bins: bytes = b""
 
     @classmethod
-    def of(cls, progress: Progress, config: RunConfig, charter: Charter) -> "Checkpoint":
-        """Return the checkpoint of a run's progress."""
+    def of(cls, progress: Progress, *, config: str, charter: str) -> "Checkpoint":
+        """Return the checkpoint of a run's progress.
+
+        Args:
+            progress: How far the run is.
+            config: Digest of the run config.
+            charter: Fingerprint of the charter.
+        """
         return cls(
             run=progress.run,
-            charter=charter.fingerprint,
-            config=config.digest,
+            charter=charter,
+            config=config,
             layout=progress.layout,
             statistics=progress.statistics,
             state=progress.state,

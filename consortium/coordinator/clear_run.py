@@ -20,11 +20,12 @@ class ClearAtCoordinator:
             NotResumable: The directory holds a run with other settings.
             ConsortiumError: As the strategy says.
         """
+        config, charter = led.config.digest, led.charter.fingerprint
 
         def keep(progress: Progress) -> None:
             led.trail.commit()
             led.ending = _ending(progress)
-            checkpoint = Checkpoint.of(progress, led.config, led.charter)
+            checkpoint = Checkpoint.of(progress, config=config, charter=charter)
             write_checkpoint(led.directory.checkpoint, checkpoint)
 
         last = kept_checkpoint(led.directory, led.config, led.charter)

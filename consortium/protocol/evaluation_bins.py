@@ -3,7 +3,13 @@
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
 from privacy.layout import Tally
-from sites.evaluation.contract import bins_after, evaluation_for, in_bins, scores_are_binned
+from sites.evaluation.contract import (
+    Evaluation,
+    bins_after,
+    evaluation_for,
+    in_bins,
+    scores_are_binned,
+)
 from sites.evaluation.score_bins import ScoreBins, first_bins
 from strategies.score_bins import BinSteps
 
@@ -15,11 +21,20 @@ def bin_steps(config: RunConfig, charter: Charter) -> BinSteps:
     """
     evaluation = evaluation_for(charter.table)
 
+    parsed: dict[bytes, Evaluation] = {}
+
+    def counting_by(bins: bytes) -> Evaluation:
+        # A coordinator checks the tally of each site of a round by the same bins.
+        if bins not in parsed:
+            parsed.clear()
+            parsed[bins] = in_bins(evaluation, ScoreBins(bins))
+        return parsed[bins]
+
     def after(bins: bytes, tally: Tally) -> bytes:
-        return bins_after(in_bins(evaluation, ScoreBins(bins)), tally).encoded
+        return bins_after(counting_by(bins), tally).encoded
 
     def check(bins: bytes, tally: Tally) -> None:
-        in_bins(evaluation, ScoreBins(bins)).check(tally)
+        counting_by(bins).check(tally)
 
     follow = config.score_bins == "following" and scores_are_binned(evaluation)
     return BinSteps(first=first_bins().encoded if follow else b"", after=after, check=check)

@@ -2,6 +2,9 @@
 
 import json
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -184,6 +187,32 @@ def site_of(context: Context) -> Site:
         BadSite: The directory does not hold a `site.json`.
         ConsortiumError: The charter or the run config cannot be read.
     """
+    found = _READ_ONCE.get()
+    if found is None:
+        return _current_site(context)
+    if id(context) not in found:
+        found[id(context)] = _current_site(context)
+    return found[id(context)]
+
+
+@contextmanager
+def sites_read_once() -> Iterator[None]:
+    """Look once, within this block, which site a context is and whether its files changed.
+
+    The block is the answer to one message, during which the context lives. All that answers it
+    then goes by the same charter.
+    """
+    token = _READ_ONCE.set({})
+    try:
+        yield
+    finally:
+        _READ_ONCE.reset(token)
+
+
+_READ_ONCE: ContextVar[dict[int, Site] | None] = ContextVar("sites", default=None)
+
+
+def _current_site(context: Context) -> Site:
     canonical = json.dumps(context.run_config, sort_keys=True)
     directory = site_directory(context)
     _forget_replaced(directory)

@@ -52,15 +52,10 @@ class RefusalWindows:
     lost; a file that cannot be read counts from zero.
 
     Args:
-        directory: Created with mode 0700 if it does not exist.
-
-    Raises:
-        ExposedSecret: Other users can access the directory.
-        OSError: The file cannot be written.
+        directory: Created with mode 0700, if it does not exist, once there is something to count.
     """
 
     def __init__(self, directory: Path) -> None:
-        make_private_directory(directory)
         self._path = directory / FILE
 
     def is_told(self, question: str, now: float) -> bool:
@@ -69,6 +64,10 @@ class RefusalWindows:
         Args:
             question: What was asked, in which run, and why it is refused.
             now: The time, in seconds since 1970.
+
+        Raises:
+            ExposedSecret: Other users can access the directory.
+            OSError: The file cannot be written.
         """
         name = sha256(question.encode()).hexdigest()[:32]
         with self._locked() as file:
@@ -86,7 +85,11 @@ class RefusalWindows:
             return False
 
     def ended(self, now: float) -> RefusedTogether | None:
-        """Return what is to be told together of a window that is over, or None; it is told once."""
+        """Return what is to be told together of a window that is over, or None; it is told once.
+
+        Raises:
+            ExposedSecret, OSError: As in `is_told`.
+        """
         # Asked with every message: without the file, as at most sites, it costs one look.
         if not self._path.exists():
             return None
@@ -99,6 +102,7 @@ class RefusalWindows:
 
     @contextmanager
     def _locked(self) -> Iterator[int]:
+        make_private_directory(self._path.parent)
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
         file = os.open(self._path, flags, 0o600)
         try:

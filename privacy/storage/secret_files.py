@@ -146,8 +146,9 @@ def require_private_place(directory: Path) -> None:
     """
     named = Path(os.path.abspath(directory))  # noqa: PTH100 -- resolve() would skip the links
     real = directory.resolve()
-    for one in sorted({named, *named.parents, real, *real.parents}):
-        facts, link = one.stat(), one.lstat()  # who owns a link can turn it elsewhere
+    for one in dict.fromkeys([*reversed(named.parents), named, *reversed(real.parents), real]):
+        link = one.lstat()  # who owns a link can turn it elsewhere
+        facts = one.stat() if stat.S_ISLNK(link.st_mode) else link
         for owner, option in ((link.st_uid, " -h"), (facts.st_uid, "")):
             if owner in {0, os.geteuid()}:
                 continue

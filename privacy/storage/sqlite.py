@@ -224,6 +224,9 @@ def _open_connection(path: Path, synchronous: str) -> sqlite3.Connection:
             # SQLite does not wait for a lock, it fails.
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA synchronous = {synchronous}")
+            # SQLite sets 20 pages aside for a larger cache. A process that simulates hundreds of
+            # sites has some connections for each, and the system holds the pages anyway.
+            connection.execute("PRAGMA cache_size = 2")
         except BaseException:
             connection.close()
             raise

@@ -3,9 +3,11 @@
 Both ends use this module, so a key has the same meaning at both.
 """
 
+import hashlib
 import json
 import struct
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from flwr.app import ArrayRecord, RecordDict
@@ -94,6 +96,13 @@ class Position:
     statistics: Tally
     score_bins: bytes = b""
 
+    @cached_property
+    def digest(self) -> bytes:
+        """SHA-256 of state and statistics, all numbers that a round starts from; 32 bytes."""
+        digest = hashlib.sha256(np.ascontiguousarray(self.state, "<f4").data)
+        digest.update(np.ascontiguousarray(self.statistics, "<i8").data)
+        return digest.digest()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Contribution:
@@ -121,10 +130,11 @@ class Contribution:
 
     def encode(self) -> bytes:
         """Return the contribution as bytes for the site to store; the inverse of `decode`."""
-        update = np.ascontiguousarray(self.update, "<f4").tobytes()
+        update = np.ascontiguousarray(self.update, "<f4")
         flags = int(self.released) + 2 * self.summed.size
-        counted = np.concatenate([self.summed, self.tally]).astype("<i8").tobytes()
-        return _KEPT.pack(self.num_examples, flags, len(update)) + update + counted
+        counted = np.concatenate([self.summed, self.tally], dtype="<i8")
+        head = _KEPT.pack(self.num_examples, flags, update.nbytes)
+        return b"".join([head, update.data, counted.data])
 
     @classmethod
     def decode(cls, kept: bytes) -> "Contribution":

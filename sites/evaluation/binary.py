@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 from privacy.layout import Tally
 from sites.evaluation import calibration, metric_values, ranking
 from sites.evaluation.calibration import Reliability
-from sites.evaluation.decisions import EMPTY, ONE_CLASS, Confusion, confusions_at_edges
+from sites.evaluation.decisions import (
+    EMPTY,
+    ONE_CLASS,
+    Confusion,
+    confusion_at,
+    confusions_at_edges,
+)
 from sites.evaluation.input_checks import class_codes, probabilities
 from sites.evaluation.metric_values import Figures, Undefined
 from sites.evaluation.pairs import PairCounts
@@ -129,7 +135,12 @@ class BinaryEvaluation:
         # Scores are known by bin only, so a threshold moves to the nearest edge of a bin. A bin
         # holds its lower edge: the bins from `edge` on are the scores of at least that edge.
         edge = int(np.abs(self.bins.edges - threshold).argmin())
-        return self.confusions(tally)[edge]
+        negatives, positives = self._histograms(tally)
+        return confusion_at(
+            float(self.bins.edges[edge]),
+            negatives=(int(negatives[:edge].sum()), int(negatives.sum())),
+            positives=(int(positives[:edge].sum()), int(positives.sum())),
+        )
 
     def confusions(self, tally: Tally) -> list[Confusion]:
         """Return exact counts at every edge of a bin, from the threshold 0 to 1."""

@@ -80,6 +80,25 @@ class Confusion:
         return (self.positives - odds * (self.records - self.positives)) / self.records
 
 
+def confusion_at(
+    threshold: float, *, negatives: tuple[int, int], positives: tuple[int, int]
+) -> Confusion:
+    """Return the counts at a threshold.
+
+    Args:
+        threshold: A score of at least this counts as positive.
+        negatives: Records of the class below the threshold, and all of them.
+        positives: The same of the other class.
+    """
+    return Confusion(
+        threshold=threshold,
+        true_positives=positives[1] - positives[0],
+        false_positives=negatives[1] - negatives[0],
+        true_negatives=negatives[0],
+        false_negatives=positives[0],
+    )
+
+
 def confusions_at_edges(negatives: Tally, positives: Tally, edges: Vector) -> list[Confusion]:
     """Return the exact counts at every edge of a bin, by rising threshold.
 
@@ -88,16 +107,14 @@ def confusions_at_edges(negatives: Tally, positives: Tally, edges: Vector) -> li
         positives: The same of the other class.
         edges: Of the bins, shape (n_bins + 1,).
     """
-    below = [np.concatenate([[0], np.cumsum(counts)]) for counts in (negatives, positives)]
+    below = [[0, *np.cumsum(counts).tolist()] for counts in (negatives, positives)]
     return [
-        Confusion(
-            threshold=float(threshold),
-            true_positives=int(below[1][-1] - low_positives),
-            false_positives=int(below[0][-1] - low_negatives),
-            true_negatives=int(low_negatives),
-            false_negatives=int(low_positives),
+        confusion_at(
+            threshold,
+            negatives=(low_negatives, below[0][-1]),
+            positives=(low_positives, below[1][-1]),
         )
-        for threshold, low_negatives, low_positives in zip(edges, *below, strict=True)
+        for threshold, low_negatives, low_positives in zip(edges.tolist(), *below, strict=True)
     ]
 
 

@@ -187,7 +187,9 @@ def _fixed_edges() -> Ticks:
 
 
 def _have_fixed(edges: Ticks) -> bool:
-    return bool(np.isin(_fixed_edges(), edges).all())
+    """Return whether edges in order hold every fixed one."""
+    at = np.minimum(np.searchsorted(edges, _fixed_edges()), len(edges) - 1)
+    return bool((edges[at] == _fixed_edges()).all())
 
 
 @lru_cache(maxsize=1)
@@ -198,20 +200,19 @@ def _first_edges() -> Ticks:
 
 def _ranks_of(counts: Tally) -> Ticks:
     """Return between which quantiles the middle of each bin lies."""
-    below = np.cumsum(counts) - counts // 2
-    return np.array([int(one) * _RANKS // int(counts.sum()) for one in below])
+    below, total = np.cumsum(counts) - counts // 2, int(counts.sum())
+    return np.array([one * _RANKS // total for one in below.tolist()])
 
 
 def _quantiles(ends: Ticks, counts: Tally) -> Ticks:
     """Return the ticks of the (k + 1/2)/64 quantiles, evenly spread within a bin."""
     below, total = np.concatenate([[0], np.cumsum(counts)]), int(counts.sum())
-    found = []
-    for rank in range(_RANKS):
-        wanted = total * (2 * rank + 1) // (2 * _RANKS)
-        at = int(np.searchsorted(below, wanted, side="right")) - 1
-        width, inside = int(ends[at + 1] - ends[at]), wanted - int(below[at])
-        found.append(int(ends[at]) + inside * width // int(counts[at]))
-    return np.array(found)
+    wanted = np.array([total * (2 * rank + 1) // (2 * _RANKS) for rank in range(_RANKS)])
+    at = np.searchsorted(below, wanted, side="right") - 1
+    parts = (ends[at], ends[at + 1] - ends[at], wanted - below[at], counts[at])
+    # Python's numbers: a product of a count and a width may not fit 64 bits.
+    each = zip(*(part.tolist() for part in parts), strict=True)
+    return np.array([end + inside * width // count for end, width, inside, count in each])
 
 
 def _shares(counts: Tally, mass: int) -> Ticks:
@@ -253,7 +254,8 @@ def _edges_of_equal_mass(steps: Ticks, densities: Ticks) -> Ticks:
         densities: Mass in each tick, above 0.
     """
     below = np.concatenate([[0], np.cumsum(densities * np.diff(steps))])
-    wanted = np.array([int(below[-1]) * part // _MOVING for part in range(1, _MOVING)])
+    whole = int(below[-1])  # times a part it does not fit 64 bits
+    wanted = np.array([whole * part // _MOVING for part in range(1, _MOVING)])
     at = np.searchsorted(below, wanted, side="right") - 1
     edges = steps[at] + (wanted - below[at]) // densities[at]
     return np.sort(np.concatenate([edges, _fixed_edges()]))

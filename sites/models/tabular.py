@@ -1,9 +1,15 @@
 """The models for tables: a linear model and a perceptron with one hidden layer."""
 
-import torch
 from torch import Tensor, nn
 
 from sites.plans import ModelPlan
+
+
+class _Layer(nn.Linear):
+    """A linear layer whose parameters are set before they are used."""
+
+    def reset_parameters(self) -> None:
+        """Draw nothing: the numbers would be overwritten, and torch's generator stays as it was."""
 
 
 class Linear(nn.Module):
@@ -11,7 +17,7 @@ class Linear(nn.Module):
 
     def __init__(self, n_inputs: int, n_outputs: int) -> None:
         super().__init__()
-        self.output = nn.Linear(n_inputs, n_outputs)
+        self.output = _Layer(n_inputs, n_outputs)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return scores, shape (B, n_outputs), for inputs of shape (B, n_inputs)."""
@@ -24,8 +30,8 @@ class Perceptron(nn.Module):
 
     def __init__(self, n_inputs: int, hidden_units: int, n_outputs: int) -> None:
         super().__init__()
-        self.hidden = nn.Linear(n_inputs, hidden_units)
-        self.output = nn.Linear(hidden_units, n_outputs)
+        self.hidden = _Layer(n_inputs, hidden_units)
+        self.output = _Layer(hidden_units, n_outputs)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return scores, shape (B, n_outputs), for inputs of shape (B, n_inputs)."""
@@ -35,9 +41,8 @@ class Perceptron(nn.Module):
 
 def model_for(plan: ModelPlan, *, n_inputs: int, n_outputs: int) -> Linear | Perceptron:
     """Return the planned model; its parameters are arbitrary until they are set."""
-    with torch.random.fork_rng(devices=[]):  # torch's global generator stays as it was
-        match plan.name:
-            case "logistic" | "linear":
-                return Linear(n_inputs, n_outputs)
-            case "mlp":
-                return Perceptron(n_inputs, plan.hidden_units, n_outputs)
+    match plan.name:
+        case "logistic" | "linear":
+            return Linear(n_inputs, n_outputs)
+        case "mlp":
+            return Perceptron(n_inputs, plan.hidden_units, n_outputs)

@@ -15,6 +15,7 @@ from privacy.layout import Vector
 
 LARGEST = float(np.finfo(np.float32).max)
 WIDTH = 16_384  # columns of a block, unless there are so many rows that it must be narrower
+_CHECKED_WIDTH = 262_144  # of values that are only looked at: nothing has to stay in the cache
 
 
 class TooFewSites(ConsortiumError, ValueError, code="too-few-sites"):
@@ -159,7 +160,7 @@ def check_all_values(updates: Rows) -> None:
     Raises:
         NonFiniteUpdate: A value is NaN, infinite or beyond float32's range.
     """
-    for _ in checked_blocks(updates, WIDTH):
+    for _ in checked_blocks(updates, _CHECKED_WIDTH):
         pass
 
 

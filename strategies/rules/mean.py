@@ -62,6 +62,7 @@ class StreamingMean:
         self._total: Vector = np.zeros(dim)
         self._weight = 0.0
         self._scratch: Vector = np.empty(min(STREAM_WIDTH, dim))
+        self._piece = np.empty(min(STREAM_WIDTH, dim), np.float32)
 
     def add(self, update: NDArray[Any], weight: float) -> None:
         """Add one site's update, shape (dim,), of any real dtype, with its weight.
@@ -81,31 +82,37 @@ class StreamingMean:
         else:
             factors = [float(clip_scales(row_norms(rows), self._clip_norm)[0]), *factors]
         for columns, block in blocks(rows, STREAM_WIDTH):  # only now: all values were checked
-            _add_scaled(self._total[columns], block[0], self._scratch, *factors)
+            row = block[0]
+            if row.dtype == np.float32:
+                # Copied to the cache first: a copy streams from memory, and a conversion to
+                # float64 waits for it.
+                row = self._piece[: row.size]
+                np.copyto(row, block[0])
+            _add_scaled(self._total[columns], row, self._scratch, *factors)
         self._weight += float(weight)
 
     def result(self) -> Vector:
-        """Return the weighted mean of the updates added so far, shape (dim,).
+        """Return the weighted mean of the updates added so far, shape (dim,), and begin anew.
 
         Raises:
             TooFewSites: No update was added.
         """
         if not self._weight:
             raise TooFewSites("a mean needs at least 1 site, got 0", needed=1, got=0)
-        return self._total / self._weight
+        # Divided in place: fresh memory for a large vector costs more than the division.
+        self._total /= self._weight
+        mean_, self._total, self._weight = self._total, np.zeros(self._total.size), 0.0
+        return mean_
 
 
 def _add_scaled(total: Vector, row: NDArray[Any], scratch: Vector, *factors: float) -> None:
     # Multiplied one after the other, never by the product of the factors: this fixes the rounding,
     # so streaming and stacked updates give the same bits.
-    changing = [factor for factor in factors if factor != 1]
-    if not changing:
-        total += row
-        return
     scaled = scratch[: total.size]
     np.copyto(scaled, row)
-    for factor in changing:
-        scaled *= factor
+    for factor in factors:
+        if factor != 1:
+            scaled *= factor
     total += scaled
 
 

@@ -27,7 +27,8 @@ def checkpoint() -> Checkpoint:
     progress = Progress(
         run="run-1", layout=LAYOUT, statistics=np.array([1, -2, 2**40]), state=state
     )
-    return Checkpoint.of(progress, RunConfig(), SCENARIOS["bank-credit"].charter)
+    charter = SCENARIOS["bank-credit"].charter
+    return Checkpoint.of(progress, config=RunConfig().digest, charter=charter.fingerprint)
 
 
 def test_a_checkpoint_is_read_as_it_was_written_and_replaces_the_last_one(tmp_path: Path) -> None:

@@ -36,7 +36,9 @@ def keep(run: RunDirectory, config: RunConfig = CONFIG) -> Progress:
         model_state.initial_state(3, optimizer), np.arange(3.0), optimizer
     )
     progress = Progress(run="run-1", layout=layout, statistics=np.array([1, 2]), state=state)
-    write_checkpoint(run.checkpoint, Checkpoint.of(progress, config, CHARTER))
+    write_checkpoint(
+        run.checkpoint, Checkpoint.of(progress, config=config.digest, charter=CHARTER.fingerprint)
+    )
     return progress
 
 
