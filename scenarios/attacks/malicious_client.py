@@ -107,7 +107,9 @@ def _known_aggregation(site: Site, position: messages.Position, honest: Matrix) 
             np.stack([group.mean(axis=0) for group in np.array_split(updates[order], groups)])
             for order in orders
         ]
-        return np.mean([rule(means, np.ones(groups)) for means in votes], axis=0)
+        results = [rule(means, np.ones(groups)) for means in votes]
+        mean: Vector = np.sum(results, axis=0) / len(results)
+        return mean
 
     return aggregate
 

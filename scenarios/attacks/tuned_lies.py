@@ -86,7 +86,8 @@ def mimic(known: Knowledge) -> Vector:
     centred = known.honest - known.honest.mean(axis=0)
     # The left singular vector has each site's share in the direction of the largest variance.
     shares = np.linalg.svd(centred, full_matrices=False)[0][:, 0]
-    return known.honest[int(np.abs(shares).argmax())]
+    copied: Vector = known.honest[int(np.abs(shares).argmax())]
+    return copied
 
 
 def _worst_along(known: Knowledge, start: Vector, direction: Vector) -> Vector:
@@ -97,7 +98,8 @@ def _worst_along(known: Knowledge, start: Vector, direction: Vector) -> Vector:
 
     coarse = min(map(float, _COARSE), key=progress)
     best = min((coarse * float(factor) for factor in _FINE), key=progress)
-    return start + min((coarse, best), key=progress) * direction
+    lie: Vector = start + min((coarse, best), key=progress) * direction
+    return lie
 
 
 def _furthest_hidden(honest: Matrix, mean: Vector, direction: Vector) -> Vector:
