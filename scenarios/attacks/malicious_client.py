@@ -13,15 +13,19 @@ from flwr.app import Context, Message, RecordDict
 
 from consortium.client.mod_types import Next
 from consortium.client_app import client_app
+from consortium.protocol.aggregation import rule_at, rule_spec, voters
 from consortium.protocol.evaluation_bins import bin_steps
 from consortium.run.directory import RunDirectory
 from consortium.site.site import Site, site_of
-from privacy.layout import Matrix
+from privacy.layout import Matrix, Vector
 from privacy.wire import messages
 from scenarios.attacks.assignment import AttackAssignment
 from scenarios.attacks.registry import Attack, AttackContext
+from scenarios.attacks.tuned_lies import Aggregate
+from strategies.model_state import State
 
 _CACHED_ROUNDS = 2
+_DRAWS = 4  # of buckets, over which a liar averages
 
 
 def malicious_mod(message: Message, context: Context, call_next: Next) -> Message:
@@ -39,6 +43,7 @@ def malicious_mod(message: Message, context: Context, call_next: Next) -> Messag
     attack = assignment.attack_of(name)
     if attack.lie is None:
         return Message(messages.contribution(sent), reply_to=message)
+    honest = _visible_updates(attack, run, assignment, position, context)
     reply = attack.lie(
         AttackContext(
             own=np.asarray(sent.update, np.float64),
@@ -46,7 +51,8 @@ def malicious_mod(message: Message, context: Context, call_next: Next) -> Messag
             max_examples=site.charter.floors.max_examples,
             n_sites=len(site.charter.names),
             num_liars=len(assignment.attacks),
-            honest=_visible_updates(attack, run, assignment, position, context),
+            honest=honest,
+            aggregate=_known_aggregation(site, position, honest),
             rng=assignment.rng(name, position.server_round),
         )
     )
@@ -76,6 +82,36 @@ def _visible_updates(
         position.state.astype("<f8").tobytes(),
         position.statistics.tobytes(),
     )
+
+
+def _known_aggregation(site: Site, position: messages.Position, honest: Matrix) -> Aggregate:
+    """Return how the run aggregates a round, as far as a liar knows it.
+
+    It knows the rule, and how many bucket means the rule sees under encryption, but not who is in
+    which: it goes by some draws of its own. For the last aggregate, from which some rules start,
+    it takes the honest mean. What encryption cuts off it leaves out.
+    """
+    config, n_sites = site.run_config, len(site.charter.names)
+    spec, groups = rule_spec(config, site.charter), voters(config, site.charter)
+    rng = np.random.default_rng(position.server_round)
+    orders = [rng.permutation(n_sites) for _ in range(_DRAWS if groups < n_sites else 1)]
+
+    def aggregate(updates: Matrix) -> Vector:
+        state = State(
+            server_round=position.server_round - 1,
+            vector=np.asarray(position.state, np.float64),
+            memory=honest.mean(axis=0) if spec.needs_memory else None,
+        )
+        rule = rule_at(config, spec)(state)
+        votes = [
+            np.stack([group.mean(axis=0) for group in np.array_split(updates[order], groups)])
+            for order in orders
+        ]
+        results = [rule(means, np.ones(groups)) for means in votes]
+        mean: Vector = np.sum(results, axis=0) / len(results)
+        return mean
+
+    return aggregate
 
 
 @lru_cache(maxsize=_CACHED_ROUNDS)

@@ -13,6 +13,14 @@ import numpy as np
 from privacy.errors import ConsortiumError, look_up
 from privacy.layout import Matrix, Vector
 from scenarios.attacks.data_poisoning import Poison, flip_labels, mix_up_units, plant_trigger
+from scenarios.attacks.tuned_lies import (
+    Aggregate,
+    Knowledge,
+    best_inner_product,
+    little_but_harmful,
+    mimic,
+    min_max,
+)
 
 SIGN_FLIP_BY = 10.0
 SCALE_BY = 100.0
@@ -36,6 +44,8 @@ class AttackContext:
         num_liars: Liars among them, who collude.
         honest: The updates of the honest sites in this round, shape (n_honest, dim); no rows
             unless the attack is omniscient.
+        aggregate: Returns what the run makes of the updates of all sites, shape (n_sites, dim),
+            those of the honest first.
         rng: Random generator of this liar in this round.
     """
 
@@ -45,6 +55,7 @@ class AttackContext:
     n_sites: int
     num_liars: int
     honest: Matrix
+    aggregate: Aggregate
     rng: np.random.Generator
 
 
@@ -71,7 +82,7 @@ class Attack:
         paper: Its source, if it has one.
         lie: Returns what is sent instead of the honest reply; None if the reply is left alone.
         poison: Changes the site's records when they are staged; None if they are left alone.
-        omniscient: The liar sees the updates of all honest sites.
+        omniscient: The liar sees the updates of all honest sites, and knows the rule.
     """
 
     name: str
@@ -140,6 +151,18 @@ def weight_inflation(context: AttackContext) -> MaliciousReply:
     return MaliciousReply(update=-context.own, num_examples=context.max_examples)
 
 
+def _tuned(choose: Callable[[Knowledge], Vector]) -> Callable[[AttackContext], MaliciousReply]:
+    """Return the attack that sends what a liar chooses who knows the rule."""
+
+    def lie(context: AttackContext) -> MaliciousReply:
+        known = Knowledge(
+            honest=context.honest, num_liars=context.num_liars, aggregate=context.aggregate
+        )
+        return _reply_with(context, choose(known))
+
+    return lie
+
+
 def _reply_with(context: AttackContext, update: Vector) -> MaliciousReply:
     return MaliciousReply(update=update, num_examples=context.num_examples)
 
@@ -178,6 +201,34 @@ ATTACKS: Mapping[str, Attack] = MappingProxyType(
                 what="sends the honest mean reversed, long enough to reverse the mean of all",
                 paper="Xie et al. 2020, arXiv:1903.03936",
                 lie=inner_product,
+                omniscient=True,
+            ),
+            Attack(
+                name="tuned-a-little",
+                what="moves the honest mean to the harmful side, as far as the rule lets it",
+                paper="after Baruch et al. 2019, arXiv:1902.06156",
+                lie=_tuned(little_but_harmful),
+                omniscient=True,
+            ),
+            Attack(
+                name="tuned-inner-product",
+                what="shortens or reverses the honest mean, as far as the rule lets it",
+                paper="after Xie et al. 2020, arXiv:1903.03936",
+                lie=_tuned(best_inner_product),
+                omniscient=True,
+            ),
+            Attack(
+                name="min-max",
+                what="goes as far from the honest mean as the honest are from each other",
+                paper="Shejwalkar and Houmansadr 2021, Manipulating the Byzantine",
+                lie=_tuned(min_max),
+                omniscient=True,
+            ),
+            Attack(
+                name="mimic",
+                what="copies the honest site that stands out most",
+                paper="Karimireddy et al. 2022, arXiv:2006.09365",
+                lie=_tuned(mimic),
                 omniscient=True,
             ),
             Attack(

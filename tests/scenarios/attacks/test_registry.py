@@ -24,6 +24,7 @@ def attack_context(seed: int = 0, *, n_sites: int = 15, num_liars: int = 2) -> A
         n_sites=n_sites,
         num_liars=num_liars,
         honest=rng.normal(1.0, 1.0, size=(n_sites - num_liars, DIM)),
+        aggregate=lambda updates: updates.mean(axis=0),
         rng=rng,
     )
 
@@ -91,7 +92,14 @@ def test_the_simple_attacks_send_what_they_describe() -> None:
 
 def test_only_attacks_that_need_it_see_the_honest_updates() -> None:
     omniscient = {name for name, attack in ATTACKS.items() if attack.omniscient}
-    assert omniscient == {"a-little-is-enough", "inner-product"}
+    assert omniscient == {
+        "a-little-is-enough",
+        "inner-product",
+        "tuned-a-little",
+        "tuned-inner-product",
+        "min-max",
+        "mimic",
+    }
 
 
 def test_an_unknown_attack_is_an_error_that_suggests_the_nearest_name() -> None:
