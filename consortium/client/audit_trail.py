@@ -20,6 +20,7 @@ from consortium.audit.program import package_digest
 from consortium.client.site_ledger import shared_ledger
 from consortium.site.directory import SiteDirectory
 from consortium.site.site import Site
+from consortium.site.tails import complete_tails
 from privacy.audit.signed_head import Anchor
 from privacy.differential.ledger_entries import utc_timestamp
 from privacy.identity.log_signing_key import SigningKey
@@ -207,6 +208,7 @@ def journal_of(directory: Path, name: str) -> Journal:
 
 
 def _opened_journal(directory: Path, name: str) -> Journal:
+    complete_tails(directory)
     paths = SiteDirectory(directory)
     if paths.identity.exists():
         keys = Identity.read(paths.identity, name=name)

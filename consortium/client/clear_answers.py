@@ -1,6 +1,7 @@
 """What a site does in a run in the clear: what it answers is bounded, rounded, and kept."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,11 @@ class ClearAtSite:
     def model_folder(self, site: Site, run: str) -> Path:
         """Return the site's own: the coordinator, which sees all updates, alone says what it is."""
         return SiteDirectory(site.directory).model
+
+    def durable_answer(self, site: Site, kind: str) -> AbstractContextManager[None]:
+        """Return a block that adds nothing: what it writes is synced as it is written."""
+        del site, kind
+        return nullcontext()
 
     def reply_cache(self, site: Site, stands: messages.Position) -> ReplyCache:
         """Return where the answer to a question is kept, to be given again."""

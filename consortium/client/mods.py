@@ -41,28 +41,37 @@ def gate_messages(message: Message, context: Context, call_next: Next) -> Messag
         again = _refused_again(site, message, context, evidence)
         if again is not None:
             return again
-        # Noted before it is judged: a question that is refused is evidence as well.
-        evidence.note_question(message)
-
-        def answer() -> Message:
-            gate = gate_of(site)
-            evidence.began(gate.policy, gate.traffic)
-            passage = gate.admit(message)
-            released = gate.release(passage, call_next(message, context))
-            _LOG.info("answered %s: %d bytes", _kind(message), num_bytes(released))
-            return Message(released, reply_to=message)
-
-        content = _answer_or_refusal(message, answer).content
-        # Every refusal passes here, those of the gate itself and those of the app behind it.
-        if REFUSAL in content:
-            content = _signed_refusal(site, content, message, context)
-        left = evidence.note_answer(message.metadata.message_type, content)
-        return Message(left, reply_to=message)
+        with at_site(site.run_config).durable_answer(site, message.metadata.message_type):
+            return _noted_answer(message, context, call_next, evidence)
 
     # The log, the coordinator's signature and the memory of what was shown go by the same digests.
     with digests_shared(), sites_read_once(), _logging(context):
         # If the log cannot be written, only this last refusal leaves, and not the answer.
         return _answer_or_refusal(message, pass_gate)
+
+
+def _noted_answer(
+    message: Message, context: Context, call_next: Next, evidence: SiteAuditTrail
+) -> Message:
+    """Return the answer to a question, both of them in the log."""
+    site = evidence.site
+    # Noted before it is judged: a question that is refused is evidence as well.
+    evidence.note_question(message)
+
+    def answer() -> Message:
+        gate = gate_of(site)
+        evidence.began(gate.policy, gate.traffic)
+        passage = gate.admit(message)
+        released = gate.release(passage, call_next(message, context))
+        _LOG.info("answered %s: %d bytes", _kind(message), num_bytes(released))
+        return Message(released, reply_to=message)
+
+    content = _answer_or_refusal(message, answer).content
+    # Every refusal passes here, those of the gate itself and those of the app behind it.
+    if REFUSAL in content:
+        content = _signed_refusal(site, content, message, context)
+    left = evidence.note_answer(message.metadata.message_type, content)
+    return Message(left, reply_to=message)
 
 
 def typed_refusals(message: Message, context: Context, call_next: Next) -> Message:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from consortium.site.directory import SiteDirectory
 from consortium.site.site import Site
+from consortium.site.tails import complete_tails
 from privacy.differential.ledger import Ledger
 from privacy.differential.ledger_entries import DataSet, Released, utc_timestamp
 from privacy.differential.mechanisms import HeldOut, Release, WithoutNoise
@@ -28,6 +29,7 @@ _LEDGERS: Cache[Path, Ledger] = SITE_PROCESS.cache(
 
 def ledger_of(directory: Path) -> Ledger:
     """Return the ledger in a site's directory; close it after use."""
+    complete_tails(directory)
     return Ledger(SiteDirectory(directory).ledger)
 
 

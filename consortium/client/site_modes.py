@@ -1,6 +1,7 @@
 """What a site does in each mode: the one table of this end."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
@@ -65,6 +66,13 @@ class SiteMode(Protocol):
             message: The question, as it came.
             context: Flower's.
             call_next: The app behind, which handles messages in the clear in any mode.
+        """
+        ...
+
+    def durable_answer(self, site: Site, kind: str) -> AbstractContextManager[None]:
+        """Return the block in which a question is answered, and noted.
+
+        Guarantee: all that the answer promises is on the disk when the block is left.
         """
         ...
 

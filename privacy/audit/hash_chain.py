@@ -23,6 +23,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from privacy.errors import ConsortiumError
+from privacy.storage.deferred_sync import deferral_of
 from privacy.storage.durable_files import sync_directory
 from privacy.storage.secret_files import make_private_directory
 
@@ -115,8 +116,9 @@ class Chain:
     """A log open for appending.
 
     Guarantee: when `append` returns, all its entries are on the disk, behind those of any earlier
-    writer, in this process or another. A process that dies in an append leaves whole entries and
-    perhaps a part of one. The next append cuts that part off and records that it did.
+    writer, in this process or another; within `deferred_syncs`, at the end of that. A process that
+    dies in an append leaves whole entries and perhaps a part of one. The next append cuts that part
+    off and records that it did.
 
     Args:
         path: The file. Its directory is created with mode 0700 if it does not exist.
@@ -173,7 +175,8 @@ class Chain:
             if os.write(self._file, lines) != len(lines):
                 raise AuditLogUnavailable(f"the log {self._path} cannot be written whole")
             # Only after the sync may a caller act on the entries, for example send an answer.
-            os.fsync(self._file)
+            if deferral_of(self._path) is None:
+                os.fsync(self._file)
             self._head, self._size = head, self._size + len(lines)
             return head
 

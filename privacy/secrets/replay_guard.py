@@ -1,8 +1,9 @@
 """Replay guard: what a site remembers about epochs, openings and burned keys.
 
-Guarantee: what a call stored survives the death of the process or of the machine at any moment.
-If two processes decide at the same time, the first decision holds. The directory must never be
-restored from an older copy: a site that forgets accepts old messages again.
+Guarantee: what a call stored survives the death of the process or of the machine at any moment;
+within `deferred_syncs`, that of the machine from its end on. If two processes decide at the same
+time, the first decision holds. The directory must never be restored from an older copy: a site
+that forgets accepts old messages again.
 """
 
 from pathlib import Path
@@ -11,6 +12,7 @@ from privacy.errors import ConsortiumError
 from privacy.secrets.answer_memory import ANSWER_TABLES, QUESTION_TABLES, AnswerMemory
 from privacy.secrets.bucket_draws import DRAW_TABLES, DrawMemory
 from privacy.secrets.roster_memory import ROSTER_TABLES, RosterMemory
+from privacy.storage.carried_tails import TAIL_TABLES, CarriedTails
 from privacy.storage.reply_store import REPLY_TABLES, ReplyStore
 from privacy.storage.sqlite import DatabaseForm, SiteStore
 
@@ -25,7 +27,7 @@ MEMORY = DatabaseForm(
         *ANSWER_TABLES,
         *REPLY_TABLES,
     ),
-    later_tables=(*QUESTION_TABLES, *ROSTER_TABLES, *DRAW_TABLES),
+    later_tables=(*QUESTION_TABLES, *ROSTER_TABLES, *DRAW_TABLES, *TAIL_TABLES),
 )
 RUNS_KEPT = 2  # whose replies and updates are kept: the run that opens, and the one before
 MAX_OPENINGS = 4  # of one lineage: the first opening and at most three more
@@ -51,7 +53,7 @@ class SiteMemory(SiteStore):
     """The memory of one site, in a directory of its own.
 
     Its attribute `answers` holds the replies that the site gave, `rosters` for whom it counts,
-    `draws` who is added together.
+    `draws` who is added together, `tails` what came last to the site's log and ledger.
     """
 
     form = MEMORY
@@ -62,6 +64,7 @@ class SiteMemory(SiteStore):
         self.answers = AnswerMemory(self._database, replies)
         self.rosters = RosterMemory(self._database)
         self.draws = DrawMemory(self._database)
+        self.tails = CarriedTails(self._database)
 
     def last_epoch(self) -> int:
         """Return the number of the last accepted epoch; 0 before the first."""

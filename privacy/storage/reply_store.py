@@ -9,10 +9,12 @@ runs in the clear.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from privacy.storage.blob_files import KeptFiles
+from privacy.storage.deferred_sync import deferral_of
 from privacy.storage.sqlite import SiteDatabase
 
 REPLY_TABLES = (
@@ -106,8 +108,12 @@ class ReplyStore:
         self._superseded = []
         with self._database.writing():
             yield
-        # After the commit: a file must outlive the row that names it.
-        self._files.drop(self._superseded)
+        # After the commit, and its sync: a file must outlive the row that names it.
+        deferral = deferral_of(self._database.path)
+        if deferral is None:
+            self._files.drop(self._superseded)
+        elif self._superseded:
+            deferral.afterwards.append(partial(self._files.drop, self._superseded))
 
     def recall(self, place: Place) -> bytes | None:
         """Return the reply that stands at a place, or None.

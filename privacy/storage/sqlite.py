@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from privacy.errors import ConsortiumError
 from privacy.storage.blob_files import MemoryDamaged
+from privacy.storage.deferred_sync import deferral_of
 from privacy.storage.secret_files import make_private_directory
 
 _PATIENCE_S = 60.0
@@ -56,10 +57,11 @@ class SiteDatabase:
     """One connection to a database of a site.
 
     Guarantee: what `writing` committed is kept, as far as `form.synchronous` says, when it
-    returns. Processes that open the file at the same moment all get it; two writers wait for
-    each other. Before a fork the connection is closed, and both processes open it again at its
-    next use: SQLite's locks do not survive a fork. Where that is impossible, because the fork
-    comes within a transaction or from another thread, the child is refused.
+    returns; within `deferred_syncs`, at the end of that. Processes that open the file at the same
+    moment all get it; two writers wait for each other. Before a fork the connection is closed, and
+    both processes open it again at its next use: SQLite's locks do not survive a fork. Where that
+    is impossible, because the fork comes within a transaction or from another thread, the child is
+    refused.
 
     Args:
         directory: Created with mode 0700 if it does not exist.
@@ -75,6 +77,7 @@ class SiteDatabase:
         make_private_directory(directory)
         self._path, self._form, self._closed = directory / form.file, form, False
         self._held: sqlite3.Connection | None = None
+        self._synchronous: str = form.synchronous
         self._process = 0
         try:
             with self.writing():
@@ -88,6 +91,20 @@ class SiteDatabase:
         """Close the database."""
         self._closed = True
         self._let_go()
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
+
+    def touch(self) -> None:
+        """Write, within `writing`, what stands there already: its commit syncs all before it."""
+        self.execute(f"PRAGMA user_version = {self._form.version}")
+
+    def sync(self) -> None:
+        """Sync to the disk what was committed, by any process."""
+        with self.writing():
+            self.touch()
 
     def row(self, query: str, *values: str | float | bytes) -> Any:  # noqa: ANN401
         """Return the first row of a query that only reads, or None."""
@@ -113,6 +130,7 @@ class SiteDatabase:
     def writing(self) -> Iterator[None]:
         """Hold the write lock; commit at the end, roll back on an exception."""
         with self._unavailable_on_error(), self._connection as connection:
+            self._choose_sync(connection)
             # IMMEDIATE takes the write lock before the first read, so what was read still holds at
             # the commit.
             connection.execute("BEGIN IMMEDIATE")
@@ -129,13 +147,19 @@ class SiteDatabase:
         if self._closed:
             raise sqlite3.ProgrammingError(f"{self._path} was closed")
         if self._held is None:
-            self._held, self._process = (
-                _open_connection(self._path, self._form.synchronous),
-                os.getpid(),
-            )
+            self._synchronous = self._form.synchronous
+            self._held = _open_connection(self._path, self._synchronous)
+            self._process = os.getpid()
         if self._process != os.getpid():
             raise sqlite3.ProgrammingError(f"{self._path} was in use when this process was forked")
         return self._held
+
+    def _choose_sync(self, connection: sqlite3.Connection) -> None:
+        """Let the next commit sync, or leave that to who defers it."""
+        chosen = "NORMAL" if deferral_of(self._path) else self._form.synchronous
+        if chosen != self._synchronous:
+            connection.execute(f"PRAGMA synchronous = {chosen}")
+            self._synchronous = chosen
 
     def _let_go(self) -> None:
         held, self._held = self._held, None
@@ -200,6 +224,11 @@ class SiteStore:
 
     def __exit__(self, *_raised: object) -> None:
         self.close()
+
+    @property
+    def database(self) -> SiteDatabase:
+        """Its database."""
+        return self._database
 
     def close(self) -> None:
         """Close the database."""

@@ -1,6 +1,7 @@
 """What a site does in an encrypted run: it opens what comes, and seals what it answers."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from flwr.app import Context, Message, RecordDict
@@ -12,6 +13,7 @@ from consortium.client.encrypted.session import RunPosition, Session, session_of
 from consortium.client.encrypted.uploads import Sent
 from consortium.client.encrypted_forms import LARGEST_ROUND, key_forms, sealed_forms
 from consortium.client.mod_types import Next
+from consortium.client.one_sync import one_sync
 from consortium.config import RunConfig
 from consortium.model.provisional import make_provisional_folder
 from consortium.protocol.parameters import count_placement, update_placement
@@ -84,6 +86,10 @@ class EncryptedAtSite:
         require_compared(site, start, roster=roster)
         exchange = _Exchange(message, context, call_next, session, request)
         return Message(_SEALED[kind](exchange).content(), reply_to=message)
+
+    def durable_answer(self, site: Site, kind: str) -> AbstractContextManager[None]:
+        """Return the block that syncs the disk once, where sums are opened and uploads sealed."""
+        return one_sync(site) if kind in _SEALED else nullcontext()
 
     def evaluates(self, server_round: int) -> bool:
         """Return whether a round trains from more than S(0), which everybody can compute."""
