@@ -22,7 +22,9 @@ from consortium.run.absences import absences_among, shortage_text
 from consortium.run.directory import RunDirectory
 from consortium.run.leader_lock import hold_leadership
 from consortium.run.logs import logging_to
+from consortium.run.party_directory import PartyDirectory
 from consortium.run.records import Saturation, Summary, write_record
+from consortium.run.redo_slots import RedoSlots
 from privacy.errors import ConsortiumError
 from sites.evaluation.contract import evaluation_for
 from strategies.coordinator.encrypted.parameters import RoundVoid
@@ -52,6 +54,7 @@ def main(grid: Grid, context: Context) -> None:
 
 def _lead(run: RunDirectory, grid: Grid, config: RunConfig) -> None:
     charter = Charter.read(run.charter)
+    RedoSlots(run.vault, PartyDirectory(run.coordinator).audit_log).put_back()
     trail = CoordinatorAuditTrail.open_for(run, charter, config)
     led = LedRun(
         grid=AuditedGrid(grid, trail),

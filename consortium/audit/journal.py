@@ -15,12 +15,12 @@ from pathlib import Path
 
 from flwr.app import ArrayRecord, ConfigRecord, RecordDict
 
-from consortium.run.party_directory import PartyDirectory
+from consortium.run.party_directory import LOG_FILE, PartyDirectory
 from privacy.audit.hash_chain import AuditLogUnavailable, Chain, Fact, LogEvent, LogHead
 from privacy.protocol.part_digests import sha256_of
 from privacy.storage.durable_files import write_atomically
 
-LOG = "log.jsonl"
+LOG = LOG_FILE
 PUBLIC = "public.json"
 
 RUN = "run"

@@ -25,6 +25,7 @@ from consortium.deployment.code_approval import BadBundle, read_bundle_files
 from consortium.run.directory import RunDirectory
 from consortium.run.party_directory import PartyDirectory
 from consortium.site.directory import SiteDirectory
+from consortium.site.tails import complete_tails
 from consortium.wording.formatting import escape_controls, moment, name_list
 from privacy.audit.hash_chain import AuditChainBroken, AuditLogUnavailable
 from privacy.differential.ledger import Ledger
@@ -105,6 +106,7 @@ def evidence(
 
     The log holds digests and signatures. No key of the site and no record is copied.
     """
+    complete_tails(site)
     (log,) = find_logs(SiteDirectory(site).audit / audit.LOG)
     read_log(log)
     copied = PartyDirectory(out).audit
@@ -198,6 +200,7 @@ def _log_table(read: list[ReadLog], *, total: int) -> Table:
 def _check_ledger(site: Path, logs: list[ReadLog]) -> None:
     """Check that a site's ledger continues every ledger head that the logs recorded."""
     owner = read_log(find_logs(site)[0]).owner
+    complete_tails(site)
     with Ledger(SiteDirectory(site).ledger) as ledger:
         heads = ledger_heads(owner, logs)
         for head in heads:

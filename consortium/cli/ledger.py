@@ -24,6 +24,7 @@ from consortium.report.ledger.statement import (
 )
 from consortium.report.plots.style import write_png
 from consortium.site.directory import SiteDirectory
+from consortium.site.tails import complete_tails
 from consortium.wording.formatting import moment, short_run
 from privacy.differential.announced_ledger import AnnouncedLedger
 from privacy.differential.mechanisms import UNITS, SampledGaussian, Unit
@@ -109,6 +110,7 @@ def show_ledger(
 
 def _read_view(directory: Path, *, enter: bool) -> View:
     """Return the ledger, with what other members know of it entered first if that is wanted."""
+    complete_tails(directory)
     if enter:
         _enter_gap(directory)
     view = read_ledger_view(directory)

@@ -11,6 +11,8 @@ from consortium.coordinator.led_run import Ending, LedRun
 from consortium.coordinator.question_key import signer_of_questions
 from consortium.coordinator.resume import standing
 from consortium.run.evidence_store import EvidenceStore
+from consortium.run.redo_slots import RedoSlots
+from privacy.storage.deferred_sync import deferred_syncs
 from strategies.coordinator.encrypted.progress import PROGRESS_FILE, SealedProgress
 from strategies.coordinator.messaging.events import RunEvent
 
@@ -29,10 +31,20 @@ class EncryptedAtCoordinator:
         """
         vault = EvidenceStore(led.directory.vault, keeps_all=led.config.keep_uploads == "all")
 
+        chain = led.trail.journal.chain
+        slots = RedoSlots(led.directory.vault, chain.path)
+
+        def sync() -> None:
+            slots.copy(vault.take_unsynced(), log_from=chain.synced_size)
+
         def keep(name: str, parts: Iterable[bytes]) -> None:
-            if name == PROGRESS_FILE:
+            if name != PROGRESS_FILE:
+                vault.keep(name, parts)
+                return
+            # One sync for the answers in the log, and for all that the next question is made of.
+            with deferred_syncs([chain.path, vault.folder / name], sync=sync):
                 led.trail.commit()
-            vault.keep(name, parts)
+                vault.keep(name, parts)
 
         def reach(progress: SealedProgress) -> None:
             led.ending = Ending(progress.layout, progress.rounds, progress.model_digest)

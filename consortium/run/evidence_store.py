@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from privacy.storage.deferred_sync import deferral_of
 from privacy.storage.durable_files import sync_directory
 
-_KEPT_ROUNDS = 2
+ROUNDS_KEPT = 2
 _DELETED = "uploads-deleted"
 
 
@@ -19,9 +20,11 @@ class EvidenceStore:
 
     Guarantee: each file is whole or absent. A file at the top level is on disk when `keep`
     returns, and everything kept before it is on disk before its name is: a run that says it is in
-    round t has all of round t-1, even after a power loss. Uploads are the exception: a run can
-    resume without this evidence, so nothing waits for them. The last two rounds of uploads,
-    receipts, sums and states are kept, and older rounds are deleted, unless all are to be kept.
+    round t has all of round t-1, even after a power loss. Within `deferred_syncs` of such a file,
+    that waits for the end, when `take_unsynced` says what there is to sync. Uploads are the
+    exception: a run can resume without this evidence, so nothing waits for them. The last two
+    rounds of uploads, receipts, sums and states are kept, and older rounds are deleted, unless all
+    are to be kept.
     Uploads can be deleted alone, once nobody needs them for an audit.
 
     Args:
@@ -37,6 +40,7 @@ class EvidenceStore:
     def keep(self, name: str, parts: Iterable[bytes]) -> None:
         """Write a file from its parts, and delete rounds that are no longer needed."""
         path = self.folder / name
+        synced = path.parent == self.folder and deferral_of(path) is None
         if not path.parent.exists():
             self._make_folder(path.parent)
             self._delete_rounds_before(path.parent)
@@ -44,16 +48,26 @@ class EvidenceStore:
         with partial.open("wb") as file:
             for part in parts:
                 file.write(part)
-            if path.parent == self.folder:
+            if synced:
                 self._sync_kept_rounds()
                 file.flush()
                 os.fsync(file.fileno())
         partial.replace(path)
-        if path.parent == self.folder:
+        if synced:
             sync_directory(self.folder)
         elif not path.name.startswith("upload-"):
             self._written[path] = None
             self._renamed[path.parent] = None
+
+    def take_unsynced(self) -> list[Path]:
+        """Return the files that were kept since the last sync, and leave their sync to the caller.
+
+        Their folders may be unsynced, too.
+        """
+        taken = [*self._written]
+        self._written.clear()
+        self._renamed.clear()
+        return taken
 
     def read(self, name: str) -> bytes:
         """Return a kept file.
@@ -120,7 +134,7 @@ class EvidenceStore:
             return
         last = int(newest.name.removeprefix("round-"))
         for kept in self.rounds():
-            if 0 < kept <= last - _KEPT_ROUNDS:
+            if 0 < kept <= last - ROUNDS_KEPT:
                 gone = self.folder / f"round-{kept}"
                 shutil.rmtree(gone)
                 for waiting in (self._written, self._renamed):

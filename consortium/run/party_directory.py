@@ -14,6 +14,7 @@ SIGNATURES_FILE = "signatures.json"
 AUTHORITY_FILE = "authority.pem"
 SERVER_FILE = "server.pem"
 NODES_FILE = "nodes.json"
+LOG_FILE = "log.jsonl"
 SITE_FILE = "site.json"
 
 
@@ -45,6 +46,9 @@ class PartyDirectory:
 
     audit = PathIn("audit")
     """The folder of the audit log and of the public keys that verify it."""
+
+    audit_log = audit / LOG_FILE
+    """The audit log."""
 
     flower = PathIn("flower", absolute=True)
     """The folder for Flower's own files."""

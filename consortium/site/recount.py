@@ -11,6 +11,7 @@ from pathlib import Path
 
 from consortium.charter.document import Charter
 from consortium.site.directory import SiteDirectory, read_site_config
+from consortium.site.tails import complete_tails
 from privacy.differential.ledger import Ledger
 from privacy.differential.ledger_entries import DataSet, Released, utc_timestamp
 from privacy.differential.mechanisms import WithoutNoise
@@ -99,6 +100,7 @@ def allow_recount(directory: Path, recount: Recount, reason: str, *, now: dateti
         asked=hashlib.sha256(reason.encode()).hexdigest(),
         at=utc_timestamp(now),
     )
+    complete_tails(place.path)
     with Ledger(place.ledger) as ledger:
         ledger.enter_release(entry)
     counted = CountedData(charter=recount.charter, data_set=recount.data_set)

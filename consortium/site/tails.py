@@ -8,7 +8,6 @@ first completes them from there.
 
 from pathlib import Path
 
-from consortium.audit.journal import LOG
 from consortium.site.directory import SiteDirectory
 from privacy.audit.log_tail import LogTail
 from privacy.differential.ledger import FILE, Ledger
@@ -21,7 +20,7 @@ _COMPLETED: Cache[Path, bool] = SITE_PROCESS.cache("completed tails", most=1_024
 
 def log_file(directory: Path) -> Path:
     """Return the log of a site."""
-    return SiteDirectory(directory).audit / LOG
+    return SiteDirectory(directory).audit_log
 
 
 def ledger_file(directory: Path) -> Path:

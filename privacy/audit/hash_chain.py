@@ -116,9 +116,9 @@ class Chain:
     """A log open for appending.
 
     Guarantee: when `append` returns, all its entries are on the disk, behind those of any earlier
-    writer, in this process or another; within `deferred_syncs`, at the end of that. A process that
-    dies in an append leaves whole entries and perhaps a part of one. The next append cuts that part
-    off and records that it did.
+    writer, in this process or another. Within `deferred_syncs` they are there when it ends. A
+    process that dies in an append leaves whole entries and perhaps a part of one. The next append
+    cuts that part off and records that it did.
 
     Args:
         path: The file. Its directory is created with mode 0700 if it does not exist.
@@ -126,6 +126,10 @@ class Chain:
         key: The owner's public Ed25519 key, 32 bytes.
         sign: Signs with the owner's private key.
         now: Returns the current time; a test may pass its own.
+
+    Attributes:
+        path: The file.
+        synced_size: So many of its bytes this object synced to the disk.
     """
 
     def __init__(
@@ -139,6 +143,7 @@ class Chain:
     ) -> None:
         make_private_directory(path.parent)
         self.key, self.sign, self._owner, self._now = key, sign, owner, now
+        self.path, self.synced_size = path, 0
         self._head, self._size = LogHead(), -1
         with _unavailable_on_error(path):
             is_new = not path.exists()
@@ -146,7 +151,6 @@ class Chain:
             self._file = os.open(path, flags, 0o600)
             if is_new:
                 sync_directory(path.parent)
-        self._path = path
 
     def close(self) -> None:
         """Close the file."""
@@ -173,11 +177,13 @@ class Chain:
             # One write for the whole batch: its signature is in its last line, so a batch that is
             # cut off leaves an unsigned or unfinished line, never a shorter batch that is valid.
             if os.write(self._file, lines) != len(lines):
-                raise AuditLogUnavailable(f"the log {self._path} cannot be written whole")
+                raise AuditLogUnavailable(f"the log {self.path} cannot be written whole")
             # Only after the sync may a caller act on the entries, for example send an answer.
-            if deferral_of(self._path) is None:
+            is_synced = deferral_of(self.path) is None
+            if is_synced:
                 os.fsync(self._file)
             self._head, self._size = head, self._size + len(lines)
+            self.synced_size = self._size if is_synced else self.synced_size
             return head
 
     def _lines(self, events: Sequence[LogEvent]) -> tuple[bytes, LogHead]:
@@ -198,7 +204,7 @@ class Chain:
     @contextmanager
     def _exclusive_lock(self) -> Iterator[list[LogEvent]]:
         """Lock out all other writers; yield the events that record an unfinished line, if any."""
-        with _unavailable_on_error(self._path):
+        with _unavailable_on_error(self.path):
             fcntl.flock(self._file, fcntl.LOCK_EX)
             try:
                 size = os.fstat(self._file).st_size

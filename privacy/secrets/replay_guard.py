@@ -1,9 +1,9 @@
 """Replay guard: what a site remembers about epochs, openings and burned keys.
 
-Guarantee: what a call stored survives the death of the process or of the machine at any moment;
-within `deferred_syncs`, that of the machine from its end on. If two processes decide at the same
-time, the first decision holds. The directory must never be restored from an older copy: a site
-that forgets accepts old messages again.
+Guarantee: what a call stored survives the death of the process or of the machine at any moment.
+What is stored within `deferred_syncs` survives that of the machine from the end of it on. If two
+processes decide at the same time, the first decision holds. The directory must never be restored
+from an older copy: a site that forgets accepts old messages again.
 """
 
 from pathlib import Path

@@ -57,11 +57,11 @@ class SiteDatabase:
     """One connection to a database of a site.
 
     Guarantee: what `writing` committed is kept, as far as `form.synchronous` says, when it
-    returns; within `deferred_syncs`, at the end of that. Processes that open the file at the same
-    moment all get it; two writers wait for each other. Before a fork the connection is closed, and
-    both processes open it again at its next use: SQLite's locks do not survive a fork. Where that
-    is impossible, because the fork comes within a transaction or from another thread, the child is
-    refused.
+    returns. Of what is committed within `deferred_syncs`, that holds when it ends. Processes that
+    open the file at the same moment all get it; two writers wait for each other. Before a fork the
+    connection is closed, and both processes open it again at its next use: SQLite's locks do not
+    survive a fork. Where that is impossible, because the fork comes within a transaction or from
+    another thread, the child is refused.
 
     Args:
         directory: Created with mode 0700 if it does not exist.

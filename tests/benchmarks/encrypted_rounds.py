@@ -1,15 +1,14 @@
 """What an encrypted round costs beyond its parts: seal, open, add, and the bare step.
 
 One run of 10 sites with 100,000 parameters, all parties in one process. Parts are the CPU time of
-the sites' sealing (with quantising) and opening (with the mean), of the coordinator's adding, and of
-the task's own training and evaluation; the whole is the CPU of the same rounds, of all parties. The
-first round, which alone reads tables and imports libraries, is left out.
+the sites' sealing (with quantising) and opening (with the mean), of the coordinator's adding, and
+of the task's own training and evaluation; the whole is the CPU of the same rounds, of all parties.
+The first round, which alone reads tables and imports libraries, is left out.
 """
 
 import functools
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -42,8 +41,8 @@ PARTS: dict[str, list[tuple[Any, str]]] = {
 class RoundTimes:
     """CPU seconds of each part so far, and of the process, whenever a round began."""
 
-    parts: Counter[str] = field(default_factory=Counter)
-    began: list[tuple[float, Counter[str]]] = field(default_factory=list)
+    parts: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))
+    began: list[tuple[float, dict[str, float]]] = field(default_factory=list)
 
     def timed(self, part: str, inner: Callable[..., Any]) -> Callable[..., Any]:
         """Return a part that notes how long it took."""
@@ -62,7 +61,7 @@ class RoundTimes:
     def note(self, recorder: Recorder, event: object) -> None:
         """Note when a round begins, and pass the event on."""
         if isinstance(event, RoundStarted):
-            self.began.append((time.process_time(), self.parts.copy()))
+            self.began.append((time.process_time(), dict(self.parts)))
         _RECORD(recorder, event)
 
 

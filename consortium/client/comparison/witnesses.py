@@ -12,6 +12,7 @@ from consortium.protocol.parameters import compares_ledgers
 from consortium.site.directory import SiteDirectory
 from consortium.site.key_ring import member_at
 from consortium.site.site import Site
+from consortium.site.tails import complete_tails
 from privacy.differential.announced_ledger import AnnouncedLedger, Lost
 from privacy.errors import ConsortiumError
 from privacy.identity.public_identity import BadSignature, PublicIdentity
@@ -29,7 +30,12 @@ _LEDGERS: Cache[Path, AnnouncedLedger] = SITE_PROCESS.cache(
 
 def announced_ledger(directory: Path) -> AnnouncedLedger:
     """Return the ledger in a site's directory, with what it announced; one object a process."""
-    return _LEDGERS.get(directory, lambda: AnnouncedLedger(SiteDirectory(directory).ledger))
+    return _LEDGERS.get(directory, lambda: _opened_ledger(directory))
+
+
+def _opened_ledger(directory: Path) -> AnnouncedLedger:
+    complete_tails(directory)
+    return AnnouncedLedger(SiteDirectory(directory).ledger)
 
 
 def attest_others(site: Site, announced: Mapping[str, bytes]) -> dict[str, bytes]:
