@@ -28,7 +28,7 @@ REPLY_TABLES = (
     "INSERT INTO settled VALUES (0)",
 )
 
-_SMALL = 256 * 1024  # a file of its own costs more than it saves below this
+_SMALL = 512 * 1024  # a file of its own costs more than it saves below this
 _SMALL_AT = (
     "SELECT data FROM small WHERE run = ? AND purpose = ? AND server_round = ? AND attempt = ?"
 )

@@ -186,7 +186,7 @@ def large_seal(dim: int) -> float:
     return time.process_time() - began
 
 
-def baseline_encrypted(context: bytes) -> tuple[list[bytes], float]:
+def baseline_encrypted(context: bytes) -> tuple[list[nvflare_scheme.Sent], float]:
     """Encrypt one update as NVFLARE does; return the upload and how long it took."""
     loaded, tensors = nvflare_scheme.loaded(context), tensors_of(0)
     began = time.process_time()
@@ -194,17 +194,19 @@ def baseline_encrypted(context: bytes) -> tuple[list[bytes], float]:
     return upload, time.process_time() - began
 
 
-def baseline_added(context: bytes, upload: list[bytes]) -> tuple[list[bytes], float]:
+def baseline_added(
+    upload: list[nvflare_scheme.Sent],
+) -> tuple[list[nvflare_scheme.Sent], float]:
     """Add a round as NVFLARE does; return the download and the time of one addition."""
-    loaded, totals = nvflare_scheme.loaded(context), None
+    totals = None
     began = time.process_time()
     for _ in range(SITES):
-        totals = nvflare_scheme.add(loaded, totals, upload)
+        totals = nvflare_scheme.add(totals, upload)
     taken = (time.process_time() - began) / SITES
     return nvflare_scheme.finished(totals or [], count=8.0 * SITES), taken
 
 
-def baseline_opened(context: bytes, download: list[bytes]) -> float:
+def baseline_opened(context: bytes, download: list[nvflare_scheme.Sent]) -> float:
     """Return how long NVFLARE's decryption took."""
     loaded = nvflare_scheme.loaded(context)
     began = time.process_time()
