@@ -35,7 +35,7 @@ def place(server_round: int, attempt: int = 1, run: str = "run") -> Slot:
     return Slot(run=run, purpose=TRAINING, server_round=server_round, attempt=attempt)
 
 
-LARGE = 300_000
+LARGE = 600_000
 SIZES = pytest.mark.parametrize("size", [5, LARGE])
 
 
@@ -277,7 +277,7 @@ def live(pipe):
             slot = Slot(run="run", purpose="training",
                         server_round=last.server_round + 1 if last else 1, attempt=1)
             try:
-                update = os.urandom(random.choice((20_000, 300_000)))
+                update = os.urandom(random.choice((20_000, 600_000)))
                 answer = Answer(slot=slot, request=bytes(32), state=bytes(32),
                                 receipt=update[:8], reply=update + b"!")
                 counts = replace(answer, slot=replace(slot, purpose="evaluation"))

@@ -10,7 +10,7 @@ from privacy.storage.reply_store import REPLY_TABLES, ReplyPlace, ReplyStore
 from privacy.storage.sqlite import DatabaseForm, SiteDatabase
 
 FORM = DatabaseForm(file="replies.sqlite", tables=REPLY_TABLES)
-LARGE = b"l" * 300_000
+LARGE = b"l" * 600_000
 
 
 class Opened:
