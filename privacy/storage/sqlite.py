@@ -256,6 +256,8 @@ def _open_connection(path: Path, synchronous: str) -> sqlite3.Connection:
             # SQLite sets 20 pages aside for a larger cache. A process that simulates hundreds of
             # sites has some connections for each, and the system holds the pages anyway.
             connection.execute("PRAGMA cache_size = 2")
+            # A transaction may take more, and gives it back: else it would write pages twice.
+            connection.execute("PRAGMA cache_spill = OFF")
         except BaseException:
             connection.close()
             raise
