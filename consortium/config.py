@@ -329,7 +329,7 @@ KEYS: Mapping[str, Scalar] = RunConfig.model_construct().flat()
 # What a run that begins now has where nothing else is chosen: the defaults that people are told.
 DEFAULTS: Mapping[str, Scalar] = {
     **KEYS,
-    "min-local-steps": 10,
+    "min-local-steps": 20,
     "scale-rule": "following",
     "score-bins": "following",
 }

@@ -35,7 +35,7 @@ def test_what_begins_now_differs_from_version_0_1_0_in_keys_that_it_did_not_have
     assert (began.scale_rule, RunConfig.parse({}).scale_rule) == ("following", "doubling")
     assert (began.score_bins, RunConfig.parse({}).score_bins) == ("following", "equal")
     floors = [one.training.min_local_steps for one in (began, RunConfig.parse({}))]
-    assert floors == [10, 0]
+    assert floors == [20, 0]
 
 
 def test_the_bundle_holds_the_runtime_packages_only() -> None:
