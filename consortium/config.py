@@ -327,8 +327,12 @@ SETTINGS: Mapping[str, Setting] = {one.key: one for one in _settings()}
 # Not validated: that would load the default mode, which imports this module.
 KEYS: Mapping[str, Scalar] = RunConfig.model_construct().flat()
 # What a run that begins now has where nothing else is chosen: the defaults that people are told.
-DEFAULTS: Mapping[str, Scalar] = {**KEYS, "scale-rule": "following", "score-bins": "following"}
-PRIVACY_KEYS = frozenset(key for key, one in SETTINGS.items() if one.part == "dp")
+DEFAULTS: Mapping[str, Scalar] = {
+    **KEYS,
+    "min-local-steps": 20,
+    "scale-rule": "following",
+    "score-bins": "following",
+}
 
 _KEY_AT = {(one.part, one.declaration.key): key for key, one in SETTINGS.items()}
 

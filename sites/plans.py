@@ -3,6 +3,7 @@
 Each value that a run decides is declared here, once. The run config holds these plans.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from privacy.declarations import require_declared
+from privacy.declarations import Since, require_declared
 from privacy.errors import ConsortiumError
 
 ModelName: TypeAlias = Literal["logistic", "linear", "mlp"]
@@ -213,8 +214,9 @@ class TrainingPlan:
     """How a site trains in one round.
 
     FedProx's term is 0.5 * mu * ||w - w_received||^2. With `privacy`, its steps and draws take
-    the place of `local_epochs` and `batch_size`; None promises nothing. Both ways to balance
-    classes shift predicted probabilities towards the rare ones.
+    the place of `local_epochs`, `batch_size` and `min_local_steps`, so that no floor spends what
+    nobody reserved; None promises nothing. Both ways to balance classes shift predicted
+    probabilities towards the rare ones.
 
     Raises:
         BadPlan: A value is out of range.
@@ -232,6 +234,17 @@ class TrainingPlan:
         int,
         Field(ge=1, description="Records in a step; the last batch of a pass may be smaller."),
     ] = 128
+    min_local_steps: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=100_000,
+            description="Fewest steps of a site in a round: where its passes have fewer, it begins "
+            "further ones. Private training takes `dp.steps` instead. 0 for no such floor, as in "
+            "version 0.1.0 and in a run config that does not name the key.",
+        ),
+        Since("0.2.0"),
+    ] = 0
     learning_rate: Annotated[
         float, Field(gt=0, le=1e6, description="Learning rate of the sites' optimizer.")
     ] = 0.05
@@ -270,3 +283,18 @@ class TrainingPlan:
                 "with privacy every person is drawn by the same chance: set class_balance to "
                 "none or weights"
             )
+
+    def local_steps(self, num_examples: int) -> int:
+        """Return how many steps a site takes in a round.
+
+        Passes alone give steps in proportion to the records. The average already counts a site by
+        its records, so each step of it would count by them once more (Wang et al. 2020,
+        arXiv:2007.07481); with a floor, sites with few records take the same number.
+
+        Args:
+            num_examples: Number of its training records, at least 1 without privacy.
+        """
+        if self.privacy is not None:
+            return self.privacy.steps
+        of_passes = self.local_epochs * math.ceil(num_examples / self.batch_size)
+        return max(self.min_local_steps, of_passes)

@@ -133,8 +133,9 @@ def convergence_warning(found: Convergence, *, rounds: int) -> str:
             "The model had not converged: the pooled loss still fell when training ended (by "
             f"{part} over the last {found.evaluations} evaluations). More training would give "
             "another model and other figures; with another seed they may differ much. Set more "
-            f"rounds (num-server-rounds, {rounds} here), more passes (local-epochs), smaller "
-            "batches (batch-size) or a higher learning-rate."
+            f"rounds (num-server-rounds, {rounds} here), more steps in each (local-epochs, or "
+            "min-local-steps where records are few), smaller batches (batch-size) or a higher "
+            "learning-rate."
         )
     return (
         f"The pooled loss was lowest after {count_with_noun(found.lowest_after, 'round')} and has "

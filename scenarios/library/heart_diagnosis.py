@@ -51,6 +51,7 @@ SCENARIO = Scenario(
         "model": "logistic",
         "local-epochs": 2,
         "batch-size": 16,
+        "min-local-steps": 10,  # momentum makes a step go further
         "learning-rate": 0.02,
         "momentum": 0.9,
         "weight-decay": 1e-2,

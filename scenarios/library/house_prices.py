@@ -102,6 +102,7 @@ SCENARIO = Scenario(
         "model": "linear",
         "num-server-rounds": 30,
         "batch-size": 64,
+        "min-local-steps": 10,  # momentum makes a step go further
         "learning-rate": 0.01,
         "momentum": 0.9,
         "weight-decay": 3e-3,

@@ -44,6 +44,11 @@ SCENARIO = Scenario(
     dataset="lending-club",
     site_of_row=lending_regions,
     sites=tuple(STATES_BY_REGION),
-    run_config={"model": "logistic", "momentum": 0.9, "weight-decay": 3e-3},
+    run_config={
+        "model": "logistic",
+        "min-local-steps": 10,  # momentum makes a step go further
+        "momentum": 0.9,
+        "weight-decay": 3e-3,
+    },
     floors=Floors(full_class_examples=2_000),
 )

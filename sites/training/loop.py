@@ -1,8 +1,9 @@
 """The local training loop of one round at one site."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -57,12 +58,13 @@ def train(
 ) -> int:
     """Train the model in place by the plan, and return the number of optimizer steps.
 
-    Guarantee: the same arguments give the same bytes (one torch thread, one machine). Every
-    record is used once per pass; with `class_balance="resample"`, each pass draws as many records
-    as there are, with replacement and each class equally often on average. With `proximal_mu` 0
-    there is no proximal term; as it grows, the model stays at the received parameters. With
-    `privacy`, the guarantee is that of `sites.training.dp_sgd` instead, and nothing but its
-    gradients is computed from records.
+    Guarantee: the same arguments give the same bytes (one torch thread, one machine), and there are
+    `plan.local_steps` steps. Every record is used once per pass; passes are repeated until the
+    steps are taken, and the last one ends with them. With `class_balance="resample"`, each pass
+    draws as many records as there are, with replacement and each class equally often on average.
+    With `proximal_mu` 0 there is no proximal term; as it grows, the model stays at the received
+    parameters. With `privacy`, the guarantee is that of `sites.training.dp_sgd` instead, and
+    nothing but its gradients is computed from records.
 
     Args:
         model: Holds the received parameters.
@@ -98,16 +100,14 @@ def train(
             take_step()
         return plan.privacy.steps
 
-    steps = 0
-    for _ in range(plan.local_epochs):
-        for rows in _batches(records, plan, rng):  # (B,)
-            loss = losses(rows).mean()  # (B,) -> ()
-            _require_finite(loss, steps, plan)
-            model.zero_grad()
-            torch.autograd.backward(loss)
-            take_step()
-            steps += 1
-    return steps
+    wanted = plan.local_steps(len(records.classes))
+    for step, rows in enumerate(islice(_passes(records, plan, rng), wanted)):  # (B,)
+        loss = losses(rows).mean()  # (B,) -> ()
+        _require_finite(loss, step, plan)
+        model.zero_grad()
+        torch.autograd.backward(loss)
+        take_step()
+    return wanted
 
 
 def _require_finite(loss: Tensor, steps: int, plan: TrainingPlan) -> None:
@@ -117,6 +117,12 @@ def _require_finite(loss: Tensor, steps: int, plan: TrainingPlan) -> None:
             f"now {plan.learning_rate}",
             steps=steps,
         )
+
+
+def _passes(records: Records, plan: TrainingPlan, rng: np.random.Generator) -> Iterator[Tensor]:
+    """Yield the batches of one pass after another, without end, each of shape (B,)."""
+    while True:
+        yield from _batches(records, plan, rng)
 
 
 def _batches(records: Records, plan: TrainingPlan, rng: np.random.Generator) -> Sequence[Tensor]:

@@ -13,6 +13,7 @@ from typing import Any
 
 BENCHMARKS = (
     "comparison",
+    "few_rows",
     "orchestration",
     "homomorphic",
     "sealed_run",

@@ -132,6 +132,7 @@ def crowd(num_sites: int, aggregation: str) -> Scenario:
             "hidden-units": HIDDEN,
             "num-server-rounds": 1,
             "batch-size": 4_096,
+            "min-local-steps": 0,
             "aggregation": aggregation,
         },
     )

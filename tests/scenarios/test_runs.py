@@ -57,8 +57,11 @@ def test_every_scenario_runs_and_learns_something(name: str, tmp_path: Path) -> 
 
 
 def test_hospitals_learn_to_tell_the_ill_from_the_well(tmp_path: Path) -> None:
+    """The first run of the README, to its end: its loss has settled."""
     over = done("heart-diagnosis", tmp_path, {})
     assert over.summary.metrics["roc_auc"].value >= 0.80
+    assert over.summary.convergence is not None
+    assert over.summary.convergence.course == "settled"
 
 
 def test_the_same_seed_gives_the_same_model_and_another_seed_another(

@@ -12,6 +12,7 @@ from sites.plans import BadPlan, ModelPlan, TrainingPlan
     [
         {"local_epochs": 0},
         {"batch_size": 0},
+        {"min_local_steps": -1},
         {"learning_rate": 0.0},
         {"learning_rate": float("inf")},
         {"learning_rate": float("nan")},

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from consortium.audit.coordinator_view import CoordinatorView, coordinator_view, has_kept_rounds
 from consortium.charter.document import Charter
-from consortium.config import PRIVACY_KEYS, RunConfig
+from consortium.config import SETTINGS, RunConfig
 from consortium.differential_privacy import Privacy
 from consortium.model.card import Subject
 from consortium.modes.contract import Mode
@@ -29,6 +29,7 @@ from sites.evaluation.contract import Evaluation, evaluation_for, in_bins, pair_
 from sites.evaluation.decisions import Confusion
 from sites.evaluation.pairs import PairCounts
 from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
+from sites.plans import TrainingPlan
 from sites.schema.tables import ClassLabel, NumberLabel
 from sites.schema.texts import AnyLabel, EntityLabel, MultiLabel
 from sites.statistics.contract import Statistics, statistics_for
@@ -138,8 +139,18 @@ class Recorded:
     @property
     def promised_privacy(self) -> Privacy:
         """What the run promised about single persons."""
+        return self._chosen("dp").privacy
+
+    @property
+    def training(self) -> TrainingPlan:
+        """How a site trained in a round, where nothing was promised of single persons."""
+        return self._chosen("training").training
+
+    def _chosen(self, part: str) -> RunConfig:
+        """Return a run config with what was chosen of one part: a later version may have more."""
         chosen = self.summary.config
-        return RunConfig.parse({key: chosen[key] for key in chosen if key in PRIVACY_KEYS}).privacy
+        keys = [key for key, setting in SETTINGS.items() if setting.part == part and key in chosen]
+        return RunConfig.parse({key: chosen[key] for key in keys})
 
     @property
     def rounds_wanted(self) -> int:

@@ -43,7 +43,7 @@ def heterogeneity_section(recorded: Recorded) -> Section | None:
             "below come from counts that were added up before training; no record left its "
             f"{recorded.noun}."
         ),
-        blocks=(*blocks, *remarks),
+        blocks=(*blocks, *_steps_remark(recorded), *remarks),
     )
 
 
@@ -59,6 +59,25 @@ def _nothing_counted_section(recorded: Recorded) -> Section:
             f"{recorded.noun}, and a weight that says roughly how many they are."
         ),
         blocks=(),
+    )
+
+
+def _steps_remark(recorded: Recorded) -> tuple[Paragraph, ...]:
+    """Return how many steps a round took at each site that released its counts, if they differ."""
+    counted = {
+        name: recorded.statistics.describe(tally)["records"]
+        for name, tally in list(recorded.site_statistics.items())[:_MOST_SITES]
+    }
+    steps = {name: recorded.training.local_steps(n) for name, n in counted.items() if n}
+    if len({*steps.values()}) < 2 or not recorded.rounds_wanted:
+        return ()
+    told = words.name_list([f"{words.count(number)} at {name}" for name, number in steps.items()])
+    return (
+        Paragraph(
+            f"Steps of training in a round, by these counts: {told}. How much a "
+            f"{recorded.noun} counts in the average goes by its weight alone.",
+            "quiet",
+        ),
     )
 
 

@@ -65,6 +65,17 @@ def test_the_whole_run_is_reserved_once_and_its_rounds_draw_on_it(at: Ward) -> N
     assert len({update.tobytes() for update in updates}) == 4
 
 
+@pytest.mark.parametrize("floor", [0, 10, 1_000])
+def test_a_floor_of_local_steps_spends_nothing(floor: int, tmp_path: Path) -> None:
+    """What is announced, reserved and counted are the steps of `dp.steps`, as they are taken."""
+    at = private_ward(tmp_path, **{"min-local-steps": floor})
+    assert planned(at).steps == 4 * 5
+    trained(at, at.vector(1))
+    (charge,) = charges(at)
+    assert charge.used == {"round 1": 5}
+    assert charge.reserved.event == planned(at)
+
+
 def test_the_same_question_gets_the_same_bytes_and_costs_nothing(at: Ward) -> None:
     first, again = (trained(at, at.vector(1)).update for _ in range(2))
     assert first.tobytes() == again.tobytes()

@@ -1,11 +1,13 @@
 """One contract, checked against every scenario."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from consortium.differential_privacy import NotPrivate
 from consortium.run.directory import RunDirectory
 from consortium.site.site import model_plan, records_of
 from scenarios.data.datasets import load_dataset
@@ -71,6 +73,11 @@ def test_the_records_of_every_site_fit_the_schema(scenario: Scenario, tmp_path: 
         data = records_of(task, run.site(site), config)
         assert data.train_examples + data.held_out_examples == (owner == site).sum()
         assert 0.1 < data.held_out_examples / (owner == site).sum() < 0.4
+        # Figures of scenarios stand on several pages: the floor must not change them unnoticed.
+        passes = replace(config.training, min_local_steps=0)
+        n = data.train_examples
+        is_private = config.privacy != NotPrivate()
+        assert is_private or config.training.local_steps(n) == passes.local_steps(n)
 
 
 @each

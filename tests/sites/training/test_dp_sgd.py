@@ -124,6 +124,22 @@ def test_with_little_noise_private_training_learns_as_well_as_plain_training(
     assert losses[1] < 1.3 * losses[0] + 0.05
 
 
+@pytest.mark.parametrize("floor", [0, 1, 50])
+def test_a_floor_of_steps_adds_no_private_step(floor: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each step costs: only those that the privacy plan says, and a site reserved, are taken."""
+    drawn: list[int] = []
+
+    def noise(n: int, *, deviation: float) -> NDArray[np.float64]:
+        drawn.append(n)
+        return np.zeros(n)
+
+    monkeypatch.setattr(module, "grid_gaussian", noise)
+    given_case, plan = case("linear"), TrainingPlan(min_local_steps=floor, privacy=PLAN)
+    records = Records(np.zeros(30, np.int64), PERSONS)
+    taken = train(given_case.model, given_case.losses, records, plan, rng=np.random.default_rng(0))
+    assert taken == len(drawn) == plan.local_steps(30) == PLAN.steps
+
+
 def test_a_plan_with_privacy_cannot_resample_classes() -> None:
     with pytest.raises(BadPlan, match="class_balance"):
         TrainingPlan(privacy=PLAN, class_balance="resample")

@@ -1,6 +1,9 @@
+import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import chain
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -81,6 +84,51 @@ def test_every_record_is_used_once_a_pass_and_the_last_batch_is_kept(
     rows = list(chain.from_iterable(steps))
     for epoch in range(epochs):
         assert sorted(rows[epoch * n : (epoch + 1) * n]) == list(range(n))
+
+
+@given(
+    n=st.integers(1, 20),
+    size=st.integers(1, 25),
+    epochs=st.integers(1, 3),
+    floor=st.integers(0, 40),
+    balance=st.sampled_from(["none", "resample"]),
+)
+def test_passes_are_repeated_until_there_are_as_many_steps_as_the_floor_says(
+    n: int, size: int, epochs: int, floor: int, balance: Literal["none", "resample"]
+) -> None:
+    """Up to there a floor changes nothing; beyond, every record has its turn in each pass."""
+    passes = TrainingPlan(batch_size=size, local_epochs=epochs, class_balance=balance)
+    classes = np.arange(n) % 2
+    without, steps = (
+        rows_by_step(replace(passes, min_local_steps=one), classes) for one in (0, floor)
+    )
+    assert len(without) == epochs * math.ceil(n / size)
+    assert len(steps) == max(floor, len(without))
+    assert steps[: len(without)] == without
+    if balance == "none":
+        times = Counter(chain.from_iterable(steps))
+        assert max(times.values()) - min(times[row] for row in range(n)) <= 1
+
+
+@given(n=st.integers(1, 20), size=st.integers(1, 25), epochs=st.integers(1, 3))
+def test_without_a_floor_a_round_is_that_of_version_0_1_0(n: int, size: int, epochs: int) -> None:
+    """It drew an order for each pass and cut it into batches: the same draws, the same rows."""
+    rng = np.random.default_rng(0)
+    drawn = [torch.split(torch.from_numpy(rng.permutation(n)), size) for _ in range(epochs)]
+    plan = TrainingPlan(batch_size=size, local_epochs=epochs)
+    expected = [rows.tolist() for rows in chain.from_iterable(drawn)]
+    assert rows_by_step(plan, np.zeros(n, np.int64)) == expected
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_a_floor_below_the_steps_of_the_passes_leaves_the_same_bytes(plan: TrainingPlan) -> None:
+    points = records(10)
+    least = plan.local_steps(10)
+    assert (
+        trained_place(replace(plan, min_local_steps=least), points=points).tobytes()
+        == trained_place(plan, points=points).tobytes()
+        != trained_place(replace(plan, min_local_steps=least + 1), points=points).tobytes()
+    )
 
 
 def test_each_pass_draws_a_new_order() -> None:

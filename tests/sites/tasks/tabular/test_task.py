@@ -132,6 +132,14 @@ def test_an_update_is_float32_and_counts_examples_and_steps(case: Case) -> None:
     assert trained.steps == 5 * -(-data.train_examples // 16)
 
 
+def test_a_floor_adds_steps_and_the_site_counts_by_its_records_as_before(case: Case) -> None:
+    task, data, pooled = case
+    longer, zero = replace(PLAN, min_local_steps=100), np.zeros(task.layout.dim)
+    trained = task.train(data, pooled, zero, longer, rng=np.random.default_rng(1))
+    assert (trained.num_examples, trained.steps) == (data.train_examples, 100)
+    assert trained.update.tobytes() != learnt(task, data, pooled).tobytes()
+
+
 def test_the_same_arguments_give_the_same_bytes(case: Case, source: Write) -> None:
     task, data, pooled = case
     again = replace(task).load(source(patients(1)), sides=keyed(3))
