@@ -46,30 +46,25 @@ class _Sgd:
     def __init__(self, parameters: Sequence[nn.Parameter], plan: TrainingPlan) -> None:
         self._parameters: list[Tensor] = list(parameters)
         self._plan = plan
-        self._velocities: list[Tensor | None] = [None] * len(self._parameters)
+        self._velocities: list[Tensor] = []
 
     def step(self) -> None:
-        plan = self._plan
-        gradients = _gradients(self._parameters)
-        with torch.no_grad():
-            for index, (parameter, given) in enumerate(
-                zip(self._parameters, gradients, strict=True)
-            ):
-                moved = (
-                    given.add(parameter, alpha=plan.weight_decay) if plan.weight_decay else given
-                )
-                if plan.momentum:
-                    moved = self._with_momentum(index, moved)
-                parameter.add_(moved, alpha=-plan.learning_rate)
+        plan, moved = self._plan, _gradients(self._parameters)
+        with torch.no_grad():  # each of these calls does the same to every parameter in turn
+            if plan.weight_decay:
+                moved = list(torch._foreach_add(moved, self._parameters, alpha=plan.weight_decay))
+            if plan.momentum:
+                moved = self._velocities_after(moved)
+            torch._foreach_add_(self._parameters, moved, alpha=-plan.learning_rate)
 
-    def _with_momentum(self, index: int, gradient: Tensor) -> Tensor:
-        """Return the velocity of a parameter; the first one is the gradient itself."""
-        before = self._velocities[index]
-        velocity = (
-            gradient.clone() if before is None else before.mul_(self._plan.momentum).add_(gradient)
-        )
-        self._velocities[index] = velocity
-        return velocity
+    def _velocities_after(self, gradients: list[Tensor]) -> list[Tensor]:
+        """Return the velocities with the next gradients; the first ones are gradients."""
+        if self._velocities:
+            torch._foreach_mul_(self._velocities, self._plan.momentum)
+            torch._foreach_add_(self._velocities, gradients)
+        else:
+            self._velocities = [one.clone() for one in gradients]
+        return self._velocities
 
 
 class _Adam:
