@@ -5,7 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
-from consortium.cli.entry import unusable_file, version_option
+from consortium.cli.entry import search_garbage_rarely, unusable_file, version_option
 from consortium.cli.lazy_group import LazyCommand, lazy_group
 from consortium.wording.formatting import escape_controls
 from privacy.errors import ConsortiumError
@@ -80,6 +80,7 @@ errors = Console(stderr=True)
 
 def main() -> None:
     """Run the command line. Exit with 0 on success, 1 on a refusal or failure, 2 on wrong usage."""
+    search_garbage_rarely()
     try:
         app()
     except ConsortiumError as error:

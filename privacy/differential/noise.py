@@ -17,7 +17,6 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES256
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from privacy.errors import ConsortiumError
 from privacy.layout import Vector
@@ -108,6 +107,8 @@ def gaussian_parts(deviation: float) -> list[tuple[float, float]]:
 
 def _standard_normal(n: int) -> Vector:
     """Return n Gaussian values, drawn by inversion of random bits, shape (n,)."""
+    from scipy.special import ndtri  # loaded by those who draw noise, not by everybody who trains
+
     words = _random_words(n)
     # 63 bits choose the magnitude and one bit the sign. Inverting only the lower half keeps
     # the resolution of float64 near 0, where the tail probabilities are; an inversion near 1

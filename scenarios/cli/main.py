@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import typer
 
-from consortium.cli.entry import unusable_file, version_option
+from consortium.cli.entry import search_garbage_rarely, unusable_file, version_option
 from consortium.cli.lazy_group import LazyCommand, lazy_group
 
 _SIGNALLED = 128  # plus the number, as shells tell it
@@ -86,6 +86,7 @@ def main() -> None:
     for number in (signal.SIGHUP, signal.SIGTERM):
         if signal.getsignal(number) != signal.SIG_IGN:  # as `nohup` asks for
             signal.signal(number, _exit_by_signal)
+    search_garbage_rarely()
     try:
         app()
     except OSError as error:

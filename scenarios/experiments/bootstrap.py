@@ -52,20 +52,35 @@ class Resamples:
         shares = np.full(n_records, 1.0 / n_records)
         return cls(rng.multinomial(n_records, shares, size=n_resamples).astype(np.float64))
 
-    def values(self, metric: ResampledMetric) -> Vector:
-        """Return the metric on each resample, shape (n_resamples,); NaN where undefined."""
-        return np.array([metric(counts) for counts in self.counts])
-
-    def interval(self, metric: ResampledMetric) -> Interval:
-        """Return the metric on all records with its percentile interval."""
-        return _percentile_interval(metric(np.ones(self.counts.shape[1])), self.values(metric))
-
-    def difference(self, one: ResampledMetric, other: ResampledMetric) -> Interval:
-        """Return `one` minus `other` with the interval of the paired difference."""
+    def measure(self, metric: ResampledMetric) -> "Resampled":
+        """Return the metric on all records and on each resample."""
         everyone = np.ones(self.counts.shape[1])
-        return _percentile_interval(
-            one(everyone) - other(everyone), self.values(one) - self.values(other)
-        )
+        return Resampled(metric(everyone), np.array([metric(counts) for counts in self.counts]))
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """A metric, or a paired difference of two, on all records and on each resample.
+
+    Args:
+        value: On all records, each counted once.
+        values: On each resample, shape (n_resamples,); NaN where undefined.
+    """
+
+    value: float
+    values: Vector
+
+    def __sub__(self, other: "Resampled") -> "Resampled":
+        """Return the paired difference: both are of the same resamples."""
+        return Resampled(self.value - other.value, self.values - other.values)
+
+    @property
+    def interval(self) -> Interval:
+        """The value with its percentile interval."""
+        edge = 100 * (1 - LEVEL) / 2
+        # NaN: a resample on which the metric is undefined, such as the AUC of one class only.
+        low, high = np.nanpercentile(self.values, [edge, 100 - edge])
+        return Interval(self.value, float(low), float(high))
 
 
 def resampled_metric(
@@ -152,10 +167,3 @@ _METRICS: Mapping[str, Callable[[NDArray[np.float64], NDArray[np.float64]], Resa
     "entity_f1": _entity_f1,
     "rmse": _rmse,
 }
-
-
-def _percentile_interval(value: float, values: Vector) -> Interval:
-    edge = 100 * (1 - LEVEL) / 2
-    # NaN: a resample on which the metric is undefined, such as the AUC of one class only.
-    low, high = np.nanpercentile(values, [edge, 100 - edge])
-    return Interval(value, float(low), float(high))

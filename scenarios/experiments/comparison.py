@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from consortium.run.records import Arm, Comparison, Difference, Summary, read_re
 from consortium.site.site import records_of, site_rng
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally, Vector
-from scenarios.experiments.bootstrap import ResampledMetric, Resamples, resampled_metric
+from scenarios.experiments.bootstrap import Resampled, Resamples, resampled_metric
 from scenarios.experiments.process_pool import parallel_processes
 from scenarios.scenario import Scenario
 from sites.task import SiteData, Task
@@ -56,10 +56,14 @@ class _Training:
     name: str
     sites: tuple[str, ...]
 
-    def train(self) -> _Model:
-        """Train for as many rounds as the run had, with the same privacy."""
+    def train(self, parts: Sequence[SiteData]) -> _Model:
+        """Train for as many rounds as the run had, with the same privacy.
+
+        Args:
+            parts: The records of each of the sites.
+        """
         task = read_model(self.run.model).task
-        data = task.pool(_load_records(task, self.run, self.config, self.sites))
+        data = task.pool(parts)
         statistics = self.config.privacy.statistics(task, data)
         vector = np.zeros(task.layout.dim)
         # The noise depends on the number of records, which differs from arm to arm.
@@ -121,8 +125,8 @@ def compare(
         )
     models = {"federated": _Model(trained.statistics, trained.vector)}
     parts = dict(zip(scenario.sites, held.parts, strict=True))
+    models |= _train_arms(run, config, parts, tell)
     untrained = [name for name, part in parts.items() if not part.train_examples]
-    models |= _train_arms(run, config, scenario.sites, untrained, tell)
     comparison = _measure_arms(scenario, held, models, n_resamples, config.seed)
     measured = {
         "untrained": untrained,
@@ -143,18 +147,18 @@ def _load_records(
 def _train_arms(
     run: RunDirectory,
     config: RunConfig,
-    sites: tuple[str, ...],
-    untrained: Sequence[str],
+    parts: Mapping[str, SiteData],
     tell: Callable[[str], None],
 ) -> dict[str, _Model]:
     """Train each site alone and the pooled arm; in parallel if that takes long."""
-    alone = [_Training(run, config, name, (name,)) for name in sites if name not in untrained]
-    arms = [*alone, _Training(run, config, _POOLED, sites)]
+    trainable = [name for name, part in parts.items() if part.train_examples]
+    alone = [_Training(run, config, name, (name,)) for name in trainable]
+    arms = [*alone, _Training(run, config, _POOLED, tuple(parts))]
     for arm in alone:
         tell(f"training {arm.name} alone")
     tell("training on the pooled records")
     if read_record(run.summary, Summary).seconds < _LONG_S:
-        return {arm.name: arm.train() for arm in arms}
+        return {arm.name: arm.train([parts[name] for name in arm.sites]) for arm in arms}
     with parallel_processes(os.cpu_count()) as pool:
         # The pooled arm takes the longest, so it starts first.
         started = {arm.name: pool.submit(_train_on_one_thread, arm) for arm in reversed(arms)}
@@ -162,19 +166,25 @@ def _train_arms(
 
 
 def _train_on_one_thread(arm: _Training) -> _Model:
-    """Train on one thread: every core has a process already."""
+    """Train on one thread, as every core has a process already; each loads its own records."""
     torch.set_num_threads(1)
-    return arm.train()
+    task = read_model(arm.run.model).task
+    return arm.train(_load_records(task, arm.run, arm.config, arm.sites))
 
 
 def _measure_arms(
     scenario: Scenario, held: _HeldOut, models: dict[str, _Model], n_resamples: int, seed: int
 ) -> Comparison:
     headline = scenario.headline
-    metrics: dict[str, ResampledMetric] = {}
+    count = sum(part.held_out_examples for part in held.parts)
+    # Depends on the seed and the number of records only: comparing again gives the same.
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(count,)))
+    resamples = Resamples.draw(count, n_resamples=n_resamples, rng=rng)
+    metrics = {
+        name: resamples.measure(resampled_metric(headline.name, *held.scores(model)))
+        for name, model in models.items()
+    }
     own: dict[str, float] = {}
-    for name, model in models.items():
-        metrics[name] = resampled_metric(headline.name, *held.scores(model))
     for name, part in zip(scenario.sites, held.parts, strict=True):
         for arm in (name, "federated"):
             own[f"{arm} at {name}"] = np.nan
@@ -183,26 +193,20 @@ def _measure_arms(
             mine = _HeldOut(held.task, [part])
             metric = resampled_metric(headline.name, *mine.scores(models[arm]))
             own[f"{arm} at {name}"] = metric(np.ones(part.held_out_examples))
-    count = sum(part.held_out_examples for part in held.parts)
-    # Depends on the seed and the number of records only: comparing again gives the same.
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(count,)))
-    resamples = Resamples.draw(count, n_resamples=n_resamples, rng=rng)
     return Comparison(
         metric=headline.name,
         metric_title=headline.title,
         higher_is_better=headline.higher_is_better,
         held_out=count,
         resamples=n_resamples,
-        arms=[_arm(name, metric, resamples, own) for name, metric in metrics.items()],
-        differences=[
-            _difference(name, metrics, resamples) for name in metrics if name != "federated"
-        ],
+        arms=[_arm(name, measured, own) for name, measured in metrics.items()],
+        differences=[_difference(name, metrics) for name in metrics if name != "federated"],
         seconds=0.0,
     )
 
 
-def _arm(name: str, metric: ResampledMetric, resamples: Resamples, own: dict[str, float]) -> Arm:
-    interval = resamples.interval(metric)
+def _arm(name: str, resampled: Resampled, own: dict[str, float]) -> Arm:
+    interval = resampled.interval
     measured = {"value": interval.value, "low": interval.low, "high": interval.high}
     match name:
         case "federated":
@@ -219,8 +223,8 @@ def _arm(name: str, metric: ResampledMetric, resamples: Resamples, own: dict[str
     )
 
 
-def _difference(name: str, metrics: dict[str, ResampledMetric], resamples: Resamples) -> Difference:
-    interval = resamples.difference(metrics["federated"], metrics[name])
+def _difference(name: str, metrics: Mapping[str, Resampled]) -> Difference:
+    interval = (metrics["federated"] - metrics[name]).interval
     return Difference(against=name, value=interval.value, low=interval.low, high=interval.high)
 
 

@@ -197,12 +197,13 @@ def _privacy_point(
     scenario: Scenario, epsilon: float | None, found: Sequence[_Scored], resamples: Resamples
 ) -> PrivacyPoint:
     """Return the mean over runs, with an interval over both runs and resampled records."""
-    metrics = [
-        resampled_metric(scenario.headline.name, one.predictions, one.labels) for one in found
+    resampled = [
+        resamples.measure(resampled_metric(scenario.headline.name, one.predictions, one.labels))
+        for one in found
     ]
-    values = [metric(np.ones(len(found[0].labels))) for metric in metrics]
+    values = [one.value for one in resampled]
     # All resamples of all runs in one sample: its spread has both sources.
-    drawn = np.concatenate([resamples.values(metric) for metric in metrics])
+    drawn = np.concatenate([one.values for one in resampled])
     low, high = np.nanpercentile(drawn, [2.5, 97.5])
     return PrivacyPoint(
         epsilon=epsilon,

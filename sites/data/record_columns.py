@@ -35,6 +35,8 @@ def persons_of(cells: Cells) -> Cells:
     """
     if _are_plain(cells):
         return cells
+    if _are_whole_numbers(cells):
+        return pd.Series(map(str, cells.tolist()), cells.index, object, name=cells.name)
     texts = cells.astype(object).map(cell_text).astype(object)
     return texts.map({text: _person(text) for text in texts.unique()}).astype(object)
 
@@ -47,7 +49,12 @@ def are_clear_persons(cells: Cells) -> bool:
         zeros, others = numbers[led].drop_duplicates(), numbers[~led]
         bare = zeros.str.lstrip("0")
         return not (bare.duplicated().any() or others.isin(bare).any())
-    return not person_violations(cells)
+    return _are_whole_numbers(cells) or not person_violations(cells)
+
+
+def _are_whole_numbers(cells: Cells) -> bool:
+    """Return whether the type of the cells holds whole numbers only: none is missing or rounded."""
+    return isinstance(cells.dtype, np.dtype) and cells.dtype.kind in "iu"
 
 
 def _are_plain(cells: Cells) -> bool:

@@ -2,13 +2,12 @@
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
-import pandera.pandas as pandera
 from numpy.typing import NDArray
 
 from privacy.errors import ConsortiumError, number_of
@@ -136,9 +135,17 @@ def _other_columns(schema: Schema, labelled: bool, split: str | None) -> list[st
 
 
 def _broken_items(cells: pd.DataFrame, items: Mapping[str, Item]) -> list[Violation]:
-    expectation = pandera.DataFrameSchema(
-        {name: _expected_column(item) for name, item in items.items()}
-    )
+    # Imported here: a table that fits the schema does not need it, and it takes a while.
+    import pandera.pandas as pandera
+
+    columns = {}
+    for name, item in items.items():
+        check, expected = _requirement(item)
+        nullable = isinstance(item, Number | Category) and item.missing
+        columns[name] = pandera.Column(
+            checks=pandera.Check(check, error=expected), nullable=nullable
+        )
+    expectation = pandera.DataFrameSchema(columns)
     # Lazy, so that pandera collects the failures of all columns.
     try:
         expectation.validate(cells, lazy=True)
@@ -188,6 +195,8 @@ def _numbers_or_texts(column: Cells) -> Cells:
     """Return the cells as floats, and those that are neither numbers nor missing as texts."""
     if column.dtype == np.float64:
         return column
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iu":
+        return column.astype(np.float64)
     if column.dtype.kind in "mM":  # times and durations: pandas would turn them into nanoseconds
         return column.map(cell_text)
     column = _truths_as_texts(column)
@@ -213,32 +222,17 @@ def _truths_as_texts(column: Cells) -> Cells:
     return column.mask(truths, column.map(cell_text)) if truths.any() else column
 
 
-def _expected_column(item: Item) -> pandera.Column:
+def _requirement(item: Item) -> tuple[Callable[[Cells], "pd.Series[bool]"], str]:
+    """Return a check of what the cells must be, missing ones aside, and the same in words."""
     match item:
-        case Category(values=values, missing=missing):
-            return pandera.Column(checks=_membership_checks(values), nullable=missing)
-        case ClassLabel(classes=values):
-            return pandera.Column(checks=_membership_checks(values))
-        case Number(low=low, high=high, missing=missing):
-            return pandera.Column(checks=_range_check(low, high), nullable=missing)
-        case NumberLabel(low=low, high=high):
-            return pandera.Column(checks=_range_check(low, high))
-
-
-def _membership_checks(values: Sequence[str]) -> list[pandera.Check]:
-    shown = ", ".join(values[:20]) + (", ..." if len(values) > 20 else "")
-    return [pandera.Check(lambda cells: cells.isin(values), error=f"one of {shown}")]
-
-
-def _range_check(low: float, high: float) -> pandera.Check:
-    """Return one check of type and range together, as each check costs a millisecond.
-
-    `_expectation` says afterwards which of the two a cell fails.
-    """
-    return pandera.Check(
-        lambda cells: _as_numbers(cells).between(low, high),
-        error=f"a number from {low:g} to {high:g}",
-    )
+        case Category(values=values) | ClassLabel(classes=values):
+            shown = ", ".join(values[:20]) + (", ..." if len(values) > 20 else "")
+            return lambda cells: cells.isin(values), f"one of {shown}"
+        case Number(low=low, high=high) | NumberLabel(low=low, high=high):
+            # Type and range in one check, as each costs a millisecond. `_expectation` says
+            # afterwards which of the two a cell fails.
+            between = f"a number from {low:g} to {high:g}"
+            return lambda cells: _as_numbers(cells).between(low, high), between
 
 
 def _as_numbers(cells: Cells) -> Cells:

@@ -92,9 +92,7 @@ def _add_noise(sums: Vector, *, deviation: float) -> None:
     sums += grid_gaussian(sums.size, deviation=deviation)
 
 
-def _views_by_parameter(
-    vector: Tensor, parameters: Sequence[nn.Parameter]
-) -> dict[Tensor, Tensor]:
+def _views_by_parameter(vector: Tensor, parameters: Sequence[nn.Parameter]) -> dict[Tensor, Tensor]:
     """Return the parts of a vector (dim,) that belong to each parameter, in its shape."""
     parts = torch.split(vector, [item.numel() for item in parameters])
     return {item: part.view_as(item) for item, part in zip(parameters, parts, strict=True)}

@@ -56,10 +56,11 @@ def test_a_model_differs_from_its_reverse_and_not_from_itself() -> None:
     scores = labels + rng.normal(size=400)
     good, bad = (resampled_metric("roc_auc", sign * scores, labels) for sign in (1, -1))
     resamples = Resamples.draw(400, n_resamples=100, rng=rng)
-    same = resamples.difference(good, good)
+    better, worse = resamples.measure(good), resamples.measure(bad)
+    same = (better - better).interval
     assert (same.value, same.low, same.high) == (0.0, 0.0, 0.0)
-    assert resamples.difference(good, bad).low > 0.2
-    found = resamples.interval(good)
+    assert (better - worse).interval.low > 0.2
+    found = better.interval
     assert found.low < found.value < found.high
 
 

@@ -49,6 +49,16 @@ def test_texts_are_the_same_person_only_if_unicode_holds_them_for_the_same(
     assert found == len({unicodedata.normalize("NFC", text) for text in shown})
 
 
+@given(st.lists(st.integers(0, 2**31 - 1), min_size=1), st.sampled_from(["int64", "uint32"]))
+def test_a_column_of_whole_numbers_says_at_a_glance_what_its_cells_say(
+    numbers: list[int], dtype: str
+) -> None:
+    cells = pd.Series(numbers, index=pd.RangeIndex(2, len(numbers) + 2), name="patient")
+    pd.testing.assert_series_equal(persons_of(cells.astype(dtype)), persons_of(column(*numbers)))
+    assert are_clear_persons(cells.astype(dtype))
+    assert person_violations(cells.astype(dtype)) == []
+
+
 def test_blanks_around_and_the_composition_of_characters_do_not_count() -> None:
     cells = column(" Jos\u00e9", "Jose\u0301 ", "Jos\u00e9\u00a0")
     assert set(persons_of(cells)) == {"Jos\u00e9"}
