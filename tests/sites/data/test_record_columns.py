@@ -53,10 +53,11 @@ def test_texts_are_the_same_person_only_if_unicode_holds_them_for_the_same(
 def test_a_column_of_whole_numbers_says_at_a_glance_what_its_cells_say(
     numbers: list[int], dtype: str
 ) -> None:
-    cells = pd.Series(numbers, index=pd.RangeIndex(2, len(numbers) + 2), name="patient")
-    pd.testing.assert_series_equal(persons_of(cells.astype(dtype)), persons_of(column(*numbers)))
-    assert are_clear_persons(cells.astype(dtype))
-    assert person_violations(cells.astype(dtype)) == []
+    places = pd.RangeIndex(2, len(numbers) + 2)
+    cells: pd.Series[Any] = pd.Series(np.array(numbers, dtype), index=places, name="patient")
+    pd.testing.assert_series_equal(persons_of(cells), persons_of(column(*numbers)))
+    assert are_clear_persons(cells)
+    assert person_violations(cells) == []
 
 
 def test_blanks_around_and_the_composition_of_characters_do_not_count() -> None:
