@@ -16,7 +16,8 @@ from sites.data.source import DataSource, SqlQuery, TableFile, TextFolder, with_
 
 WORDS_HELP = (
     "How to read it: column:OURS=THEIRS, separator:semicolon, decimal:comma, thousands:point, "
-    "encoding:latin-1, missing:CODE, date:COLUMN=DD.MM.YYYY, persons:rows. May be repeated."
+    "encoding:latin-1, missing:CODE, values:COLUMN:THEIRS=OURS, date:COLUMN=DD.MM.YYYY, "
+    "persons:rows. May be repeated."
 )
 SET_HELP = "key=value of the run config; may be repeated. `consortium run-config` lists the keys."
 
