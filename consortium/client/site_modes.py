@@ -70,9 +70,9 @@ class SiteMode(Protocol):
         ...
 
     def durable_answer(self, site: Site, kind: str) -> AbstractContextManager[None]:
-        """Return the block in which a question is answered, and noted.
+        """Return the block in which a question is answered and noted.
 
-        Guarantee: all that the answer promises is on the disk when the block is left.
+        When it is left, what the answer promises is on the disk.
         """
         ...
 
