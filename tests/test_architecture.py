@@ -24,18 +24,30 @@ FLOWERS_OWN_CLIENT = (
     "flwr.supernode.fleet_http_client",
     "flwr.supernode.node_auth_http_interceptor",
 )
+LAYERS = "tests/consortium/deployment/test_unary_layers.py"  # asks Flower's own service
 EXCEPTIONS = {
     ("scenarios/engines/in_process.py", "flwr.supercore.task_identity"),
     (GATE, "flwr.cli.install"),
     (GATE, "flwr.clientapp.utils"),
     (GATE, "flwr.supercore.cli.flower_superexec"),
     (GATE, "flwr.supercore.superexec.executor"),
+    (GATE, "flwr.supercore.protobuf.translation"),
+    (GATE, "flwr.supernode"),
+    (GATE, "flwr.supernode.cli"),
     (GATE, "flwr.supernode.cli.flwr_clientapp"),
     (GATE, "flwr.supernode.runtime"),
+    (GATE, "flwr.superlink"),
+    (GATE, "flwr.superlink.cli.flower_superlink"),
     (GATE, "flwr.superlink.cli.flwr_serverapp"),
+    (GATE, "flwr.superlink.grid"),
     ("tests/consortium/deployment/test_flower_entrypoints.py", "flwr.supercore.constant"),
     ("tests/consortium/deployment/test_site_gateway.py", "flwr.superlink.routers.fleet.router"),
     *((MEMBER, name) for name in FLOWERS_OWN_CLIENT),
+    (LAYERS, "flwr.proto.fleet_pb2"),
+    (LAYERS, "flwr.proto.node_pb2"),
+    (LAYERS, "flwr.supercore.primitives.asymmetric"),
+    (LAYERS, "flwr.supercore.protobuf.translation"),
+    (LAYERS, "flwr.superlink.main"),
 }
 LEARNING = ("torch", "transformers", "sklearn", "pandas", "opacus", "peft")
 SECRETS = ("privacy.secrets.keys", "privacy.secrets.key_exchange", "privacy.secrets.sealer")

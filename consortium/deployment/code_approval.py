@@ -3,20 +3,28 @@
 import difflib
 import hashlib
 import io
+import sys
 import zipfile
 import zlib
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
+from flwr.app import Context, Message
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from consortium.site.directory import SiteDirectory
+from consortium.charter.document import Charter
+from consortium.site.directory import SiteDirectory, read_site_config, site_directory
 from privacy.errors import ConsortiumError
 from privacy.storage.document_mistakes import document_mistakes
 from privacy.storage.durable_files import write_atomically
+from privacy.wire.flower_records import refusal_content, refusal_of
+
+SiteApp: TypeAlias = Callable[[Message, Context], Message]
 
 _MOST_BYTES = 50_000_000
+_OURS = ("consortium", "sites", "strategies", "privacy", "scenarios")
 # What a damaged archive raises; an IndexError where a file has no name.
 _BROKEN = (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, OSError, ValueError, IndexError)
 
@@ -184,3 +192,81 @@ def _read_bundle(bundle: Path) -> bytes:
         return bundle.read_bytes()
     except OSError as error:
         raise BadBundle(f"{bundle} cannot be read") from error
+
+
+class BundleGate:
+    """Accepts or refuses a bundle before any of it is unpacked or imported.
+
+    Guarantee: the code that is loaded is in the bytes that were checked. They are unpacked to a
+    folder that nobody used before. What a run says its bundle is called decides nothing.
+
+    Args:
+        approvals: Which code the site runs.
+        installed: Returns the app of the installed package.
+        unpack: Unpacks a bundle to an unused folder of this process, and returns the folder.
+        load: Returns the app in such a folder.
+    """
+
+    def __init__(
+        self,
+        approvals: Approvals,
+        *,
+        installed: Callable[[], SiteApp],
+        unpack: Callable[[bytes], Path],
+        load: Callable[[Path], SiteApp],
+    ) -> None:
+        self._approvals = approvals
+        self._installed = installed
+        self._unpack = unpack
+        self._load = load
+        self._refused = NotApproved("the run came without a bundle, and this site keeps a list")
+        self._unpacked: Path | None = None
+
+    def install_bundle(self, bundle: bytes, **_how: object) -> None:
+        """Unpack a bundle if the site keeps a list and the bundle is on it; else do nothing."""
+        if self._approvals.runs_installed:
+            return
+        try:
+            self._approvals.require_approved(bundle)
+        except NotApproved as error:
+            # Raised here, the error would reach the coordinator as a crash of the site. The app
+            # refuses the message instead.
+            self._refused = error
+        else:
+            self._unpacked = self._unpack(bundle)
+
+    def choose_app(self, *_claimed: str) -> SiteApp:
+        """Return the app that answers the message, whatever id, version and hash the run claims."""
+        if self._approvals.runs_installed:
+            return self._installed()
+        if self._unpacked is None:
+            return refusing_app(self._refused)
+        _unload_installed_modules()
+        return self._load(self._unpacked)
+
+
+def refusing_app(error: ConsortiumError) -> SiteApp:
+    """Return an app that answers every message with a refusal, in the name of its site."""
+    from consortium.client.greeting_proofs import proven_refusal  # only a refusal needs it
+
+    def app(message: Message, context: Context) -> Message:
+        try:
+            place = SiteDirectory(site_directory(context))
+            name, charter = read_site_config(place.path).name, Charter.read(place.charter)
+        except ConsortiumError:  # a site that is not set up must refuse all the same
+            return Message(refusal_content(error), reply_to=message)
+        refusal = refusal_of(error.code, error.counts, site=name)
+        return Message(
+            proven_refusal(
+                refusal, message, context, directory=place.path, name=name, charter=charter
+            ),
+            reply_to=message,
+        )
+
+    return app
+
+
+def _unload_installed_modules() -> None:
+    """Remove the installed package from `sys.modules`, so that a bundle imports only its own."""
+    for name in [name for name in sys.modules if name.partition(".")[0] in _OURS]:
+        del sys.modules[name]

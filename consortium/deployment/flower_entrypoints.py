@@ -13,34 +13,52 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import import_module, metadata, util
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import TypeAlias
-
-from flwr.app import Context, Message
+from typing import Any
 
 from consortium.charter.document import Charter
 from consortium.config import Scalar
-from consortium.deployment.code_approval import Approvals, NotApproved, read_approvals
-from consortium.deployment.prefork import ForkServer, serve_forks
+from consortium.deployment.code_approval import (
+    BundleGate,
+    NotApproved,
+    SiteApp,
+    read_approvals,
+)
+from consortium.deployment.programs.prefork import (
+    ANSWERING_PROGRAM,
+    AnsweringProcesses,
+    ForkServer,
+    serve_forks,
+)
 from consortium.deployment.run_orders import claim_order
 from consortium.run.directory import COORDINATOR, ENVIRONMENT, SITE
 from consortium.run.party_directory import CoordinatorDirectory, PartyDirectory
-from consortium.site.directory import SiteDirectory, read_site_config, site_directory
+from consortium.site.waits import Doorbell, NodeWaits, shortest_question_pause_s, wait_for_ring
 from privacy.errors import ConsortiumError
-from privacy.wire.flower_records import refusal_content, refusal_of
 from sites.tasks.registry import load_libraries
 
 FLOWER = "1.41."
-MOST_PROCESSES = 4  # a site answers one message of a run at a time; a second run may be begun
-_ANSWERS = "flwr-clientapp"
+WAITS_KNOWN = frozenset({"1.41.0"})  # where Flower waits, and for what, was read in these
+_MISSING_PIECE_S = 0.05  # before one asks again for a piece that its sender is still sending
+# What Flower's SuperLink puts around every question, but which acts on those under one path only.
+_ACTS_ON = {
+    "ControlSensitiveResponseMiddleware": "/v1/control/",
+    "ControlAuthenticationMiddleware": "/v1/control/",
+    "ControlLicenseMiddleware": "/v1/control/",
+    "ControlEventLogMiddleware": "/v1/control/",
+    "RuntimeTracingMiddleware": "/v1/runtime/",
+    "NodeAuthMiddleware": "/v1/fleet/",
+    "FleetEventLogMiddleware": "/v1/fleet/",
+}
+_UNARY = ("/v1/fleet/", "/v1/runtime/")
+# What the libraries of Flower import when they are first used: in each process, if not before.
+_LATE_LIBRARIES = ("httpcore", "cryptography.hazmat.backends.openssl.backend")
 _PREPARED = "prepared"
 _MODULE = "consortium.deployment.flower_entrypoints"
-_OURS = ("consortium", "sites", "strategies", "privacy", "scenarios")
-
-SiteApp: TypeAlias = Callable[[Message, Context], Message]
 
 
 class UnknownFlower(ConsortiumError, RuntimeError, code="unknown-flower"):
@@ -57,102 +75,34 @@ def require_version(version: str) -> None:
         raise UnknownFlower(f"approved code needs Flower {FLOWER}x, but {version} is installed")
 
 
-class BundleGate:
-    """Accepts or refuses a bundle before any of it is unpacked or imported.
+def knows_waits() -> bool:
+    """Return whether the waits of the installed Flower were reviewed, and may be replaced."""
+    return metadata.version("flwr") in WAITS_KNOWN
 
-    Guarantee: the code that is loaded is in the bytes that were checked. They are unpacked to a
-    folder that nobody used before. What a run says its bundle is called decides nothing.
 
-    Args:
-        approvals: Which code the site runs.
-        installed: Returns the app of the installed package.
-        unpack: Unpacks a bundle to an unused folder of this process, and returns the folder.
-        load: Returns the app in such a folder.
+def run_supernode() -> None:
+    """Run `flower-supernode`, which asks the coordinator for messages and sends the answers.
+
+    Its fixed pauses are replaced by those of `consortium.site.waits`. In a Flower whose waits were
+    not reviewed, they stay as they are.
     """
+    from flwr.supernode import main as service
+    from flwr.supernode import start_client_internal as loop
+    from flwr.supernode.cli import flower_supernode
 
-    def __init__(
-        self,
-        approvals: Approvals,
-        *,
-        installed: Callable[[], SiteApp],
-        unpack: Callable[[bytes], Path],
-        load: Callable[[Path], SiteApp],
-    ) -> None:
-        self._approvals = approvals
-        self._installed = installed
-        self._unpack = unpack
-        self._load = load
-        self._refused = NotApproved("the run came without a bundle, and this site keeps a list")
-        self._unpacked: Path | None = None
-
-    def install_bundle(self, bundle: bytes, **_how: object) -> None:
-        """Unpack a bundle if the site keeps a list and the bundle is on it; else do nothing."""
-        if self._approvals.runs_installed:
-            return
-        try:
-            self._approvals.require_approved(bundle)
-        except NotApproved as error:
-            # Raised here, the error would reach the coordinator as a crash of the site. The app
-            # refuses the message instead.
-            self._refused = error
-        else:
-            self._unpacked = self._unpack(bundle)
-
-    def choose_app(self, *_claimed: str) -> SiteApp:
-        """Return the app that answers the message, whatever id, version and hash the run claims."""
-        if self._approvals.runs_installed:
-            return self._installed()
-        if self._unpacked is None:
-            return refusing_app(self._refused)
-        _unload_installed_modules()
-        return self._load(self._unpacked)
-
-
-def refusing_app(error: ConsortiumError) -> SiteApp:
-    """Return an app that answers every message with a refusal, in the name of its site."""
-    from consortium.client.greeting_proofs import proven_refusal  # only a refusal needs it
-
-    def app(message: Message, context: Context) -> Message:
-        try:
-            place = SiteDirectory(site_directory(context))
-            name, charter = read_site_config(place.path).name, Charter.read(place.charter)
-        except ConsortiumError:  # a site that is not set up must refuse all the same
-            return Message(refusal_content(error), reply_to=message)
-        refusal = refusal_of(error.code, error.counts, site=name)
-        return Message(
-            proven_refusal(
-                refusal, message, context, directory=place.path, name=name, charter=charter
-            ),
-            reply_to=message,
-        )
-
-    return app
-
-
-class AnsweringProcesses:
-    """The processes that answer messages at a site: forked if possible, and never too many.
-
-    Args:
-        prepared: The fork server that starts them.
-    """
-
-    def __init__(self, prepared: ForkServer) -> None:
-        self._prepared = prepared
-        self._from_scratch: list[subprocess.Popen[bytes]] = []
-
-    def start(
-        self, command: Sequence[str], *, stdout: int | None = None, stderr: int | None = None
-    ) -> None:
-        """Start a process for a message."""
-        if command[0] != _ANSWERS or not self._prepared.start_program(command[1:]):
-            process = subprocess.Popen(command, stdout=stdout, stderr=stderr)  # noqa: S603 -- of our own PATH
-            self._from_scratch.append(process)
-
-    def takeable(self, kinds: set[str]) -> tuple[set[str], set[str]]:
-        """Return the kinds of messages that may be taken now, as Flower's executor is asked."""
-        self._from_scratch = [one for one in self._from_scratch if one.poll() is None]
-        running = len(self._from_scratch) + self._prepared.running_programs()
-        return (kinds if running < MOST_PROCESSES else set()), set()
+    if knows_waits():
+        bell = Doorbell()
+        waits = NodeWaits(shortest_question_pause_s(Path(os.environ[SITE])), bell)
+        replaced = {
+            "time": SimpleNamespace(sleep=waits.sleep),
+            "subprocess": SimpleNamespace(Popen=bell.start),
+            **_prompt(loop, "pull_objects"),
+            "_pull_and_store_message": waits.with_ring(loop._pull_and_store_message),
+            "_push_messages": waits.with_wait(loop._push_messages),
+        }
+        _replace_names(loop, replaced)
+        _replace_names(service, {"create_app": spared(service.create_app)})
+    flower_supernode()
 
 
 def run_superexec() -> None:
@@ -170,6 +120,10 @@ def run_superexec() -> None:
     from flwr.supercore.cli.flower_superexec import flower_superexec
     from flwr.supercore.superexec.executor import subprocess_executor
 
+    if knows_waits():
+        # The package rebinds the module's name to a function, so `import` would return that.
+        loop = import_module("flwr.supercore.superexec.run_superexec")
+        _replace_names(loop, {"time": SimpleNamespace(sleep=wait_for_ring)})
     started = SimpleNamespace(Popen=processes.start, DEVNULL=subprocess.DEVNULL)
     _replace_names(subprocess_executor, {"subprocess": started})
     _replace_names(
@@ -186,7 +140,8 @@ def serve_messages() -> None:
 
 def _load_for_messages() -> None:
     _skip_package_init("flwr.supernode.cli")
-    import_module("flwr.supernode.cli.flwr_clientapp")
+    for library in ("flwr.supernode.cli.flwr_clientapp", *_LATE_LIBRARIES):
+        import_module(library)
     import_module("consortium.client_app")
     try:
         charter = Charter.read(PartyDirectory(Path(os.environ[SITE])).charter)
@@ -204,6 +159,7 @@ def run_client_app() -> None:
     require_version(metadata.version("flwr"))
     with tempfile.TemporaryDirectory(prefix="consortium-bundle-") as folder:
         gate = bundle_gate(Path(os.environ[SITE]), Path(folder))
+        _replace_names(run_clientapp, _prompt(run_clientapp, "pull_and_inflate_object_from_tree"))
         replaced = {
             "install_from_fab": gate.install_bundle,
             "get_load_client_app_fn": lambda **_: gate.choose_app,
@@ -239,9 +195,36 @@ def bundle_gate(site: Path, folder: Path) -> BundleGate:
     )
 
 
+def spared(create: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what creates a service of Flower, with less machinery around most questions to it."""
+    from flwr.supercore.protobuf.translation import PROTOBUF_REQUEST_TYPES
+
+    from consortium.deployment.programs.unary_layers import spared_layers  # loads the web framework
+
+    paths = frozenset(path for _, path in PROTOBUF_REQUEST_TYPES if path.startswith(_UNARY))
+
+    def create_spared(*given: object, **named: object) -> object:
+        service = create(*given, **named)
+        service.user_middleware = spared_layers(service.user_middleware, paths, acts_on=_ACTS_ON)
+        return service
+
+    return create_spared
+
+
+def run_superlink() -> None:
+    """Run `flower-superlink`, which keeps the messages until they are asked for."""
+    from flwr.superlink import main as service
+    from flwr.superlink.cli.flower_superlink import flower_superlink
+
+    if knows_waits():
+        _replace_names(service, {"create_app": spared(service.create_app)})
+    flower_superlink()
+
+
 def run_server_app() -> None:
     """Run `flwr-serverapp`, which executes a run at the coordinator if it was ordered."""
     from flwr.superlink.cli.flwr_serverapp import flwr_serverapp
+    from flwr.superlink.grid import http_grid
 
     require_version(metadata.version("flwr"))
     coordinator = Path(os.environ[COORDINATOR])
@@ -262,12 +245,19 @@ def run_server_app() -> None:
         "install_app_dependencies": _refuse_to_install,
     }
     _replace_names(runtime, replaced)
+    _replace_names(http_grid, _prompt(http_grid, "pull_objects"))
     flwr_serverapp()
 
 
 def refuse_program() -> None:
     """Exit with an error, in place of a Flower program that this party never runs."""
     sys.exit("this Flower program is disabled here")
+
+
+def _prompt(module: ModuleType, pull: str) -> Mapping[str, object]:
+    """Return what pulls the pieces of a message, and asks again soon for one that is on its way."""
+    before = getattr(module, pull)
+    return {pull: partial(before, initial_backoff=_MISSING_PIECE_S) if knows_waits() else before}
 
 
 def _replace_names(module: ModuleType | type, replaced: Mapping[str, object]) -> None:
@@ -292,12 +282,6 @@ def _installed_app() -> SiteApp:
     return app
 
 
-def _unload_installed_modules() -> None:
-    """Remove the installed package from `sys.modules`, so that a bundle imports only its own."""
-    for name in [name for name in sys.modules if name.partition(".")[0] in _OURS]:
-        del sys.modules[name]
-
-
 def _refuse_to_install(*_: object, **__: object) -> None:
     raise NotApproved("dependencies are never installed at run time: install them beforehand")
 
@@ -306,9 +290,11 @@ def main() -> None:
     """Run the program named by the first argument, with the remaining arguments."""
     name = sys.argv.pop(1)
     programs = {
+        "flower-superlink": run_superlink,
+        "flower-supernode": run_supernode,
         "flower-superexec": run_superexec,
         _PREPARED: serve_messages,
-        _ANSWERS: run_client_app,
+        ANSWERING_PROGRAM: run_client_app,
         "flwr-serverapp": run_server_app,
     }
     programs.get(name, refuse_program)()

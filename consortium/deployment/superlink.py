@@ -6,23 +6,23 @@ import socket
 import ssl
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from consortium.charter.document import Charter, coordinator_address
 from consortium.deployment.app_bundle import Bundle, stage_bundle
-from consortium.deployment.path_shims import write_shims
 from consortium.deployment.processes import (
     FlowerService,
     LaunchFailed,
     end_processes,
     free_port,
     is_answering,
-    program_path,
     start_program,
     wait_until,
 )
+from consortium.deployment.programs.path_shims import write_shims
 from consortium.provisioning.installation import init_coordinator
 from consortium.run.directory import COORDINATOR
 from consortium.run.party_directory import CoordinatorDirectory
@@ -68,6 +68,11 @@ class SuperLink(FlowerService):
         except FileNotFoundError:  # it never started: nobody answers there
             return f"{_LOOPBACK}:1"
 
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The environment of its processes; a run begins half a second after it was ordered."""
+        return {**super().environment, "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.5"}
+
     def start(self, *, host: str | None = None) -> "subprocess.Popen[bytes]":
         """Start the SuperLink behind its gateway; return once it answers there.
 
@@ -105,7 +110,8 @@ class SuperLink(FlowerService):
         """Return the command of Flower's own program, for the gateway to start."""
         host, _, port = self.loopback_address.partition(":")
         return [
-            program_path("flower-superlink"),
+            *(sys.executable, "-P", "-m", "consortium.deployment.flower_entrypoints"),
+            "flower-superlink",
             *("--ssl-ca-certfile", str(self.loopback.authority)),
             *("--ssl-certfile", str(self.loopback.server_certificate)),
             *("--ssl-keyfile", str(self.loopback.server_key)),

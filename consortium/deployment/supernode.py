@@ -2,20 +2,20 @@
 
 import json
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from consortium.charter.document import Charter, coordinator_address
-from consortium.deployment.path_shims import write_shims
 from consortium.deployment.processes import (
     FlowerService,
     LaunchFailed,
     free_port,
     is_answering,
-    program_path,
     start_program,
     wait_until,
 )
+from consortium.deployment.programs.path_shims import write_shims
 from consortium.run.directory import SITE
 from consortium.site.directory import SiteDirectory, read_site_config
 from privacy.storage.secret_files import read_private
@@ -64,15 +64,18 @@ class SuperNode(FlowerService):
         """Start the SuperNode and return at once.
 
         Raises:
+            BadSite: The site's configuration cannot be read.
             SecretMissing, ExposedSecret: Its key is not there, or not this user's alone.
         """
         host, port = coordinator_address(Charter.read(self.paths.charter))
+        read_site_config(self.directory)  # what is wrong there is said here, and not in a log
         read_private(self.paths.node_key)  # Flower reads it, and does not ask who else can
         self.home.mkdir(exist_ok=True)
         write_shims(self.paths.programs, "site")
         own = free_port()
         command = [
-            program_path("flower-supernode"),
+            *(sys.executable, "-P", "-m", "consortium.deployment.flower_entrypoints"),
+            "flower-supernode",
             *("--root-certificates", str(self.paths.authority)),
             *(
                 "--auth-supernode-private-key",

@@ -18,13 +18,13 @@ from consortium.wording.formatting import name_list
 from privacy.errors import number_of
 from strategies.coordinator.messaging.events import SiteQuarantined, SitesJoined
 
-_LOOK_S = 1.0
+_LOOK_S = 0.25
 _GOES_ON = "the run goes on without"
 _MAY_BE_WITHHELD = (
     "its evaluation may be withheld: a site counts held-out records exactly for one roster. Once "
     "all are back, `consortium evaluate` counts them"
 )
-_ASK_EVERY = 20  # looks; asking the SuperLink starts a process and takes seconds
+_ASK_EVERY = 80  # looks; asking the SuperLink starts a process and takes seconds
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ GONE = 5  # Flower's own code: it considers the node offline
 
 _AT_ONCE = 64  # messages handed to Flower together
 
-_FIRST_PAUSE_S = 0.02
-_LONGEST_PAUSE_S = 0.5
+_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 0.5
+_PAUSE_SHARE = 0.2  # of what was waited so far: each look takes the SuperLink some milliseconds
 _LONGEST_TTL_S = 43_200.0
 
 # Work-around: Flower raises these when it parses a reply whose bytes Flower did not write. An error
@@ -122,12 +122,12 @@ class Exchange:
         return Message(came.content, reply_to=question)
 
     def _pull(self, message_id: str, until: float) -> Message | None:
-        pause = _FIRST_PAUSE_S
+        began = self.clock()
         while True:
             for reply in self.grid.pull_messages([message_id]):
                 return reply
-            left = until - self.clock()
-            if left <= 0:
+            now = self.clock()
+            if now >= until:
                 return None
-            self.sleep(min(pause, left))
-            pause = min(2 * pause, _LONGEST_PAUSE_S)
+            pause = max(_SHORTEST_PAUSE_S, _PAUSE_SHARE * (now - began))
+            self.sleep(min(pause, _LONGEST_PAUSE_S, until - now))

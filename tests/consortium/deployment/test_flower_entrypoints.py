@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 from flwr.app import Context, Message, RecordDict
 
-from consortium.deployment.code_approval import Approvals, Approved, bundle_digest
-from consortium.deployment.flower_entrypoints import (
+from consortium.deployment.code_approval import (
+    Approvals,
+    Approved,
     BundleGate,
     SiteApp,
-    UnknownFlower,
-    require_version,
+    bundle_digest,
 )
+from consortium.deployment.flower_entrypoints import UnknownFlower, require_version
 from consortium.run.directory import SITE
 from privacy.protocol.membership_proof import Declined
 from privacy.wire import flower_records as wire
@@ -24,6 +25,7 @@ from privacy.wire import messages
 from scenarios.engines.in_process import InProcessGrid
 from scenarios.library.registry import scenario_named
 from tests.consortium.deployment.test_code_approval import NOW
+from tests.consortium.founded import found
 from tests.consortium.staged import message, ward
 
 
@@ -89,7 +91,7 @@ def test_by_default_the_installed_app_answers_and_no_bundle_is_touched() -> None
 
 def test_a_bundle_on_the_list_brings_its_own_app(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "consortium.deployment.flower_entrypoints._unload_installed_modules", lambda: None
+        "consortium.deployment.code_approval._unload_installed_modules", lambda: None
     )
     seen = Seen()
     gate = seen.gate(LISTED)
@@ -146,6 +148,44 @@ def test_only_the_flower_that_was_looked_at() -> None:
             require_version(version)
 
 
+REPLACED = """
+import subprocess, sys, time
+from importlib import metadata
+installed = metadata.version
+metadata.version = lambda name: sys.argv[1] if name == "flwr" else installed(name)
+from flwr.supernode import cli, main, start_client_internal as loop
+from flwr.superlink import main as link
+from flwr.supercore.inflatable.inflatable_utils import pull_objects
+import flwr.superlink.cli.flower_superlink
+cli.flower_supernode = lambda: None
+sys.modules["flwr.superlink.cli.flower_superlink"].flower_superlink = lambda: None
+from consortium.deployment import flower_entrypoints
+pull, push, node, service = (
+    loop._pull_and_store_message, loop._push_messages, main.create_app, link.create_app
+)
+flower_entrypoints.run_supernode()
+flower_entrypoints.run_superlink()
+print(loop.time is time, loop.subprocess is subprocess, loop.pull_objects is pull_objects,
+      loop._pull_and_store_message is pull, loop._push_messages is push,
+      main.create_app is node, link.create_app is service)
+"""
+
+
+@pytest.mark.parametrize(("version", "as_it_is"), [("1.41.0", "False"), ("1.41.7", "True")])
+def test_in_a_flower_whose_waits_nobody_read_all_stays_as_it_is(
+    version: str, as_it_is: str, tmp_path: Path
+) -> None:
+    founded = found(tmp_path / "sites")
+    site = founded.site("east")
+    founded.charter.write(site / "charter.json")
+    said = subprocess.check_output(
+        [sys.executable, "-W", "ignore", "-c", REPLACED, version],
+        text=True,
+        env={**os.environ, SITE: str(site)},
+    )
+    assert said.split() == [as_it_is] * 7
+
+
 def test_what_a_site_never_runs_ends_at_once() -> None:
     done = subprocess.run(
         [
@@ -185,7 +225,7 @@ def test_the_programs_the_gate_stands_for_are_all_that_flower_starts() -> None:
     """If a later Flower adds a program, this test fails before a site can run it."""
     from flwr.supercore.constant import TASK_TYPE_TO_COMMAND
 
-    from consortium.deployment.path_shims import STARTED
+    from consortium.deployment.programs.path_shims import STARTED
 
     assert set(TASK_TYPE_TO_COMMAND.values()) == set(STARTED)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from consortium.deployment.path_shims import STARTED, write_shims
+from consortium.deployment.programs.path_shims import STARTED, write_shims
 
 
 @pytest.mark.parametrize(

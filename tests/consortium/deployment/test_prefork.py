@@ -13,13 +13,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from consortium.deployment.flower_entrypoints import MOST_PROCESSES, AnsweringProcesses
-from consortium.deployment.prefork import ForkServer
+from consortium.deployment.programs.prefork import MOST_PROCESSES, AnsweringProcesses, ForkServer
 
 _PROGRAM = """
 import importlib, json, os, random, secrets, sys, time
 from pathlib import Path
-from consortium.deployment.prefork import serve_forks
+from consortium.deployment.programs.prefork import serve_forks
 
 def load():
     importlib.import_module({library!r})

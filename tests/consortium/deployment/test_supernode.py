@@ -6,6 +6,7 @@ import pytest
 from consortium.charter.document import BadCharter
 from consortium.deployment.processes import LaunchFailed, Mark, end_processes, free_port
 from consortium.deployment.supernode import SuperNode
+from consortium.site.directory import BadSite
 from tests.consortium.founded import Founded, found
 
 
@@ -21,6 +22,13 @@ def test_a_site_without_an_address_starts_nothing(founded: Founded) -> None:
     charter = founded.charter.model_copy(update={"coordinator": ""})
     charter.write(founded.site("east") / "charter.json")
     with pytest.raises(BadCharter):
+        SuperNode(founded.site("east")).start()
+
+
+def test_a_site_with_a_word_too_many_in_its_configuration_starts_nothing(founded: Founded) -> None:
+    config = founded.site("east") / "site.json"
+    config.write_text(config.read_text().replace("{", '{"shortest_pauses_s": 1.0,', 1))
+    with pytest.raises(BadSite, match="shortest_pause_s"):
         SuperNode(founded.site("east")).start()
 
 
@@ -57,7 +65,7 @@ def test_it_starts_while_the_coordinator_is_away_and_is_reached_by_this_machine_
 def test_one_that_dies_at_once_is_an_error_that_names_its_log(
     founded: Founded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("consortium.deployment.supernode.program_path", lambda _name: "/bin/false")
+    monkeypatch.setattr("consortium.deployment.supernode.sys.executable", "/bin/false")
     with pytest.raises(LaunchFailed, match=r"supernode\.log"):
         SuperNode(founded.site("east")).start()
 

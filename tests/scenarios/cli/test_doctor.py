@@ -101,6 +101,21 @@ def test_whatever_would_fail_a_run_is_reported_with_advice(
     assert advice in " ".join(told.output.split())
 
 
+def test_a_flower_whose_waits_nobody_read_is_slower_and_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert checks_by_name()["waits of a site"].found == "short"
+    version = metadata.version
+    monkeypatch.setattr(
+        metadata, "version", lambda name: "1.41.9" if name == "flwr" else version(name)
+    )
+    findings = checks_by_name()
+    waits = findings["waits of a site"]
+    assert (waits.found, waits.stops) == ("Flower's own", False)
+    assert "with flwr 1.41.0 a deployed round is 3 s shorter" in waits.advice
+    assert not findings["flwr"].stops
+
+
 def test_a_machine_without_a_browser_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only a test of the report needs one."""
     monkeypatch.setattr("shutil.which", lambda _name: None)

@@ -18,6 +18,8 @@ from typing import NoReturn
 import psutil
 
 _STARTED = "started"
+MOST_PROCESSES = 4  # a site answers one message of a run at a time; a second run may be begun
+ANSWERING_PROGRAM = "flwr-clientapp"
 
 
 class ForkServer:
@@ -74,6 +76,34 @@ class ForkServer:
         self._asked = self._socket.makefile("rw")
         with theirs:
             self._process = subprocess.Popen(self._command, stdin=theirs.fileno())  # noqa: S603 -- the gate's own
+
+
+class AnsweringProcesses:
+    """The processes that answer messages at a site: forked if possible, and never too many.
+
+    Args:
+        prepared: The fork server that starts them.
+    """
+
+    def __init__(self, prepared: ForkServer) -> None:
+        self._prepared = prepared
+        self._from_scratch: list[subprocess.Popen[bytes]] = []
+
+    def start(
+        self, command: Sequence[str], *, stdout: int | None = None, stderr: int | None = None
+    ) -> None:
+        """Start a process for a message."""
+        if command[0] != ANSWERING_PROGRAM or not self._prepared.start_program(command[1:]):
+            process = subprocess.Popen(  # noqa: S603 -- of our own PATH
+                command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr
+            )
+            self._from_scratch.append(process)
+
+    def takeable(self, kinds: set[str]) -> tuple[set[str], set[str]]:
+        """Return the kinds of messages that may be taken now, as Flower's executor is asked."""
+        self._from_scratch = [one for one in self._from_scratch if one.poll() is None]
+        running = len(self._from_scratch) + self._prepared.running_programs()
+        return (kinds if running < MOST_PROCESSES else set()), set()
 
 
 def serve_forks(load: Callable[[], None], program: Callable[[], object]) -> None:
