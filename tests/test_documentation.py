@@ -36,7 +36,7 @@ NOT_LEFT = [
 ]
 
 # benchmarks whose figures docs/performance.md shows
-WHOLE_RUNS = ("sealed_run", "deployment", "checks")
+WHOLE_RUNS = ("sealed_run", "deployment", "deployed_rounds", "checks")
 
 ENTRY = {
     "scenario": "from scenarios.cli.main import main; main()",

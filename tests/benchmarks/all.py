@@ -23,6 +23,7 @@ BENCHMARKS = (
     "robust",
     "privacy",
     "deployment",
+    "deployed_rounds",
     "gateway",
     "text",
     "startup",

@@ -23,8 +23,8 @@ from consortium.charter.document import coordinator_address
 from consortium.config import Scalar
 from consortium.deployment.app_bundle import Bundle, stage_bundle
 from consortium.deployment.control_client import Control
-from consortium.deployment.programs.path_shims import write_shims
 from consortium.deployment.processes import end_processes, start_program, wait_until
+from consortium.deployment.programs.path_shims import write_shims
 from consortium.deployment.run_orders import RunOrder
 from consortium.deployment.superlink import START_LIMIT_S, SuperLink
 from consortium.deployment.supernode import SuperNode

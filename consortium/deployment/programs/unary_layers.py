@@ -7,6 +7,7 @@ parts.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
@@ -33,7 +34,7 @@ class UnaryLayer:
         self, app: ASGIApp, layer: Middleware, paths: frozenset[str], acts_on: str
     ) -> None:
         self._beneath, self._paths, self._acts_on = app, paths, acts_on
-        self._layer = layer.cls(app, *layer.args, **layer.kwargs)
+        self._layer = cast(BaseHTTPMiddleware, layer.cls(app, *layer.args, **layer.kwargs))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one question, as ASGI asks for it."""
