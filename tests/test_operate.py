@@ -76,7 +76,7 @@ def test_every_command_does_what_the_page_says(tmp_path: Path) -> None:
             )
             assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
             if command.startswith("consortium resume"):
-                assert "finished: 5 rounds, model" in done.stdout
+                assert "finished: 20 rounds, model" in done.stdout
     finally:
         left = alive_under(tmp_path)
         for pid in left:
@@ -85,7 +85,7 @@ def test_every_command_does_what_the_page_says(tmp_path: Path) -> None:
     for site in ("cleveland", "hungary", "va"):
         assert (tmp_path / site / "model").exists()
     events = (tmp_path / "coordinator" / "runs" / "first" / "events.jsonl").read_text()
-    assert re.search(r'"site-quarantined", "server_round": [1-5], "site": "va"', events)
+    assert re.search(r'"site-quarantined", "server_round": \d+, "site": "va"', events)
     assert '"event": "run-resumed"' in events
     second = json.loads((tmp_path / "coordinator" / "charter.json").read_text())
     assert [member["name"] for member in second["members"]] == [
