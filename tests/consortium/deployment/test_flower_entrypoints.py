@@ -247,8 +247,8 @@ def test_what_waits_for_messages_has_loaded_what_answers_them(tmp_path: Path) ->
         env={**os.environ, SITE: str(tmp_path)},
     )
     without, whole = (set(line.split()) for line in said.splitlines())
-    answers = {"consortium.client_app", "flwr.supernode.runtime.run_clientapp"}
-    learns = {"torch", "pandera", "sites.tasks.tabular.model"}
+    answers = {"consortium.client_app", "flwr.supernode.runtime.run_clientapp", "httpcore"}
+    learns = {"torch", "sites.tasks.tabular.loading", "sites.tasks.tabular.model"}
     assert answers <= without
     assert not learns & without
     assert answers | learns <= whole
