@@ -1,9 +1,10 @@
 """The local training loop of one round at one site."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -14,8 +15,9 @@ from privacy.errors import ConsortiumError
 from sites.plans import EmptySite, TrainingPlan
 from sites.training.dp_sgd import private_gradients
 from sites.training.optimizers import optimizer_of
-from sites.training.privacy_units import ContentOf, units_of
-from sites.training.recorded_passes import Losses, Passes, RecordedPasses
+from sites.training.per_layer_gradients import LayerPass
+from sites.training.privacy_units import ContentOf, DrawnUnits, units_of
+from sites.training.recorded_passes import Losses, RecordedPasses
 
 _SORTED_BATCHES = 32  # batches whose records are sorted by size together
 
@@ -38,6 +40,19 @@ class Records:
     content_of: ContentOf | None = None
 
 
+class LossFormulas(Protocol):
+    """The gradients of losses, without autograd."""
+
+    def passes(self, drawn: DrawnUnits) -> Sequence[LayerPass]:
+        """Return each layer's inputs and deltas for the records of some persons."""
+
+    def set_gradients(self, rows: Tensor) -> Tensor:
+        """Set each parameter's gradient of the mean loss of records, and return that loss.
+
+        Guarantee: both are those of autograd, to the bit.
+        """
+
+
 class TrainingDiverged(ConsortiumError, ArithmeticError, code="training-diverged"):
     """The loss is no longer finite."""
 
@@ -54,7 +69,7 @@ def train(
     plan: TrainingPlan,
     *,
     rng: np.random.Generator,
-    passes: Passes | None = None,
+    formulas: LossFormulas | None = None,
 ) -> int:
     """Train the model in place by the plan, and return the number of optimizer steps.
 
@@ -72,8 +87,7 @@ def train(
         records: Facts about the training records.
         plan: How to train.
         rng: For the order of records.
-        passes: The layers' passes under these losses, for private steps; by default `losses` are
-            run and recorded.
+        formulas: For the gradients of these losses; by default autograd finds them.
 
     Raises:
         EmptySite: There are no records, and no privacy: with it, noise is added to nothing.
@@ -95,19 +109,30 @@ def train(
     if plan.privacy is not None:
         # The loss itself stays unread: only its noised gradients may influence anything.
         units = units_of(records.persons, plan.privacy, records.content_of)
-        passes = passes or RecordedPasses(model, losses)
+        passes = formulas.passes if formulas else RecordedPasses(model, losses)
         for _ in private_gradients(model, passes, units, plan.privacy):
             take_step()
         return plan.privacy.steps
 
+    set_gradients = formulas.set_gradients if formulas else _autograd(parameters, losses)
     wanted = plan.local_steps(len(records.classes))
     for step, rows in enumerate(islice(_passes(records, plan, rng), wanted)):  # (B,)
-        loss = losses(rows).mean()  # (B,) -> ()
-        _require_finite(loss, step, plan)
-        model.zero_grad()
-        torch.autograd.backward(loss)
+        _require_finite(set_gradients(rows), step, plan)
         take_step()
     return wanted
+
+
+def _autograd(parameters: list[nn.Parameter], losses: Losses) -> Callable[[Tensor], Tensor]:
+    """Return what sets the parameters' gradients of the mean loss of records, and returns it."""
+
+    def set_gradients(rows: Tensor) -> Tensor:
+        loss = losses(rows).mean()  # (B,) -> ()
+        for parameter in parameters:
+            parameter.grad = None
+        torch.autograd.backward(loss)
+        return loss
+
+    return set_gradients
 
 
 def _require_finite(loss: Tensor, steps: int, plan: TrainingPlan) -> None:

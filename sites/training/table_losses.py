@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sites.models.tabular import Linear, Perceptron
-from sites.schema.tables import Label
+from sites.schema.tables import ClassLabel, Label
 from sites.training import objective
 from sites.training.per_layer_gradients import LayerPass
 from sites.training.privacy_units import DrawnUnits
@@ -35,6 +35,38 @@ class TableLosses:
         each = objective.losses(self.label, self.model(self.inputs[rows]), self.wanted[rows])
         return each if self.weights is None else each * self.weights[rows]
 
+    def set_gradients(self, rows: Tensor) -> Tensor:
+        """Set each parameter's gradient of the mean loss of these records, and return that loss.
+
+        Guarantee: both are those of autograd, to the bit: the same operations in the same order.
+        The formulas take about half its time.
+        """
+        inputs, model = self.inputs[rows], self.model
+        with torch.no_grad():
+            active = inputs if isinstance(model, Linear) else _outputs(model.hidden, inputs).relu_()
+            loss, deltas = self._mean_loss(_outputs(model.output, active), rows)
+            _set_gradients_of(model.output, active, deltas)
+            if isinstance(model, Perceptron):
+                # The derivative of a rectified linear unit is 1 where it is active, else 0.
+                inner = deltas.mm(model.output.weight).masked_fill_(active <= 0, 0.0)
+                _set_gradients_of(model.hidden, inputs, inner)
+        return loss
+
+    def _mean_loss(self, scores: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mean loss of records and its gradient by their scores, (B, n_outputs)."""
+        wanted = self.wanted[rows]
+        factors = 1.0 if self.weights is None else self.weights[rows]
+        if isinstance(self.label, ClassLabel) and not self.label.binary:
+            # The backward pass of a softmax rounds otherwise than the formula does.
+            with torch.enable_grad():
+                each = objective.losses(self.label, scores.requires_grad_(), wanted)
+                loss = (each * factors).mean()
+            return loss.detach(), torch.autograd.grad(loss, scores)[0]
+        each = objective.losses(self.label, scores, wanted)
+        shares = torch.ones_like(each).div_(len(rows)) * factors
+        deltas = objective.loss_gradients(self.label, scores, wanted).mul_(shares[:, None])
+        return (each * factors).mean(), deltas
+
     def passes(self, drawn: DrawnUnits) -> list[LayerPass]:
         """Return each layer's inputs and deltas for the records of some persons.
 
@@ -62,3 +94,13 @@ class TableLosses:
         if self.weights is not None:
             deltas *= self.weights.index_select(0, rows)[:, None]
         return deltas if drawn.one_record_each else deltas / drawn.counts[drawn.owners][:, None]
+
+
+def _outputs(layer: nn.Linear, inputs: Tensor) -> Tensor:
+    """Return what a layer makes of its inputs, without its hooks."""
+    return torch.addmm(layer.bias, inputs, layer.weight.t())
+
+
+def _set_gradients_of(layer: nn.Linear, inputs: Tensor, deltas: Tensor) -> None:
+    layer.weight.grad = deltas.t().mm(inputs)
+    layer.bias.grad = deltas.sum(0)

@@ -30,8 +30,8 @@ from sites.plans import ModelPlan, PrivacyPlan, TextModelPlan, TrainingPlan
 from sites.schema.tables import ClassLabel
 from sites.training import dp_sgd as private_gradients
 from sites.training import privacy_units as persons
-from sites.training.loop import Records, train
-from sites.training.recorded_passes import Losses, Passes, RecordedPasses
+from sites.training.loop import LossFormulas, Records, train
+from sites.training.recorded_passes import Losses
 from sites.training.table_losses import TableLosses
 from tests.benchmarks.figures import options
 
@@ -67,11 +67,11 @@ class Steps:
 
 @dataclass(frozen=True)
 class Trained:
-    """A model, its losses, and its passes in private steps."""
+    """A model, its losses, and the formulas of their gradients where there are some."""
 
     model: nn.Module
     losses: Losses
-    passes: Passes
+    formulas: LossFormulas | None = None
 
 
 def measured(what: str, trained: Trained, *, batch: int, steps: int) -> Steps:
@@ -119,7 +119,7 @@ def tables(batch: int) -> list[Steps]:
                 item.copy_(torch.randn(item.shape) * 0.1)
 
         losses = TableLosses(model=model, label=label, inputs=inputs, wanted=wanted, weights=None)
-        trained = Trained(model, losses, losses.passes)
+        trained = Trained(model, losses, losses)
         found.append(measured(name, trained, batch=batch, steps=200))
     return found
 
@@ -146,7 +146,7 @@ def _reading(travels: str) -> Iterator[Trained]:
             scores = encoder.scores(chosen_windows, known, exact=True)
             return functional.cross_entropy(scores, wanted[rows], reduction="none")
 
-        yield Trained(model, losses, RecordedPasses(model, losses))
+        yield Trained(model, losses)
 
 
 def peak_mb(kind: str) -> float:
@@ -188,7 +188,7 @@ def _step(trained: Trained, known: Records, plan: TrainingPlan) -> float:
         known,
         plan,
         rng=np.random.default_rng(0),
-        passes=trained.passes,
+        formulas=trained.formulas,
     )
     return (time.process_time() - began) / steps
 

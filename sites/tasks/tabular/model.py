@@ -67,7 +67,7 @@ class TableModel:
             model=model, label=self.label, inputs=inputs, wanted=wanted, weights=weights
         )
         records = Records(classes, training.persons, content_of=training.content_of)
-        steps = train(model, losses, records, plan, rng=rng, passes=losses.passes)
+        steps = train(model, losses, records, plan, rng=rng, formulas=losses)
         # Rounded to float32, as it travels. The parameters can overflow after the last finite loss.
         update = (
             (parameter_vector(model, self.layout) - received).astype(np.float32).astype(np.float64)

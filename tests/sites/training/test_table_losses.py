@@ -70,6 +70,28 @@ def test_the_formulas_give_what_autograd_gives(
         torch.testing.assert_close(found.deltas, expected.deltas)
 
 
+@given(
+    kind=st.sampled_from(sorted(LABELS)),
+    model=st.sampled_from(["linear", "mlp"]),
+    weighted=st.booleans(),
+    rows=st.lists(st.integers(0, N - 1), min_size=1, max_size=200),
+    seed=st.integers(0, 1000),
+)
+def test_gradients_of_the_mean_loss_are_those_of_autograd_to_the_bit(
+    kind: str, model: Literal["linear", "mlp"], weighted: bool, rows: list[int], seed: int
+) -> None:
+    losses, drawn = losses_of(kind, model, seed=seed, weighted=weighted), torch.tensor(rows)
+    parameters = list(losses.model.parameters())
+    expected = losses(drawn).mean()
+    wanted = torch.autograd.grad(expected, parameters)
+    found = losses.set_gradients(drawn)
+    assert found.item() == expected.item()
+    assert not found.requires_grad
+    for parameter, gradient in zip(parameters, wanted, strict=True):
+        assert parameter.grad is not None
+        assert torch.equal(parameter.grad, gradient)
+
+
 @pytest.mark.parametrize("kind", LABELS)
 @pytest.mark.parametrize("model", ["linear", "mlp"])
 @pytest.mark.parametrize("most", [1, 3])
