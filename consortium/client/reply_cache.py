@@ -118,7 +118,6 @@ class _Replies(SiteStore):
         self.replies = ReplyStore(self._database, directory / "kept")
 
 
-# Each holds three files open, and is asked twice a round: few are worth it.
 _REPLIES: Cache[Path, _Replies] = SITE_PROCESS.cache(
-    "replies", most=64, close=lambda store: store.close()
+    "replies", most=1_024, close=lambda store: store.close()
 )

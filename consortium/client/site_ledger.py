@@ -21,9 +21,8 @@ EVALUATION = HeldOut(what="evaluation")
 UPDATES = WithoutNoise(what="updates")
 STATISTICS = WithoutNoise(what="statistics")
 
-# Asked in every round; each holds three files open.
 _LEDGERS: Cache[Path, Ledger] = SITE_PROCESS.cache(
-    "ledgers", most=64, close=lambda ledger: ledger.close()
+    "ledgers", most=1_024, close=lambda ledger: ledger.close()
 )
 
 

@@ -21,6 +21,10 @@ from privacy.storage.secret_files import make_private_directory
 
 _PATIENCE_S = 60.0
 _OPEN: "weakref.WeakSet[SiteDatabase]" = weakref.WeakSet()
+_MOST_CONNECTED = 256  # a connection takes about 130 KB and three files
+_OF_ONE_SITE = 16  # databases that the site which is asked now may use, by far
+# Those with a connection; the one used last is at the end.
+_CONNECTED: "weakref.WeakKeyDictionary[SiteDatabase, None]" = weakref.WeakKeyDictionary()
 
 
 class MemoryUnavailable(ConsortiumError, RuntimeError, code="memory-unavailable"):
@@ -54,7 +58,7 @@ class DatabaseForm:
 
 
 class SiteDatabase:
-    """One connection to a database of a site.
+    """One connection to a database of a site, held while it is among the last ones used.
 
     Guarantee: what `writing` committed is kept, as far as `form.synchronous` says, when it
     returns. Of what is committed within `deferred_syncs`, that holds when it ends. Processes that
@@ -136,7 +140,7 @@ class SiteDatabase:
             connection.execute("BEGIN IMMEDIATE")
             yield
 
-    def close_before_fork(self) -> None:
+    def disconnect(self) -> None:
         """Let go of the file until it is used again, if no transaction is under way."""
         with suppress(sqlite3.Error):  # another thread's connection stays, and the child is refused
             if self._held is not None and not self._held.in_transaction:
@@ -150,6 +154,9 @@ class SiteDatabase:
             self._synchronous = self._form.synchronous
             self._held = _open_connection(self._path, self._synchronous)
             self._process = os.getpid()
+            _disconnect_others()
+        _CONNECTED.pop(self, None)
+        _CONNECTED[self] = None
         if self._process != os.getpid():
             raise sqlite3.ProgrammingError(f"{self._path} was in use when this process was forked")
         return self._held
@@ -173,6 +180,7 @@ class SiteDatabase:
         except sqlite3.Error:
             self._held = held
             raise
+        _CONNECTED.pop(self, None)
 
     def _prepare(self) -> None:
         version = self.row("PRAGMA user_version")[0]
@@ -237,7 +245,16 @@ class SiteStore:
 
 def _close_all_before_fork() -> None:
     for database in list(_OPEN):
-        database.close_before_fork()
+        database.disconnect()
+
+
+def _disconnect_others() -> None:
+    """Let go of connections of other sites, if a process that is many sites has too many."""
+    too_many = len(_CONNECTED) + 1 - _MOST_CONNECTED
+    if too_many > 0:
+        # Sites are asked in turn: the one that was asked last is asked again last.
+        for database in list(_CONNECTED)[-_OF_ONE_SITE - too_many : -_OF_ONE_SITE]:
+            database.disconnect()
 
 
 os.register_at_fork(before=_close_all_before_fork)

@@ -23,7 +23,7 @@ SENT = Contribution(
     released=True,
 )
 
-LARGE = replace(SENT, update=np.zeros(100_000, np.float32))
+LARGE = replace(SENT, update=np.zeros(200_000, np.float32))
 
 
 def recalled(directory: Path, asked: Position = ASKED) -> Contribution | None:

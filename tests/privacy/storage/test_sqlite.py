@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
 
+import psutil
 import pytest
 
 from privacy.differential.ledger import Ledger
@@ -202,3 +203,18 @@ def _names(tmp_path: Path) -> set[str]:
 def _write_then_fail(database: SiteDatabase) -> None:
     database.execute("INSERT INTO names VALUES (?)", "run")
     database.execute("INSERT INTO nowhere VALUES (?)", "run")
+
+
+def test_a_process_of_many_sites_holds_some_hundred_connections_and_loses_nothing(
+    tmp_path: Path,
+) -> None:
+    stores = [SiteDatabase(tmp_path / str(number), FORM) for number in range(300)]
+    for written in ("once", "twice"):
+        for database in stores:
+            with database.writing():
+                database.execute("INSERT INTO names VALUES (?)", written)
+    opened = [one.path for one in psutil.Process().open_files()]
+    assert sum(path.endswith(f"/{FORM.file}") for path in opened) <= 256
+    assert all(one.column("SELECT name FROM names") == ["once", "twice"] for one in stores)
+    for database in stores:
+        database.close()
