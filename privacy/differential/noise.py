@@ -11,6 +11,7 @@ and Braghin 2021, arXiv:2107.10138): any result that one data set can give, anot
 
 import math
 import os
+from collections.abc import Iterator
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -57,6 +58,17 @@ def poisson_sample(n: int, *, rate: float) -> NDArray[np.intp]:
     return np.flatnonzero(drawn)
 
 
+def poisson_samples(n: int, *, rate: float, times: int) -> Iterator[NDArray[np.intp]]:
+    """Yield Poisson samples of range(n), `times` of them: several are drawn in one call."""
+    together = max(1, _AT_ONCE // max(n, 1))
+    for start in range(0, times, together):
+        count = min(together, times - start)
+        found = poisson_sample(count * n, rate=rate)
+        ends = np.searchsorted(found, np.arange(1, count) * n)
+        for number, sample in enumerate(np.split(found, ends)):
+            yield sample - number * n
+
+
 def grid_gaussian(n: int, *, deviation: float) -> Vector:
     """Return n Gaussian values rounded to whole numbers, shape (n,).
 
@@ -85,6 +97,35 @@ def grid_gaussian(n: int, *, deviation: float) -> Vector:
         numbers *= steps
         numbers.sum(0, out=chunk)
     return drawn
+
+
+class GridNoise:
+    """Noise of one deviation for several vectors, drawn ahead in pieces; no number is used twice.
+
+    Args:
+        deviation: As `grid_gaussian` takes it.
+        expected: How many numbers will be asked for in all: no more than these are drawn ahead.
+    """
+
+    def __init__(self, *, deviation: float, expected: int) -> None:
+        self._deviation = deviation
+        self._expected = expected
+        self._ready = np.zeros(0)
+
+    def add_to(self, numbers: Vector) -> None:
+        """Add noise to whole numbers, in place.
+
+        Raises:
+            BadNoise: The deviation is out of range.
+        """
+        while len(numbers):
+            if not len(self._ready):
+                size = min(_AT_ONCE, max(self._expected, len(numbers)))
+                self._ready = grid_gaussian(size, deviation=self._deviation)
+                self._expected -= size
+            count = min(len(numbers), len(self._ready))
+            numbers[:count] += self._ready[:count]
+            numbers, self._ready = numbers[count:], self._ready[count:]
 
 
 def gaussian_parts(deviation: float) -> list[tuple[float, float]]:

@@ -10,14 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from privacy.differential.noise import grid_gaussian
-from privacy.layout import Vector
+from privacy.differential.noise import GridNoise
 from sites.plans import PrivacyPlan
 from sites.training.per_person_clipping import SLACK, PersonClipper
 from sites.training.privacy_units import Units, draw_units
 from sites.training.recorded_passes import Passes
-
-_NOISED_AT_ONCE = 2**20  # numbers per call: more need more memory, fewer need more calls
 
 
 def private_gradients(
@@ -53,19 +50,21 @@ def private_gradients(
     # numbers. Continuous noise in floating point has gaps that can reveal the sum (Mironov 2012).
     grid = grid_step(clipper.parameters, plan.clip_norm)
     deviation = plan.noise_multiplier * plan.clip_norm / grid
+    noise = GridNoise(deviation=deviation, expected=plan.steps * dim)
     # Divided by the expected number: the number drawn is secret, and would raise the sensitivity.
     # A site without any sends noise as well, or it would show that it has none.
     scale = grid / (plan.sampling_rate * max(len(units), 1))
-    for _ in range(plan.steps):
+    for groups in draw_units(units, plan):
         total.zero_()
-        for drawn in draw_units(units, plan):
+        for drawn in groups:
             clipper.add_sum(drawn.to_device(device), sums, unit=grid)
-        noised = total.cpu().numpy()
-        for start in range(0, dim, _NOISED_AT_ONCE):
-            chunk = noised[start : start + _NOISED_AT_ONCE]
-            _add_noise(chunk, deviation=deviation)
-            chunk *= scale
-        gradient.copy_(torch.from_numpy(noised))
+        numbers = total.cpu().numpy()
+        # Float64 holds whole numbers below 2**53 exactly, so neither rounding nor addition loses
+        # any.
+        np.rint(numbers, out=numbers)
+        noise.add_to(numbers)
+        numbers *= scale
+        gradient.copy_(torch.from_numpy(numbers))
         yield
 
 
@@ -80,16 +79,6 @@ def grid_step(parameters: Sequence[nn.Parameter], clip_norm: float) -> float:
     # grid * sqrt(dim) in L2. The power of two is the next one above sqrt(dim).
     dim = sum(item.numel() for item in parameters)
     return clip_norm * SLACK / 2 / 2.0 ** math.ceil(math.log2(math.sqrt(dim)))
-
-
-def _add_noise(sums: Vector, *, deviation: float) -> None:
-    """Round sums in units of the grid, and add noise, in place.
-
-    Guarantee: whole numbers are added, exactly.
-    """
-    # Float64 holds whole numbers below 2**53 exactly, so neither rounding nor addition loses any.
-    np.rint(sums, out=sums)
-    sums += grid_gaussian(sums.size, deviation=deviation)
 
 
 def _views_by_parameter(vector: Tensor, parameters: Sequence[nn.Parameter]) -> dict[Tensor, Tensor]:

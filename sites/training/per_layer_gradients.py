@@ -153,8 +153,10 @@ class OuterGradient:
         self._weight, self._bias = _trained_parts(layer)
         # The gradient of the weight is d x^T, with squared norm |d|^2 |x|^2; that of the bias is
         # d. Together |d|^2 (|x|^2 + 1), each summand only if its parameter is trained.
-        given = torch.linalg.vecdot(self._inputs, self._inputs) if self._weight else 0.0
-        lengths = (given + float(self._bias)) * torch.linalg.vecdot(self.deltas, self.deltas)
+        lengths = torch.linalg.vecdot(self.deltas, self.deltas)
+        if self._weight:
+            given = torch.linalg.vecdot(self._inputs, self._inputs)
+            lengths = torch.addcmul(lengths, given, lengths) if self._bias else given * lengths
         self.squared_norms = self.squared_term_sums = lengths
 
     def add_weighted_sums(self, factors: Tensor, sums: Sums, *, unit: float) -> None:

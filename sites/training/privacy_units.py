@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from privacy.differential.noise import poisson_sample
+from privacy.differential.noise import poisson_samples
 from sites.plans import PrivacyPlan
 
 ContentOf: TypeAlias = Callable[[int], bytes]
@@ -192,15 +192,16 @@ def units_of(
     )
 
 
-def draw_units(units: Units, plan: PrivacyPlan) -> list[DrawnUnits]:
-    """Draw the units of one step, each independently, in groups that fit in memory.
+def draw_units(units: Units, plan: PrivacyPlan) -> Iterator[list[DrawnUnits]]:
+    """Draw the units of one step after another, each independently, in groups that fit in memory.
 
-    The draw may be empty.
+    A draw may be empty.
 
     Guarantee: Poisson sampling at the plan's rate, with randomness of the operating system.
     """
-    drawn = poisson_sample(len(units), rate=plan.sampling_rate)
-    return [units.records_of(part) for part in units.batches(drawn, rows_at_once=plan.rows_at_once)]
+    for drawn in poisson_samples(len(units), rate=plan.sampling_rate, times=plan.steps):
+        groups = units.batches(drawn, rows_at_once=plan.rows_at_once)
+        yield [units.records_of(group) for group in groups]
 
 
 def _record_ranks(

@@ -23,12 +23,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from privacy.differential.noise import grid_gaussian, poisson_sample
+from privacy.differential import noise
+from privacy.differential.noise import GridNoise, poisson_samples
 from sites.models.encoder import Encoder, Role, encoder_for
 from sites.models.tabular import model_for
 from sites.plans import ModelPlan, PrivacyPlan, TextModelPlan, TrainingPlan
 from sites.schema.tables import ClassLabel
-from sites.training import dp_sgd as private_gradients
 from sites.training import privacy_units as persons
 from sites.training.loop import LossFormulas, Records, train
 from sites.training.recorded_passes import Losses
@@ -84,16 +84,16 @@ def measured(what: str, trained: Trained, *, batch: int, steps: int) -> Steps:
     in_the_clear = TrainingPlan(batch_size=batch, local_epochs=epochs)
     plain, hidden = [], []
     dim = sum(item.numel() for item in trained.model.parameters() if item.requires_grad)
-    quiet = np.zeros(dim)
+    quiet = np.zeros(2**20)
     rows = np.arange(batch)
     for _ in range(3):
         plain.append(_step(trained, known, in_the_clear))
         with (
-            mock.patch.object(private_gradients, "grid_gaussian", lambda n, **_: quiet[:n]),
-            mock.patch.object(persons, "poisson_sample", return_value=rows),
+            mock.patch.object(noise, "grid_gaussian", lambda n, **_: quiet[:n]),
+            mock.patch.object(persons, "poisson_samples", lambda *_, times, **__: [rows] * times),
         ):
             hidden.append(_step(trained, known, TrainingPlan(privacy=private)))
-    randomness_s = _timed(lambda: _drawn(dim))
+    randomness_s = _timed(lambda: _draw(dim, private)) / steps
     return Steps(
         what=what,
         batch=batch,
@@ -193,10 +193,12 @@ def _step(trained: Trained, known: Records, plan: TrainingPlan) -> float:
     return (time.process_time() - began) / steps
 
 
-def _drawn(dim: int) -> None:
+def _draw(dim: int, plan: PrivacyPlan) -> None:
     # At noise 1 on the grid of `grid_step`
-    grid_gaussian(dim, deviation=2.0 ** (11 + math.ceil(math.log2(math.sqrt(dim)))))
-    poisson_sample(N, rate=0.1)
+    deviation = 2.0 ** (11 + math.ceil(math.log2(math.sqrt(dim))))
+    supply, sums = GridNoise(deviation=deviation, expected=dim * plan.steps), np.zeros(dim)
+    for _ in poisson_samples(N, rate=plan.sampling_rate, times=plan.steps):
+        supply.add_to(sums)
 
 
 def _timed(call: Callable[[], object]) -> float:

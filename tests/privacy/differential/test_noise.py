@@ -9,7 +9,14 @@ from scipy import stats
 from scipy.special import ndtr, ndtri
 
 from privacy.differential import noise as module
-from privacy.differential.noise import BadNoise, gaussian_parts, grid_gaussian, poisson_sample
+from privacy.differential.noise import (
+    BadNoise,
+    GridNoise,
+    gaussian_parts,
+    grid_gaussian,
+    poisson_sample,
+    poisson_samples,
+)
 
 N = 200_000
 
@@ -131,6 +138,54 @@ def test_a_unit_is_drawn_if_its_64_bits_are_below_the_rate(
     given_bytes = iter([firsts.tobytes(), undecided.tobytes()])
     monkeypatch.setattr(module, "_random_bytes", lambda size: next(given_bytes))
     assert poisson_sample(4_000, rate=rate).tolist() == np.flatnonzero(words < near).tolist()
+
+
+@given(st.integers(0, 20_000), st.integers(0, 5), st.sampled_from([0.0, 0.2, 1.0]))
+def test_samples_drawn_together_are_samples_each(n: int, times: int, rate: float) -> None:
+    """Each has units of its own, in rising order, about as many as the rate says."""
+    samples = list(poisson_samples(n, rate=rate, times=times))
+    assert len(samples) == times
+    for sample in samples:
+        assert (np.diff(sample) > 0).all()
+        assert sample.min(initial=0) >= 0
+        assert sample.max(initial=0) < max(n, 1)
+        assert abs(len(sample) - n * rate) <= 8 * (n * rate * (1 - rate)) ** 0.5 + 8 * (rate == 0.2)
+
+
+def test_samples_drawn_together_are_independent() -> None:
+    first, second = poisson_samples(4_000, rate=0.5, times=2)
+    both = len(np.intersect1d(first, second))
+    assert abs(both - 1_000) < 7 * (4_000 * 0.25 * 0.75) ** 0.5
+
+
+@given(st.lists(st.integers(0, 20_000), max_size=5), st.integers(0, 40_000))
+def test_noise_drawn_ahead_is_given_out_once(sizes: list[int], expected: int) -> None:
+    """And nothing is left over where no more was expected."""
+    drawn: list[np.ndarray] = []
+
+    def rising(n: int, *, deviation: float) -> np.ndarray:
+        drawn.append(sum(map(len, drawn)) + np.arange(n) + deviation)
+        return drawn[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "grid_gaussian", rising)
+        noise = GridNoise(deviation=1.0, expected=expected)
+        vectors = [np.zeros(size) for size in sizes]
+        for vector in vectors:
+            noise.add_to(vector)
+    found = np.concatenate([np.zeros(0), *vectors])
+    assert found.tolist() == (np.arange(len(found)) + 1.0).tolist()
+    if len(found) >= expected:
+        assert sum(map(len, drawn)) == len(found)
+
+
+def test_noise_drawn_ahead_has_the_stated_deviation() -> None:
+    numbers = np.full((100, 2_000), 7.0)
+    noise = GridNoise(deviation=1000.0, expected=numbers.size)
+    for vector in numbers:
+        noise.add_to(vector)
+    assert abs(numbers.mean() - 7) < 6 * 1000 / numbers.size**0.5
+    assert numbers.std() == pytest.approx(1000, rel=6 / (2 * numbers.size) ** 0.5)
 
 
 def test_every_draw_has_a_key_of_its_own_from_the_operating_system(

@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from privacy.differential import noise as module
 from privacy.differential.noise import gaussian_parts
 from sites.plans import BadPlan, PrivacyPlan, TrainingPlan
-from sites.training import dp_sgd as module
 from sites.training.dp_sgd import grid_step, private_gradients
 from sites.training.loop import Records, train
 from sites.training.per_person_clipping import SLACK

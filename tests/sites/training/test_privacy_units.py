@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -107,10 +108,12 @@ def test_with_unit_record_each_record_is_a_unit_and_none_is_left_out() -> None:
 def test_persons_are_drawn_at_the_sampling_rate_with_all_their_records() -> None:
     persons = np.repeat(np.arange(4_000), 3).astype(str)
     units = units_of(persons, PLAN)
-    found = [sum(len(part.counts) for part in draw_units(units, PLAN)) for _ in range(20)]
+    draws = list(draw_units(units, replace(PLAN, steps=20)))
+    found = [sum(len(part.counts) for part in groups) for groups in draws]
+    assert len(found) == 20
     assert abs(np.mean(found) - 2_000) < 6 * (1_000 / 20) ** 0.5
     assert np.std(found) == pytest.approx(1_000**0.5, rel=0.7)
-    assert all((part.counts == 3).all() for part in draw_units(units, PLAN))
+    assert all((part.counts == 3).all() for groups in draws for part in groups)
 
 
 def test_persons_with_fewer_records_are_padded_with_zeros() -> None:

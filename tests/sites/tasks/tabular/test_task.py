@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from privacy.differential import noise
 from privacy.layout import Tally, Vector
 from sites.data.holdout import PersonOnBothSides
 from sites.data.source import TableFile
@@ -17,7 +18,6 @@ from sites.schema.tables import Category, ClassLabel, Label, Number, NumberLabel
 from sites.task import Task
 from sites.tasks.tabular.data import TableData
 from sites.tasks.tabular.task import TabularTask
-from sites.training import dp_sgd as private_gradients
 from sites.training.loop import TrainingDiverged
 from tests.sites.sides import keyed
 
@@ -172,9 +172,7 @@ def test_one_person_moves_a_private_step_by_no_more_than_its_share(
     case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without noise, whatever two persons' records are, also with exchanged labels."""
-    monkeypatch.setattr(
-        private_gradients, "grid_gaussian", lambda n, *, deviation: np.zeros(n) * deviation
-    )
+    monkeypatch.setattr(noise, "grid_gaussian", lambda n, *, deviation: np.zeros(n) * deviation)
     task, data, pooled = case
     private = replace(PRIVATE, sampling_rate=1.0, steps=1, clip_norm=0.3)
     plan = TrainingPlan(learning_rate=2.0, privacy=private)
