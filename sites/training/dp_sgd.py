@@ -8,13 +8,17 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from privacy.differential.noise import GridNoise
+from privacy.layout import Vector
 from sites.plans import PrivacyPlan
 from sites.training.per_person_clipping import SLACK, PersonClipper
 from sites.training.privacy_units import Units, draw_units
 from sites.training.recorded_passes import Passes
+
+_AT_ONCE = 2**15  # numbers that stay in a processor's cache
 
 
 def private_gradients(
@@ -43,7 +47,8 @@ def private_gradients(
     dim = sum(item.numel() for item in clipper.parameters)
     total = torch.zeros(dim, dtype=torch.float64, device=device)
     sums = _views_by_parameter(total, clipper.parameters)
-    gradient = torch.zeros(dim, device=device)
+    host = torch.zeros(dim)
+    gradient = host.to(device)  # on a CPU the same tensor
     for parameter, part in _views_by_parameter(gradient, clipper.parameters).items():
         parameter.grad = part
     # The sum is rounded to multiples of `grid` and the noise is drawn on the same grid, as whole
@@ -58,13 +63,8 @@ def private_gradients(
         total.zero_()
         for drawn in groups:
             clipper.add_sum(drawn.to_device(device), sums, unit=grid)
-        numbers = total.cpu().numpy()
-        # Float64 holds whole numbers below 2**53 exactly, so neither rounding nor addition loses
-        # any.
-        np.rint(numbers, out=numbers)
-        noise.add_to(numbers)
-        numbers *= scale
-        gradient.copy_(torch.from_numpy(numbers))
+        _average_with_noise(total.cpu().numpy(), noise, scale=scale, out=host.numpy())
+        gradient.copy_(host)
         yield
 
 
@@ -79,6 +79,22 @@ def grid_step(parameters: Sequence[nn.Parameter], clip_norm: float) -> float:
     # grid * sqrt(dim) in L2. The power of two is the next one above sqrt(dim).
     dim = sum(item.numel() for item in parameters)
     return clip_norm * SLACK / 2 / 2.0 ** math.ceil(math.log2(math.sqrt(dim)))
+
+
+def _average_with_noise(
+    sums: Vector, noise: GridNoise, *, scale: float, out: NDArray[np.float32]
+) -> None:
+    """Write into `out` the sums, rounded to whole numbers, with noise, times `scale`.
+
+    The sums change, too.
+    """
+    for start in range(0, len(sums), _AT_ONCE):
+        part = sums[start : start + _AT_ONCE]
+        # Float64 holds whole numbers below 2**53 exactly, so neither rounding nor addition loses
+        # any.
+        np.rint(part, out=part)
+        noise.add_to(part)
+        np.multiply(part, scale, out=out[start : start + _AT_ONCE], casting="same_kind")
 
 
 def _views_by_parameter(vector: Tensor, parameters: Sequence[nn.Parameter]) -> dict[Tensor, Tensor]:
