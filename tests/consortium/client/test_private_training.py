@@ -83,6 +83,13 @@ def test_the_same_question_gets_the_same_bytes_and_costs_nothing(at: Ward) -> No
     assert charge.used == {"round 1": 5}
 
 
+def test_the_coordinator_cannot_repeat_draws_or_noise(tmp_path: Path) -> None:
+    """It knows the seed, the state and, at worst, all records: the difference is noise alone."""
+    at = private_ward(tmp_path, 10.0, **{"dp.sampling-rate": 1.0, "num-server-rounds": 1})
+    first, other = (trained(at, at.vector(1), run=run).update for run in ("r", "s"))
+    assert np.count_nonzero(first - other) == first.size
+
+
 def test_the_same_round_from_another_state_is_another_run(at: Ward) -> None:
     """A coordinator that starts again pays again, and is refused where that does not fit."""
     trained(at, at.vector(1))
