@@ -1,19 +1,17 @@
 """What a private step costs beside a plain one: tables, and MiniLM by what of it is trained.
 
 `python -m tests.benchmarks.private_steps [--json]` from the root of the repository. CPU seconds of
-one thread, the least of several tries, both in the same process; the operating system's randomness
-is timed apart. Peak memory is that of a process of its own each. Part of
-`python -m tests.benchmarks.privacy`.
+one thread, the least of several tries in the same process, without draws and noise, and with them.
+Peak memory is that of a process of its own each. Part of `python -m tests.benchmarks.privacy`.
 """
 
 import argparse
 import json
-import math
 import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from unittest import mock
@@ -24,7 +22,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from privacy.differential import noise
-from privacy.differential.noise import GridNoise, poisson_samples
 from sites.models.encoder import Encoder, Role, encoder_for
 from sites.models.tabular import model_for
 from sites.plans import ModelPlan, PrivacyPlan, TextModelPlan, TrainingPlan
@@ -48,10 +45,10 @@ class Steps:
         what: Of which model.
         batch: Records in a step, on average with privacy.
         plain_s: CPU seconds without privacy.
-        private_s: With it, randomness apart.
-        randomness_s: Of the operating system's noise and draws.
+        private_s: With it, but for draws and noise.
+        whole_s: With draws and noise.
         ratio: Private over plain.
-        whole_ratio: The same with randomness.
+        whole_ratio: The same with draws and noise.
         target: What we mean to stay below.
     """
 
@@ -59,7 +56,7 @@ class Steps:
     batch: int
     plain_s: float
     private_s: float
-    randomness_s: float
+    whole_s: float
     ratio: float
     whole_ratio: float
     target: float
@@ -82,8 +79,7 @@ def measured(what: str, trained: Trained, *, batch: int, steps: int) -> Steps:
     )
     epochs = max(1, steps * batch // N)
     in_the_clear = TrainingPlan(batch_size=batch, local_epochs=epochs)
-    plain, hidden = [], []
-    dim = sum(item.numel() for item in trained.model.parameters() if item.requires_grad)
+    plain, hidden, whole = [], [], []
     quiet = np.zeros(2**20)
     rows = np.arange(batch)
     for _ in range(3):
@@ -93,15 +89,15 @@ def measured(what: str, trained: Trained, *, batch: int, steps: int) -> Steps:
             mock.patch.object(persons, "poisson_samples", lambda *_, times, **__: [rows] * times),
         ):
             hidden.append(_step(trained, known, TrainingPlan(privacy=private)))
-    randomness_s = _timed(lambda: _draw(dim, private)) / steps
+        whole.append(_step(trained, known, TrainingPlan(privacy=private)))
     return Steps(
         what=what,
         batch=batch,
         plain_s=min(plain),
         private_s=min(hidden),
-        randomness_s=randomness_s,
+        whole_s=min(whole),
         ratio=min(hidden) / min(plain),
-        whole_ratio=(min(hidden) + randomness_s) / min(plain),
+        whole_ratio=min(whole) / min(plain),
         target=TARGETS[what],
     )
 
@@ -191,23 +187,6 @@ def _step(trained: Trained, known: Records, plan: TrainingPlan) -> float:
         formulas=trained.formulas,
     )
     return (time.process_time() - began) / steps
-
-
-def _draw(dim: int, plan: PrivacyPlan) -> None:
-    # At noise 1 on the grid of `grid_step`
-    deviation = 2.0 ** (11 + math.ceil(math.log2(math.sqrt(dim))))
-    supply, sums = GridNoise(deviation=deviation, expected=dim * plan.steps), np.zeros(dim)
-    for _ in poisson_samples(N, rate=plan.sampling_rate, times=plan.steps):
-        supply.add_to(sums)
-
-
-def _timed(call: Callable[[], object]) -> float:
-    tries = []
-    for _ in range(3):
-        began = time.process_time()
-        call()
-        tries.append(time.process_time() - began)
-    return min(tries)
 
 
 def figures() -> tuple[dict[str, object], list[dict[str, object]]]:

@@ -137,7 +137,8 @@ def test_a_floor_of_steps_adds_no_private_step(floor: int, monkeypatch: pytest.M
     given_case, plan = case("linear"), TrainingPlan(min_local_steps=floor, privacy=PLAN)
     records = Records(np.zeros(30, np.int64), PERSONS)
     taken = train(given_case.model, given_case.losses, records, plan, rng=np.random.default_rng(0))
-    assert taken == len(drawn) == plan.local_steps(30) == PLAN.steps
+    assert taken == plan.local_steps(30) == PLAN.steps
+    assert sum(drawn) == PLAN.steps * sum(item.numel() for item in given_case.model.parameters())
 
 
 def test_a_plan_with_privacy_cannot_resample_classes() -> None:
