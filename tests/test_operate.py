@@ -76,7 +76,7 @@ def test_every_command_does_what_the_page_says(tmp_path: Path) -> None:
             )
             assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
             if command.startswith("consortium resume"):
-                assert "finished: 20 rounds, model" in done.stdout
+                assert "finished: 30 rounds, model" in done.stdout
     finally:
         left = alive_under(tmp_path)
         for pid in left:
