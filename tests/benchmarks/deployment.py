@@ -10,7 +10,6 @@ what it holds can be told from what they hold.
 
 import argparse
 import json
-import math
 import shutil
 import statistics
 import subprocess
@@ -40,6 +39,7 @@ from tests.benchmarks.foreign_apps import (
     foreign,
     over_a_thin_line,
 )
+from tests.benchmarks.growth.curves import exponent
 
 ROUNDS = 3
 BUDGET_S = 590.0  # the whole benchmark
@@ -174,15 +174,6 @@ def grown(
         else:
             untold[n] = told
     return figures, untold
-
-
-def exponent(by_sites: Mapping[int, float]) -> float | None:
-    """Return the power of the number of sites by which a figure grows, least squares."""
-    if len(by_sites) < 2:
-        return None
-    x = [math.log(sites) for sites in by_sites]
-    y = [math.log(figure) for figure in by_sites.values()]
-    return statistics.linear_regression(x, y).slope
 
 
 def _overhead(told: Mapping[str, Any]) -> float | None:
