@@ -15,7 +15,7 @@ from consortium.site.site import Site
 from consortium.site.tails import complete_tails
 from privacy.differential.announced_ledger import AnnouncedLedger, Lost
 from privacy.errors import ConsortiumError
-from privacy.identity.public_identity import BadSignature, PublicIdentity
+from privacy.identity.public_identity import Agreement, BadSignature, PublicIdentity
 from privacy.protocol.announcements import MOST_SHOWN, Announcement, Attestation
 from privacy.protocol.envelope import WrongRun
 from privacy.secrets.keys import Identity
@@ -103,10 +103,11 @@ def compare_ledger(site: Site, shown: Mapping[str, bytes]) -> None:
         LedgerRestored: A member held what this ledger does not know.
     """
     now, ledger = time.time(), announced_ledger(site.directory)
+    agreement = site.charter.agreement  # once: it grows with the members, as `shown` does
     answered: dict[bytes, set[str]] = {}
     for witness, encoded in sorted(shown.items()):
         try:
-            said = _read_attestation(site, witness, encoded)
+            said = _read_attestation(site, agreement, witness, encoded)
             if not ledger.is_fresh(said.answers, at=now):
                 raise WrongRun("it answers nothing that this site announced within the hour")
             ledger.note_lost(_unknown(site, ledger, said))
@@ -144,8 +145,10 @@ def require_compared(site: Site, run: str, *, roster: Sequence[str] = ()) -> Non
     )
 
 
-def _read_attestation(site: Site, witness: str, encoded: bytes) -> Attestation:
-    agreement, said = site.charter.agreement, Attestation.decode(encoded)
+def _read_attestation(
+    site: Site, agreement: Agreement, witness: str, encoded: bytes
+) -> Attestation:
+    said = Attestation.decode(encoded)
     said.verify(agreement.member(witness))
     if (said.charter, said.subject) != (agreement.charter, site.config.name):
         raise WrongRun("it is about another site, or under another charter")

@@ -11,6 +11,8 @@ ROWS_OF_PERSON = 10
 ROWS_OF_PART = 100_000
 VALUES = ("planned", "emergency", "transfer")
 
+LABEL = ClassLabel(column="ill", classes=("no", "yes"))
+
 SCHEMA = Schema(
     name="ward",
     person="patient",
@@ -18,7 +20,7 @@ SCHEMA = Schema(
         *(Number(name=f"n{one}", low=-1e6, high=1e6) for one in range(6)),
         *(Category(name=f"c{one}", values=VALUES) for one in range(2)),
     ),
-    label=ClassLabel(column="ill", classes=("no", "yes")),
+    label=LABEL,
 )
 
 
@@ -32,7 +34,7 @@ def write_made_up_table(path: Path, n_rows: int) -> None:
             columns[item.name] = rng.choice(item.values, size)
         else:
             columns[item.name] = rng.normal(0, 100, size).round(3)
-    columns[SCHEMA.label.column] = rng.choice(SCHEMA.label.classes, size)
+    columns[LABEL.column] = rng.choice(LABEL.classes, size)
     # A part repeats the first one but for its persons: its rows are written only once as text.
     rest = pd.DataFrame(columns).to_csv(index=False, header=False).splitlines()
     names = ",".join([SCHEMA.person, *columns])

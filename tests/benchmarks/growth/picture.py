@@ -1,6 +1,6 @@
 """The picture of docs/performance.md: time above, memory below, both axes logarithmic."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -86,7 +86,7 @@ def _draw_curves(axes: Axes, curves: Curves, words: Mapping[str, str], name: str
         )
 
 
-def _scale(axes: Axes, *, across: str, up: str, unit: object) -> None:
+def _scale(axes: Axes, *, across: str, up: str, unit: Callable[[float], str]) -> None:
     style.rule_axes(axes, across=across, up=up)
     axes.xaxis.set_major_locator(LogLocator(numticks=12))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda size, _place: _size_in_words(size)))

@@ -34,6 +34,7 @@ from tests.benchmarks.peak import keep_peak
 
 LIMIT_BYTES = 6_000_000_000  # of memory that a point may take
 RECORDS = 25  # of each site of a crowd
+BATCH_SIZE = 1_024  # of the training on a table
 FEW_SITES = 4
 
 Point: TypeAlias = dict[str, Figures]
@@ -137,7 +138,8 @@ def _use_table(path: Path, folder: Path) -> Mapping[str, float]:
         pooled = task.statistics_of(data)
     with timed("train"):
         start = np.zeros(task.layout.dim)
-        task.train(data, pooled, start, TrainingPlan(), rng=np.random.default_rng(1))
+        plan = TrainingPlan(batch_size=BATCH_SIZE)
+        task.train(data, pooled, start, plan, rng=np.random.default_rng(1))
     return {**taken, "read": taken["read"] - sides.seconds, "divide": sides.seconds}
 
 
