@@ -49,7 +49,7 @@ def test_the_table_of_growth_tells_the_largest_point_and_the_powers() -> None:
 
 
 def test_a_page_gets_the_table_of_growth_in_its_place_and_keeps_the_rest() -> None:
-    page = f"before\n{published.BEGIN}\n| old |\n{published.END}\nafter\n"
+    page = f"before\n{published.BEGIN}\n\n| old |\n\n{published.END}\nafter\n"
     with_table = published.page_with_table(page, "| new |")
     assert with_table == page.replace("old", "new")
     with pytest.raises(ValueError, match="a page needs"):

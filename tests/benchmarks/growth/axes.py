@@ -114,7 +114,7 @@ AXES = (
     Axis(
         "sites",
         (10, 32, 100, 316, 1_000),
-        (4, 10),
+        (10, 20),
         (partial(_crowd, "clear"), partial(_crowd, "encrypted")),
     ),
     Axis("parameters", tuple(10**n for n in range(3, 9)), (1_000, 100_000), (_model,)),

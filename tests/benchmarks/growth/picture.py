@@ -74,7 +74,9 @@ def _draw_curves(axes: Axes, curves: Curves, words: Mapping[str, str], name: str
     axes.set_xscale("log")
     axes.set_yscale("log")
     for (work, text), colour, mark in zip(words.items(), COLOURS, MARKS, strict=False):
-        points = {size: one[name] for size, one in curves.get(work, {}).items() if one.get(name)}
+        points = {
+            size: one[name] for size, one in curves.get(work, {}).items() if one.get(name, 0) > 0
+        }
         axes.plot(
             list(points),
             list(points.values()),

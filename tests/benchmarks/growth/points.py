@@ -65,22 +65,27 @@ def cpu_s() -> float:
 
 def sites(num_sites: int, aggregation: str, folder: Path) -> Point:
     """Measure a run of one round, staging left out, after a small one that loads all modules."""
-    for number in (FEW_SITES, num_sites):
-        scenario = crowd(number)
-        began, held = [0.0], [0]
+    _run_of_crowd(FEW_SITES, aggregation, folder)
+    return {aggregation: _run_of_crowd(num_sites, aggregation, folder)}
 
-        def note_staged(_run: object, began: list[float] = began, held: list[int] = held) -> None:
-            Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-            began[0], held[0] = cpu_s(), _status_bytes("VmRSS")
 
-        order = ScenarioRun(
-            scenario=scenario,
-            config=scenario.config_with({"aggregation": aggregation}),
-            on_staged=note_staged,
-        )
-        run_scenario(order, new_run_directory(scenario, under=folder, named=None))
-        taken, peak = cpu_s() - began[0], _status_bytes("VmHWM") - held[0]
-    return {aggregation: {"cpu_s": taken, "peak_bytes": peak}}
+def _run_of_crowd(num_sites: int, aggregation: str, folder: Path) -> Figures:
+    scenario, staged = crowd(num_sites), dict[str, float]()
+
+    def note_staged(_run: object) -> None:
+        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew from what is held now
+        staged.update(cpu_s=cpu_s(), held=_status_bytes("VmRSS"))
+
+    order = ScenarioRun(
+        scenario=scenario,
+        config=scenario.config_with({"aggregation": aggregation}),
+        on_staged=note_staged,
+    )
+    run_scenario(order, new_run_directory(scenario, under=folder, named=None))
+    return {
+        "cpu_s": cpu_s() - staged["cpu_s"],
+        "peak_bytes": max(0, _status_bytes("VmHWM") - staged["held"]),
+    }
 
 
 def _status_bytes(name: str) -> int:

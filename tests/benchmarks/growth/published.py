@@ -44,4 +44,4 @@ def page_with_table(page: str, table: str) -> str:
     _, end, after = rest.partition(END)
     if not begin or not end or BEGIN in after:
         raise ValueError(f"a page needs {BEGIN} once, and {END} after it")
-    return f"{before}{begin}{table}\n{end}{after}"
+    return f"{before}{begin}\n{table}\n\n{end}{after}"
