@@ -44,10 +44,11 @@ class CarriedTails:
     """The ends of stores, in a database.
 
     Guarantee: when `carry` returns, everything that the stores and the database held is on the
-    disk, whoever wrote it. As a rule that is one sync. After the death of the machine, `complete`
-    puts back what the stores lost of it. A store that holds something else than what was carried
-    is left as it is: that is no loss, and its own check tells it. From then on its end is carried
-    anew.
+    disk, whoever wrote it. As a rule that is one sync. Within `deferred_syncs` of the database,
+    it is on the disk no later than what is committed to the database next. After the death of the
+    machine, `complete` puts back what the stores lost of it. A store that holds something else than
+    what was carried is left as it is: that is no loss, and its own check tells it. From then on its
+    end is carried anew.
 
     Args:
         database: Database that holds `TAIL_TABLES`, and syncs what it commits.
