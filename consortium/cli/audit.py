@@ -1,6 +1,7 @@
 """`consortium audit`: check and show the audit logs of sites and coordinators."""
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import typer
@@ -165,7 +166,16 @@ def _find_charter(places: list[Path], charter: Path | None) -> Charter | None:
 
 
 def _read_logs(places: list[Path], agreed: Charter | None) -> list[ReadLog]:
-    return [read_log(path, agreed) for place in places for path in find_logs(place)]
+    return [read_log(path, agreed) for place in places for path in _find_whole_logs(place)]
+
+
+def _find_whole_logs(place: Path) -> list[Path]:
+    """Find the logs of a place; a site's gets back what it lost with the machine."""
+    found = find_logs(place)
+    for log in found:
+        with suppress(ConsortiumError, OSError):  # whoever may only read checks it as it is
+            complete_tails(log.absolute().parent.parent)
+    return found
 
 
 def _try_logs(
@@ -174,7 +184,7 @@ def _try_logs(
     """Return the logs that are whole, and what is wrong with each of the others."""
     read: list[ReadLog] = []
     broken: list[ConsortiumError] = []
-    for path in [path for place in places for path in find_logs(place)]:
+    for path in [path for place in places for path in _find_whole_logs(place)]:
         try:
             read.append(read_log(path, agreed))
         except (AuditChainBroken, AuditLogUnavailable) as error:
@@ -199,8 +209,8 @@ def _log_table(read: list[ReadLog], *, total: int) -> Table:
 
 def _check_ledger(site: Path, logs: list[ReadLog]) -> None:
     """Check that a site's ledger continues every ledger head that the logs recorded."""
-    owner = read_log(find_logs(site)[0]).owner
     complete_tails(site)
+    owner = read_log(find_logs(site)[0]).owner
     with Ledger(SiteDirectory(site).ledger) as ledger:
         heads = ledger_heads(owner, logs)
         for head in heads:

@@ -12,6 +12,7 @@ from consortium.report.site_text import site_text
 from consortium.run.directory import BadRunDirectory, RunDirectory
 from consortium.run.party_directory import CoordinatorDirectory
 from consortium.site.directory import SiteDirectory
+from consortium.site.tails import complete_tails
 from consortium.wording.formatting import escape_controls
 
 
@@ -24,6 +25,7 @@ def report(
 ) -> None:
     """Say how good a run's model is, who took part and what is withheld; write its page."""
     if SiteDirectory(directory).config.is_file():
+        complete_tails(directory)
         named = run or find_run(SiteDirectory(directory).model)  # beside it, on one machine
         print(escape_controls(site_text(directory, RunDirectory(named) if named else None)))
         return

@@ -20,8 +20,9 @@ def one_sync(site: Site) -> Iterator[None]:
     """Sync the disk once for what a site writes in this block, when it ends.
 
     Guarantee: memory, log and ledger of the site are on the disk when the block is left, by an
-    exception too. Nothing of the answer may leave before. A site that has no memory yet syncs
-    each by itself, as it does outside the block. So does the ledger of a run with noise: what is
+    exception too. Nothing of the answer may leave before. At any moment the disk holds the answer
+    only if it holds what is to be in the ledger about it. A site that has no memory yet syncs each
+    by itself, as it does outside the block. So does the ledger of a run with noise: what is
     reserved for training stands there before the trained update is kept elsewhere.
 
     Args:

@@ -9,11 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from consortium.site.directory import SiteDirectory
+from consortium.site.key_ring import member_at
 from consortium.site.site import Site
 from consortium.site.tails import complete_tails
 from privacy.differential.ledger import Ledger
 from privacy.differential.ledger_entries import DataSet, Released, utc_timestamp
+from privacy.differential.ledger_tail import LedgerTail
 from privacy.differential.mechanisms import HeldOut, Release, WithoutNoise
+from privacy.storage.deferred_sync import deferral_of
 from privacy.storage.site_process import SITE_PROCESS, Cache
 from privacy.wire.messages import Position
 
@@ -114,4 +117,10 @@ def _enter(
         asked=asked,
         at=utc_timestamp(datetime.now(UTC)),
     )
-    shared_ledger(site.directory).enter_release(wanted, at_most=at_most)
+    ledger = shared_ledger(site.directory)
+    ledger.enter_release(wanted, at_most=at_most)
+    if deferral_of(ledger.database.path):
+        # The memory is next to hold the answer. If the machine died with that on the disk, and
+        # without the entry, the answer would be given again and never be counted.
+        memory = member_at(site.directory, site.config.name, site.charter).memory
+        memory.tails.carry(LedgerTail(ledger))

@@ -37,22 +37,24 @@ class LogTail:
         with self._locked() as file:
             os.fsync(file)
 
-    def complete(self, first: int, content: bytes) -> None:
-        """Put back the lines that the log lost with the machine, and sync it.
+    def complete(self, first: int, content: bytes) -> bool:
+        """Put back the lines that the log lost with the machine; return whether it has them then.
 
         What a file loses so is missing at its end, or zeros stand in its place. A log that differs
-        from the content in anything else was altered by somebody, and stays as it is.
+        from the content in anything else was altered by somebody, and stays as it is. It is synced.
         """
         if not self.path.exists():
-            return
+            return False
         with self._locked() as file:
-            size = os.fstat(file).st_size
             found = os.pread(file, len(content), first)
-            if size < first or found == content or not _is_lost_from(content, found):
-                return
-            os.ftruncate(file, first)
-            os.write(file, content)
+            if found == content and os.fstat(file).st_size >= first:
+                return True
+            lost = os.fstat(file).st_size >= first and _is_lost_from(content, found)
+            if lost:
+                os.ftruncate(file, first)
+                os.write(file, content)
             os.fsync(file)
+            return lost
 
     @contextmanager
     def _locked(self) -> Iterator[int]:

@@ -33,21 +33,24 @@ class LedgerTail:
         """Sync the ledger."""
         self.ledger.database.sync()
 
-    def complete(self, first: int, content: bytes) -> None:
-        """Enter again what the ledger lost with the machine.
+    def complete(self, first: int, content: bytes) -> bool:
+        """Enter again what the ledger lost with the machine; return whether it has it then.
 
-        If it holds other entries in this place, it was altered by somebody, and stays as it is.
+        If it holds other entries in this place, or ends before it, it was altered by somebody, and
+        stays as it is. It is synced.
         """
         texts, database = content.decode().splitlines(), self.ledger.database
         with database.writing():
             head = self.ledger.head()
             held = head.entries - first
-            if not 0 <= held < len(texts) or self._texts(first, head.entries) != texts[:held]:
-                return
+            if held < 0 or self._texts(first, first + len(texts)) != texts[:held]:
+                database.touch()
+                return False
             digest = head.digest
             for number, text in enumerate(texts[held:], start=head.entries + 1):
                 digest = entry_digest(digest, text)
                 database.execute("INSERT INTO entries VALUES (?, ?, ?)", number, text, digest)
+        return True
 
     def _texts(self, first: int, after: int) -> list[str]:
         return self.ledger.database.column(

@@ -33,17 +33,22 @@ class AppendOnly(Protocol):
     def sync(self) -> None:
         """Sync all that it holds to the disk."""
 
-    def complete(self, first: int, content: bytes) -> None:
-        """Append what it lacks of a part that began at this place."""
+    def complete(self, first: int, content: bytes) -> bool:
+        """Append what it lacks of a part that began at this place, and sync all that it holds.
+
+        Return whether it holds that part then; if it holds something else, it stays as it is.
+        """
 
 
 class CarriedTails:
     """The ends of stores, in a database.
 
     Guarantee: when `carry` returns, everything that the stores and the database held is on the
-    disk, whoever wrote it. As a rule that is one sync. After the death of the machine, `complete`
-    puts back what the stores lost of it. A store that holds something else than what was carried
-    is left as it is: that is no loss, and its own check tells it.
+    disk, whoever wrote it. As a rule that is one sync. Within `deferred_syncs` of the database,
+    it is on the disk no later than what is committed to the database next. After the death of the
+    machine, `complete` puts back what the stores lost of it. A store that holds something else than
+    what was carried is left as it is: that is no loss, and its own check tells it. From then on its
+    end is carried anew.
 
     Args:
         database: Database that holds `TAIL_TABLES`, and syncs what it commits.
@@ -75,8 +80,14 @@ class CarriedTails:
     def complete(self, *stores: AppendOnly) -> None:
         """Put back what stores lost with the machine."""
         for store in stores:
-            rows = self._database.rows(
-                "SELECT first, content FROM tails WHERE store = ? ORDER BY after", store.name
-            )
-            if rows:
-                store.complete(rows[0][0], b"".join(content for _, content in rows))
+            with self._database.writing():  # nobody carries meanwhile
+                self._complete(store)
+
+    def _complete(self, store: AppendOnly) -> None:
+        rows = self._database.rows(
+            "SELECT first, content FROM tails WHERE store = ? ORDER BY after", store.name
+        )
+        if rows and not store.complete(rows[0][0], b"".join(content for _, content in rows)):
+            # It was put back from a copy, say. What comes to it next continues the copy, and could
+            # never be put back behind what was carried.
+            self._database.execute("DELETE FROM tails WHERE store = ?", store.name)

@@ -35,6 +35,16 @@ def deferral_of(file: Path) -> Deferral | None:
 
 
 @contextmanager
+def nothing_deferred() -> Iterator[None]:
+    """Let no sync wait within this block."""
+    token = _CURRENT.set(None)
+    try:
+        yield
+    finally:
+        _CURRENT.reset(token)
+
+
+@contextmanager
 def deferred_syncs(files: Iterable[Path], *, sync: Callable[[], None]) -> Iterator[None]:
     """Let the syncs of these files wait for the end of the block.
 

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from privacy.errors import ConsortiumError
 from privacy.storage.blob_files import MemoryDamaged
-from privacy.storage.deferred_sync import deferral_of
+from privacy.storage.deferred_sync import deferral_of, nothing_deferred
 from privacy.storage.secret_files import make_private_directory
 
 _PATIENCE_S = 60.0
@@ -106,8 +106,8 @@ class SiteDatabase:
         self.execute(f"PRAGMA user_version = {self._form.version}")
 
     def sync(self) -> None:
-        """Sync to the disk what was committed, by any process."""
-        with self.writing():
+        """Sync to the disk what was committed, by any process; within `deferred_syncs`, too."""
+        with nothing_deferred(), self.writing():
             self.touch()
 
     def row(self, query: str, *values: str | float | bytes) -> Any:  # noqa: ANN401

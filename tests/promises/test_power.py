@@ -143,8 +143,9 @@ def test_what_left_is_remembered_after_the_power_went(
 def test_the_power_may_go_at_any_moment_of_an_answer(
     kind: str, number: int, moments: dict[tuple[str, str, int], Asked], tmp_path: Path
 ) -> None:
-    """The site starts, answers the same question, and counts it once."""
+    """The site starts, answers the same question, and has counted it once when it does."""
     done = answered(moments[NORTH, kind, number], tmp_path / "site")
+    counted = shared_ledger(done.place.directory).head().entries
     seen: set[int] = set()
     for index, (moment, case, files) in enumerate(cases(done.disk.moments[:-1])):
         if (state := hash(frozenset(files.items()))) in seen:
@@ -153,6 +154,7 @@ def test_the_power_may_go_at_any_moment_of_an_answer(
         place = done.after(files, tmp_path / f"after-{index}")
         again = place.ask(kind, done.asked.asked.content)
         assert not refusal(again), (moment.what, case)
+        assert shared_ledger(place.directory).head().entries == counted, (moment.what, case)
         require_counted_once(place)
         require_whole(place)
     assert len(seen) > len(done.disk.moments)

@@ -26,7 +26,9 @@ from consortium.cli import main as cli
 from consortium.client.audit_trail import journal_of
 from consortium.client.site_ledger import ledger_of
 from consortium.coordinator.audit_trail import AuditedGrid, CoordinatorAuditTrail
+from consortium.site.directory import SiteDirectory
 from privacy.audit.hash_chain import AuditChainBroken, AuditLogUnavailable, LogEvent
+from privacy.audit.log_tail import LogTail
 from privacy.audit.signed_head import Anchor
 from privacy.differential.ledger import Ledger
 from privacy.differential.ledger_entries import Budget, DataSet
@@ -34,6 +36,7 @@ from privacy.differential.ledger_entries import LedgerHead as LedgerHead
 from privacy.differential.mechanisms import SampledGaussian
 from privacy.protocol.receipts import decode_receipts
 from privacy.protocol.signed_question import PARTS
+from privacy.secrets.replay_guard import SiteMemory
 from privacy.storage.site_process import SITE_PROCESS
 from privacy.wire import encrypted_messages as sealed_messages
 from privacy.wire import flower_records as wire
@@ -296,6 +299,19 @@ def test_verify_says_what_is_whole(honest: Consortium) -> None:
     code, told = typed("audit", "verify", honest.run.site("north"))
     assert code == 0, told
     assert "one side only" in told
+
+
+def test_what_a_log_lost_with_the_machine_is_put_back_before_it_is_verified(
+    run: Consortium,
+) -> None:
+    log = log_of(run, "north")
+    whole = log.read_bytes()
+    with SiteMemory(SiteDirectory(run.run.site("north")).memory) as memory:
+        memory.tails.carry(LogTail(log))
+    log.write_bytes(whole[:-20])
+    code, told = typed("audit", "verify", run.run.path)
+    assert code == 0, told
+    assert log.read_bytes() == whole
 
 
 def test_verify_says_whose_log_is_broken_and_which_are_whole(run: Consortium) -> None:
