@@ -237,8 +237,7 @@ class _Memory(SiteStore):
 
     def keep(self, sides: Mapping[bytes, str]) -> None:
         """Write down where persons stand."""
-        for digest, side in sides.items():
-            self._database.execute("INSERT OR REPLACE INTO persons VALUES (?, ?)", digest, side)
+        self._database.execute_each("INSERT OR REPLACE INTO persons VALUES (?, ?)", sides.items())
 
     def note_begun_before(self, configs: frozenset[str]) -> None:
         """Write down which runs version 0.1.0 began and did not end, by digest of the config."""

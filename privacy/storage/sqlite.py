@@ -8,7 +8,7 @@ import fcntl
 import os
 import sqlite3
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,6 +129,11 @@ class SiteDatabase:
         """Run a statement; return how many rows it inserted, changed or deleted."""
         with self._unavailable_on_error():
             return self._connection.execute(statement, values).rowcount
+
+    def execute_each(self, statement: str, rows: Iterable[tuple[str | float | bytes, ...]]) -> None:
+        """Run a statement once for each row of values."""
+        with self._unavailable_on_error():
+            self._connection.executemany(statement, rows)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
