@@ -76,7 +76,7 @@ def deployed(scenario: Scenario, config: Mapping[str, Scalar]) -> Deployed:
         rounds = [line["seconds"] for line in lines if line["server_round"] > 1]
         summary = read_record(run.summary, Summary)
     taken = after - before
-    cpu_ms = {name: round(1000 * taken[name] / len(lines), 1) for name in _PROGRAMS}
+    cpu_ms = {name: round(taken[name] / len(lines), 1) for name in _PROGRAMS}
     return Deployed(summary.seconds, statistics.median(rounds), cpu_ms)
 
 
@@ -90,16 +90,16 @@ def cpu_until_the_end(run: RunDirectory, marks: list[Mark]) -> Counter[str]:
 
 
 def cpu_by_program(marks: list[Mark]) -> Counter[str]:
-    """Return the CPU seconds so far of each program of a consortium."""
-    spent: Counter[str] = Counter()
+    """Return the CPU so far of each program of a consortium, in milliseconds."""
+    spent_ms: Counter[str] = Counter()
     for process in [one for mark in marks for one in mark.marked_processes()]:
         with suppress(psutil.NoSuchProcess):
             words, times = " ".join(process.cmdline()), process.cpu_times()
             for name, program in _PROGRAMS.items():
                 if program in words:
-                    spent[name] += times.user + times.system
+                    spent_ms[name] += round(1000 * (times.user + times.system))
                     break
-    return spent
+    return spent_ms
 
 
 def in_process_s(revision: str | None, environment: Path | None) -> float:
