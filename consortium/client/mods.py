@@ -41,8 +41,14 @@ def gate_messages(message: Message, context: Context, call_next: Next) -> Messag
         again = _refused_again(site, message, context, evidence)
         if again is not None:
             return again
-        with at_site(site.run_config).durable_answer(site, message.metadata.message_type):
-            return _noted_answer(message, context, call_next, evidence)
+        try:
+            with at_site(site.run_config).durable_answer(site, message.metadata.message_type):
+                return _noted_answer(message, context, call_next, evidence)
+        except ConsortiumError as error:
+            # What the answer promises is not on the disk, so it stays here. The log has it already,
+            # and names what leaves in its place. If the log itself cannot, this raises again.
+            _LOG.exception("kept back %s: %s", _kind(message), error.code)
+            return _noted_refusal(error, message, context, evidence)
 
     # The log, the coordinator's signature and the memory of what was shown go by the same digests.
     with digests_shared(), sites_read_once(), _logging(context):
@@ -70,6 +76,15 @@ def _noted_answer(
     # Every refusal passes here, those of the gate itself and those of the app behind it.
     if REFUSAL in content:
         content = _signed_refusal(site, content, message, context)
+    left = evidence.note_answer(message.metadata.message_type, content)
+    return Message(left, reply_to=message)
+
+
+def _noted_refusal(
+    error: ConsortiumError, message: Message, context: Context, evidence: SiteAuditTrail
+) -> Message:
+    """Return a refusal that is in the log."""
+    content = _signed_refusal(evidence.site, refusal_content(error), message, context)
     left = evidence.note_answer(message.metadata.message_type, content)
     return Message(left, reply_to=message)
 

@@ -49,7 +49,7 @@ def everything(content: RecordDict) -> str:
         RuntimeError(SECRET),
         KeyError(SECRET),
         UnicodeDecodeError("utf-8", SECRET.encode(), 0, 1, SECRET),
-        TooManyBeds(SECRET, beds=9),
+        TooManyBeds(SECRET, needed=9),
         ExceptionGroup(SECRET, [ValueError(SECRET)]),
         MemoryError(SECRET),
     ],
@@ -67,8 +67,8 @@ def test_no_text_of_an_exception_leaves_the_site_and_all_of_it_stays_in_its_log(
 
 
 def test_what_was_foreseen_leaves_as_its_code_and_counts(hungary: Ward) -> None:
-    content = refused(TooManyBeds(SECRET, beds=9), hungary.context)
-    assert wire.read_refusal(content) == ("too-many-beds", {"beds": 9})
+    content = refused(TooManyBeds(SECRET, needed=9), hungary.context)
+    assert wire.read_refusal(content) == ("too-many-beds", {"needed": 9})
 
 
 def test_what_nobody_foresaw_leaves_as_one_code_whatever_it_was(hungary: Ward) -> None:
@@ -79,8 +79,8 @@ def test_what_nobody_foresaw_leaves_as_one_code_whatever_it_was(hungary: Ward) -
 @given(text=st.text(max_size=40), count=st.integers(-(2**41), 2**41))
 def test_every_refusal_can_be_read_by_the_coordinator(text: str, count: int) -> None:
     nowhere = Context(1, 1, {}, RecordDict(), {})
-    content = refused(TooManyBeds(text, beds=count), nowhere)
-    assert wire.read_refusal(content) == ("too-many-beds", {"beds": count})
+    content = refused(TooManyBeds(text, needed=count), nowhere)
+    assert wire.read_refusal(content) == ("too-many-beds", {"needed": count})
 
 
 def test_a_process_that_is_no_site_refuses_all_the_same(tmp_path: Path) -> None:

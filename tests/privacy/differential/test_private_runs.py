@@ -115,7 +115,7 @@ def test_answers_of_runs_that_failed_go_when_later_ones_begin(
     asked = [Round(run=f"run-{number}", number=1, state="s") for number in range(5)]
     for one in asked:
         campaign = campaigns.begin_campaign(one.run, part=1, noise_multiplier=1.0)
-        campaigns.keep_answer(campaign, one, bytes(300_000))
+        campaigns.keep_answer(campaign, one, bytes(600_000))
     kept = [campaigns.kept_answer(one) is not None for one in asked]
     assert kept == [False] * (5 - RUNS_KEPT) + [True] * RUNS_KEPT
     assert len(list((tmp_path / "privacy" / "kept").iterdir())) == RUNS_KEPT

@@ -12,7 +12,7 @@ REMADE = {
     "consortium/cli/ledger.py",  # exports
     "consortium/deployment/app_bundle.py",
     "consortium/deployment/control_client.py",
-    "consortium/deployment/path_shims.py",
+    "consortium/deployment/programs/path_shims.py",
     "consortium/deployment/simulation.py",
     "consortium/deployment/superlink.py",
     "consortium/deployment/supernode.py",

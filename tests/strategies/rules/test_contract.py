@@ -147,7 +147,7 @@ def test_the_fewest_sites_are_enough_and_one_less_is_refused(
     rule = spec.build(RuleOptions(num_byzantine=num_byzantine), np.zeros(3))
     updates = np.random.default_rng(1).normal(size=(n_sites, 3))
     assert rule(updates, np.ones(n_sites)).shape == (3,)
-    with pytest.raises(TooFewSites, match=f"{n_sites} sites, got {n_sites - 1}"):
+    with pytest.raises(TooFewSites, match=rf"{n_sites} sites?, got {n_sites - 1}\b"):
         rule(updates[1:], np.ones(n_sites - 1))
 
 

@@ -24,4 +24,4 @@ def test_what_happened_stays_as_it_was() -> None:
 def test_only_a_released_field_holds_a_value_of_one_site() -> None:
     """Where the strategy puts released tallies; all else is names, counts and pooled figures."""
     tallies = {item.name for kind in EVENTS for item in fields(kind) if "ndarray" in str(item.type)}
-    assert tallies == {"pooled", "evaluation", "released"}
+    assert tallies == {"pooled", "evaluation", "pairs", "released"}
