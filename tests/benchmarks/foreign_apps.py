@@ -172,7 +172,10 @@ def _in_place_of_the_gate(folder: Path, name: str) -> None:
 def _messages_alone(node: SuperNode) -> "subprocess.Popen[bytes]":
     """Put Flower's own starter of messages in the place of the one that forks them."""
     name = "flower-superexec"
-    (ours,) = (process for process in node.mark.marked_processes() if name in process.cmdline())
+    # A SuperNode answers while its starter of messages is still being loaded.
+    while not (found := [one for one in node.mark.marked_processes() if name in one.cmdline()]):
+        time.sleep(0.1)
+    (ours,) = found
     words, environment = ours.cmdline(), ours.environ()
     ours.kill()
     command = [program_path(name), *words[words.index(name) + 1 :]]
