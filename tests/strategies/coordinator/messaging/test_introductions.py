@@ -183,6 +183,19 @@ def test_no_node_puts_a_reason_for_the_absence_of_another_site_into_the_record(
     assert away == [("node 1001", REFUSED)]
 
 
+def test_a_refusal_without_the_form_of_one_names_the_node() -> None:
+    """The name of a site in it counts for nothing, and nobody else's run ends."""
+
+    def shapeless(asked: Message, context: Context) -> Message:
+        content = claiming("east")(asked, context).content
+        content.config_records[wire.REFUSAL]["count.rows"] = "three"
+        return Message(content, reply_to=asked)
+
+    roster, away = joined([shapeless, *map(proving, OTHERS)])
+    assert roster.sites == OTHERS
+    assert away == [("node 1001", "malformed-record")]
+
+
 def test_a_refusal_that_a_site_signed_is_no_reason_in_another_run() -> None:
     kept: list[RecordDict] = []
 
