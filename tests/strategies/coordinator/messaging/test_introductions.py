@@ -183,6 +183,13 @@ def test_no_node_puts_a_reason_for_the_absence_of_another_site_into_the_record(
     assert away == [("node 1001", REFUSED)]
 
 
+@pytest.mark.parametrize("name", ["", "nobody"])
+def test_a_refusal_in_the_name_of_no_member_names_the_node(name: str) -> None:
+    roster, away = joined([claiming(name), *map(proving, OTHERS)])
+    assert roster.sites == OTHERS
+    assert away == [("node 1001", REFUSED)]
+
+
 def test_a_refusal_without_the_form_of_one_names_the_node() -> None:
     """The name of a site in it counts for nothing, and nobody else's run ends."""
 
