@@ -31,6 +31,7 @@ from scenarios.engines.staging import new_run_directory, stage
 from scenarios.library.registry import scenario_named
 from scenarios.scenario import Scenario
 from tests.benchmarks.apart import Apart, run_apart
+from tests.benchmarks.crowd import crowd_of_banks
 from tests.benchmarks.figures import options, print_figures
 from tests.benchmarks.foreign_apps import (
     BARE_CLIENT,
@@ -116,26 +117,15 @@ def _bare(control: Control, sites: list[Path], config: Mapping[str, Scalar]) -> 
 
 def crowd(num_sites: int, aggregation: str) -> Scenario:
     """Return bank-credit with so many sites, each of as many borrowers."""
-    base = scenario_named("bank-credit")
-    names = tuple(f"site-{index:03}" for index in range(num_sites))
-    person = base.table.person
-    return replace(
-        base,
-        name="crowd",
-        sites=names,
-        faults={},
-        site_of_row=lambda frame: (frame[person].rank(method="dense").astype(int) // RECORDS).map(
-            dict(enumerate(names))
-        ),
-        run_config={
-            "model": "mlp",
-            "hidden-units": HIDDEN,
-            "num-server-rounds": 1,
-            "batch-size": 4_096,
-            "min-local-steps": 0,
-            "aggregation": aggregation,
-        },
-    )
+    config: dict[str, Scalar] = {
+        "model": "mlp",
+        "hidden-units": HIDDEN,
+        "num-server-rounds": 1,
+        "batch-size": 4_096,
+        "min-local-steps": 0,
+        "aggregation": aggregation,
+    }
+    return crowd_of_banks(num_sites, records=RECORDS, run_config=config)
 
 
 def alone(what: str, *given: str, until: float) -> Any:

@@ -12,21 +12,21 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from consortium.config import Scalar
 from consortium.site.person_sides import begin_sides, sides_of
 from scenarios.engines.runner import ScenarioRun, run_scenario
 from scenarios.engines.staging import new_run_directory
 from scenarios.library.registry import scenario_named
-from scenarios.scenario import Scenario
 from sites.data.holdout import Mask, PersonRecords, Sides
 from sites.data.source import TableFile
 from sites.plans import ModelPlan, TrainingPlan
 from sites.tasks.tabular.task import TabularTask
+from tests.benchmarks.crowd import crowd_of_banks
 from tests.benchmarks.growth import model_steps
 from tests.benchmarks.growth.made_up_table import SCHEMA
 from tests.benchmarks.growth.model_steps import Figures
@@ -36,25 +36,9 @@ LIMIT_BYTES = 6_000_000_000  # of memory that a point may take
 RECORDS = 25  # of each site of a crowd
 BATCH_SIZE = 1_024  # of the training on a table
 FEW_SITES = 4
+OF_CROWD: Mapping[str, Scalar] = {"model": "logistic", "num-server-rounds": 1}
 
 Point: TypeAlias = dict[str, Figures]
-
-
-def crowd(num_sites: int) -> Scenario:
-    """Return bank-credit with so many sites, each of as many borrowers, and its smallest model."""
-    base = scenario_named("bank-credit")
-    names = tuple(f"site-{index:04}" for index in range(num_sites))
-    person = base.table.person
-    return replace(
-        base,
-        name="crowd",
-        sites=names,
-        faults={},
-        site_of_row=lambda frame: (frame[person].rank(method="dense").astype(int) // RECORDS).map(
-            dict(enumerate(names))
-        ),
-        run_config={"model": "logistic", "num-server-rounds": 1},
-    )
 
 
 def cpu_s() -> float:
@@ -70,7 +54,10 @@ def sites(num_sites: int, aggregation: str, folder: Path) -> Point:
 
 
 def _run_of_crowd(num_sites: int, aggregation: str, folder: Path) -> Figures:
-    scenario, staged = crowd(num_sites), dict[str, float]()
+    scenario, staged = (
+        crowd_of_banks(num_sites, records=RECORDS, run_config=OF_CROWD),
+        dict[str, float](),
+    )
 
     def note_staged(_run: object) -> None:
         Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew from what is held now
