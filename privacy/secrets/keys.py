@@ -193,6 +193,7 @@ class EpochSecret(Secret):
             state=self._derive("state", context, length=SIV_KEY_SIZE),
             checksum=self._derive("checksum", context, length=SECRET_SIZE),
             pad=self._derive("pad", context, length=SECRET_SIZE),
+            reveal=self._derive("reveal", context, length=SIV_KEY_SIZE),
         )
 
     def write(self, path: Path) -> None:
@@ -226,6 +227,7 @@ class RunKeys(Secret):
         state: AES-SIV key that encrypts the state, 64 bytes.
         checksum: Key from which the coefficients of the linear MAC are drawn, 32 bytes.
         pad: Key from which the pad of each upload's tag is derived, 32 bytes.
+        reveal: AES-SIV key that seals the shares in a confirmation to the sites, 64 bytes.
     """
 
     charter: bytes
@@ -233,6 +235,7 @@ class RunKeys(Secret):
     state: bytes
     checksum: bytes
     pad: bytes
+    reveal: bytes
 
     def __repr__(self) -> str:
         return f"RunKeys(run={self.run!r})"

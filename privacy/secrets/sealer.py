@@ -30,6 +30,7 @@ from privacy.encryption.seal_serialisation import SEED_BYTES, Form, Inlet, Octet
 from privacy.errors import ConsortiumError, number_of
 from privacy.layout import Tally
 from privacy.secrets.linear_mac import MAX_ROWS, PRIME, Checksum, verify_tag
+from privacy.secrets.masks.mask_streams import Masks
 from privacy.secrets.packing import FieldOverflow, Integers, centred_residues, put_tag, take_tag
 
 _MATERIAL = struct.Struct("<8s16s")
@@ -187,13 +188,22 @@ class Sealer:
         self._placement = placement
         self._checksum = checksum
 
-    def seal(self, levels: Levels, tally: Tally, *, pad: int, processes: int = 1) -> bytes:
+    def seal(
+        self,
+        levels: Levels,
+        tally: Tally,
+        *,
+        pad: int,
+        masks: Masks | None = None,
+        processes: int = 1,
+    ) -> bytes:
         """Return the upload that holds these integers, of the placement's `upload_bytes`.
 
         Args:
             levels: Levels of the update, shape (dim,).
             tally: Tally, shape (tally_size,), |x| < 2^41.
             pad: The pad of this upload's label, never used before.
+            masks: What is added to every coefficient, the tag's included; None in a run without.
             processes: Number of processes that share the work. The others are forked, and get the
                 secret by inherited memory only.
 
@@ -230,12 +240,13 @@ class Sealer:
     def _blank_rows(self, count: int) -> Tally:
         return np.zeros((count, self._placement.parameters.degree), dtype=np.int64)
 
-    def open(self, summed: Buffer, *, pads: Sequence[int]) -> Opened:
+    def open(self, summed: Buffer, *, pads: Sequence[int], masks: Masks | None = None) -> Opened:
         """Open a sum, and check that it is the sum of the uploads with these pads.
 
         Args:
             summed: The bytes of a sum, not trusted.
             pads: The pad of each upload whose receipt was given.
+            masks: What is taken off every coefficient; None in a run without.
 
         Raises:
             MalformedCiphertext: The bytes are not a sum of this placement.
