@@ -22,7 +22,7 @@ from privacy.canonical import MalformedEnvelope
 from privacy.differential.ledger_entries import LedgerHead
 from privacy.errors import ConsortiumError, number_of
 from privacy.identity.public_identity import BadSignature
-from privacy.protocol.signed_question import PARTS, QuestionDigests
+from privacy.protocol.signed_question import MASKED_PARTS, PARTS, QuestionDigests
 
 
 class LogsDiffer(ConsortiumError, ValueError, code="logs-differ"):
@@ -188,12 +188,13 @@ def _evidence_in(log: ReadLog, charter: Charter) -> SiteEvidence:
 def _question(entry: Entry, charter: Charter) -> QuestionDigests | None:
     """Return the question of an entry; None if the coordinator did not sign it."""
     facts = entry.event.facts
+    parts = MASKED_PARTS if MASKED_PARTS[-1] in facts else PARTS
     try:
         question = QuestionDigests(
             charter=bytes.fromhex(charter.fingerprint),
             server_round=int(facts["round"]),
             attempt=int(facts["attempt"]),
-            parts=tuple(bytes.fromhex(str(facts[name])) for name in PARTS),
+            parts=tuple(bytes.fromhex(str(facts[name])) for name in parts),
         )
         question.verify(bytes.fromhex(charter.coordinator_key), bytes.fromhex(str(facts["signed"])))
     except (LookupError, ValueError, MalformedEnvelope, BadSignature):

@@ -28,7 +28,6 @@ from privacy.policy.document import Policy
 from privacy.policy.rate_limits import RateLimits
 from privacy.policy.refusal_windows import RefusedTogether
 from privacy.protocol.envelope import Receipt
-from privacy.protocol.signed_question import PARTS
 from privacy.secrets.keys import Identity
 from privacy.storage.site_process import SITE_PROCESS, Cache
 from privacy.wire import flower_records as wire
@@ -232,7 +231,7 @@ def keep_question(site: Site, request: SealedRound) -> None:
         return
     digests = request.digests
     digests.verify(bytes.fromhex(key), request.signature)
-    shown = {name: part.hex() for name, part in zip(PARTS, digests.parts, strict=True)}
+    shown = {name: part.hex() for name, part in digests.named.items()}
     journal_of(site.directory, site.config.name).note(
         audit.SHOWN,
         round=digests.server_round,

@@ -18,8 +18,11 @@ from privacy.protocol.part_digests import sha256_of
 
 # The parts of a question, in the order in which their digests are signed.
 PARTS = ("opening", "receipts", "sums", "state", "count-receipts", "count-sum")
+# The questions of masked runs have one more.
+MASKED_PARTS = (*PARTS, "masks")
 
 _TAG = b"consortium.signed-question/1\n"
+_MASKED_TAG = b"consortium.signed-masked-question/1\n"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +33,8 @@ class QuestionDigests:
         charter: Fingerprint of the charter, 32 bytes.
         server_round: The round that is asked for; 0 for the statistics.
         attempt: The attempt at it, from 1.
-        parts: SHA-256 of each of `PARTS`, in their order; an absent part is empty bytes.
+        parts: SHA-256 of each of `PARTS`, or of `MASKED_PARTS` in a masked run, in their order;
+            an absent part is empty bytes.
     """
 
     charter: bytes
@@ -43,7 +47,7 @@ class QuestionDigests:
         canonical.require_number("a round", self.server_round, high=MAX_ROUND)
         canonical.require_number("an attempt", self.attempt, low=1, high=MAX_ATTEMPTS)
         canonical.require_number(
-            "digests of parts", len(self.parts), low=len(PARTS), high=len(PARTS)
+            "digests of parts", len(self.parts), low=len(PARTS), high=len(MASKED_PARTS)
         )
         for part in self.parts:
             canonical.require_digest("the digest of a part", part)
@@ -58,7 +62,7 @@ class QuestionDigests:
             charter: Fingerprint of the charter, hexadecimal.
             server_round: The round that is asked for.
             attempt: The attempt at it.
-            parts: The bytes of each of `PARTS`, in their order.
+            parts: The bytes of each of `PARTS`, or of `MASKED_PARTS`, in their order.
 
         Raises:
             MalformedEnvelope: The charter is no fingerprint, or a number is out of range.
@@ -72,10 +76,16 @@ class QuestionDigests:
             parts=tuple(sha256_of(part) for part in parts),
         )
 
+    @property
+    def named(self) -> dict[str, bytes]:
+        """The digests of the parts by their names."""
+        return dict(zip(MASKED_PARTS, self.parts, strict=False))
+
     def encode(self) -> bytes:
         """Return the canonical bytes, which are signed."""
         numbers = canonical.number(self.server_round) + canonical.number(self.attempt)
-        return _TAG + self.charter + numbers + b"".join(self.parts)
+        tag = _MASKED_TAG if len(self.parts) == len(MASKED_PARTS) else _TAG
+        return tag + self.charter + numbers + b"".join(self.parts)
 
     def sign(self, sign: Callable[[bytes], bytes]) -> bytes:
         """Return the signature; `sign` is that of the coordinator's key."""

@@ -16,6 +16,13 @@ from privacy.canonical import Reader
 from privacy.identity.public_identity import SIGNATURE_SIZE
 from privacy.layout import Tally
 from privacy.protocol.envelope import MAX_ATTEMPTS, MAX_ENVELOPE_BYTES, MAX_ROUND, MAX_STATE_BYTES
+from privacy.protocol.masks.mask_part import (
+    MAX_BUNDLE_BYTES,
+    MAX_MASK_PART_BYTES,
+    MAX_TERMS_BYTES,
+    MaskPart,
+)
+from privacy.protocol.part_digests import sha256_of
 from privacy.protocol.receipts import MAX_RECEIPTS
 from privacy.protocol.signed_question import PARTS, QuestionDigests
 from privacy.wire import flower_records as wire
@@ -60,6 +67,14 @@ _COUNT_RECEIPT = "count-receipt"
 _TALLY = "tally"
 _MODEL = "model"
 _SIGNATURE = "signature"
+_MASKS = "masks"
+# Of a reply in a masked run, in the order of the fields.
+_MASK_PARTS = {
+    "bundle": MAX_BUNDLE_BYTES,
+    "terms": MAX_TERMS_BYTES,
+    "count-bundle": MAX_BUNDLE_BYTES,
+    "count-terms": MAX_TERMS_BYTES,
+}
 
 _NAME_LENGTH = 64
 _MAX_NAMES_LENGTH = 2**20
@@ -82,6 +97,7 @@ class SealedRound:
         state: The sealed state that those updates were trained from.
         count_receipts: Receipts of the last tallies: in round 1 the statistics, later evaluations.
         count_sum: Sum of these tallies.
+        masks: In a masked run the encoded `MaskPart`.
         signature: The coordinator's signature of all this without `report`; empty if the charter
             names no key of the coordinator.
     """
@@ -96,7 +112,13 @@ class SealedRound:
     state: bytes = field(default=b"", repr=False)
     count_receipts: bytes = field(default=b"", repr=False)
     count_sum: bytes = field(default=b"", repr=False)
+    masks: bytes = field(default=b"", repr=False)
     signature: bytes = b""
+
+    @cached_property
+    def mask_part(self) -> MaskPart:
+        """The part of a masked run; MalformedEnvelope if it is none."""
+        return MaskPart.decode(self.masks)
 
     @cached_property
     def digests(self) -> QuestionDigests:
@@ -110,23 +132,32 @@ class SealedRound:
 
     @cached_property
     def digest(self) -> bytes:
-        """SHA-256 of the request, without `report`: asking for the state is not another request."""
-        return self._digest(self.attempt)
+        """SHA-256 of what is asked, without `report`: asking for the state is no other question.
+
+        In a masked run it covers who is asked, and not the confirmations: other witnesses that
+        confirmed the same set do not make it another question.
+        """
+        asked = canonical.names(self.mask_part.asked) if self.masks else b""
+        return self._digest(self.attempt, asked)
 
     @cached_property
     def shown(self) -> bytes:
-        """SHA-256 of what the request shows: the same in all attempts at a round."""
-        return self._digest(0)  # attempts count from 1
+        """SHA-256 of what the request shows: the same in all attempts at a round.
 
-    def _digest(self, attempt: int) -> bytes:
+        Of a masked run it covers receipts, which bind what the masks' part says of them.
+        """
+        return self._digest(0, b"")  # attempts count from 1
+
+    def _digest(self, attempt: int, asked: bytes) -> bytes:
         if self.signature:
             # Of digests that were computed for the signature: no part is hashed a second time.
-            asked = replace(self.digests, attempt=1).encode()
-            return hashlib.sha256(_SIGNED_REQUEST_TAG + canonical.number(attempt) + asked).digest()
+            parts = self.digests.parts[: len(PARTS)] + ((sha256_of(asked),) if asked else ())
+            said = replace(self.digests, attempt=1, parts=parts).encode()
+            return hashlib.sha256(_SIGNED_REQUEST_TAG + canonical.number(attempt) + said).digest()
         # As version 0.1.0 has it, whose answers are given again.
         digest = hashlib.sha256(_REQUEST_TAG + canonical.text(self.charter))
         digest.update(canonical.number(self.server_round) + canonical.number(attempt))
-        for part in self._parts().values():
+        for part in [*self._parts_of_all().values(), *([asked] if asked else [])]:
             digest.update(canonical.number(len(part)))
             digest.update(part)
         return digest.digest()
@@ -155,7 +186,7 @@ class SealedRound:
             sums_bytes: Agreed largest size of the sums, all buckets together.
             count_bytes: Agreed largest size of the sum of tallies.
         """
-        optional = {_SIGNATURE} & set(wire.arrays_and_facts(record)[0])
+        optional = {_SIGNATURE, _MASKS} & set(wire.arrays_and_facts(record)[0])
         arrays, facts = wire.read_content(
             record,
             arrays=frozenset(PARTS) | optional,
@@ -168,10 +199,13 @@ class SealedRound:
             _STATE: MAX_STATE_BYTES,
             _COUNT_RECEIPTS: MAX_RECEIPTS_BYTES,
             _COUNT_SUM: count_bytes,
-            **dict.fromkeys(optional, SIGNATURE_SIZE),
+            _SIGNATURE: SIGNATURE_SIZE,
+            _MASKS: MAX_MASK_PART_BYTES,
         }
         parts = {
-            name: wire.read_bytes(arrays[name], at_most=bound) for name, bound in bounds.items()
+            name: wire.read_bytes(arrays[name], at_most=bound)
+            for name, bound in bounds.items()
+            if name in arrays
         }
         return cls(
             charter=wire.fact_str(facts, _CHARTER, at_most=_NAME_LENGTH),
@@ -184,10 +218,16 @@ class SealedRound:
             state=parts[_STATE],
             count_receipts=parts[_COUNT_RECEIPTS],
             count_sum=parts[_COUNT_SUM],
+            masks=parts.get(_MASKS, b""),
             signature=parts.get(_SIGNATURE, b""),
         )
 
     def _parts(self) -> dict[str, bytes]:
+        """Return the parts that are sent and signed."""
+        return self._parts_of_all() | ({_MASKS: self.masks} if self.masks else {})
+
+    def _parts_of_all(self) -> dict[str, bytes]:
+        """Return the parts that the questions of all encrypted runs have."""
         values = (
             self.opening,
             self.receipts,
@@ -211,6 +251,10 @@ class SealedReply:
         state: The sealed state that it computed, if requested.
         released: The pooled tally of the last round, if the members release it; else None.
         model: Digest of the model, in the reply to the last round; else empty.
+        bundle: In a masked run the shares of the update's own mask, encoded.
+        terms: In a masked run the mask terms of the update, encoded.
+        count_bundle: As `bundle`, of the tally.
+        count_terms: As `terms`, of the tally.
     """
 
     upload: bytes = field(default=b"", repr=False)
@@ -220,6 +264,10 @@ class SealedReply:
     state: bytes = field(default=b"", repr=False)
     released: Tally | None = None
     model: bytes = b""
+    bundle: bytes = field(default=b"", repr=False)
+    terms: bytes = b""
+    count_bundle: bytes = field(default=b"", repr=False)
+    count_terms: bytes = b""
 
     def content(self) -> RecordDict:
         """Return the content of the reply."""
@@ -230,6 +278,12 @@ class SealedReply:
             _COUNT_RECEIPT: wire.bytes_array(self.count_receipt),
             _STATE: wire.bytes_array(self.state),
             _MODEL: wire.bytes_array(self.model),
+        }
+        masks = (self.bundle, self.terms, self.count_bundle, self.count_terms)
+        arrays |= {
+            name: wire.bytes_array(part)
+            for name, part in zip(_MASK_PARTS, masks, strict=True)
+            if part
         }
         if self.released is not None:
             arrays[_TALLY] = wire.tally_array(self.released)
@@ -247,7 +301,7 @@ class SealedReply:
             count_bytes: Length of a sealed tally.
             tally_size: Entries of a released tally.
         """
-        optional = {_TALLY} & set(wire.arrays_and_facts(record)[0])
+        optional = {_TALLY, *_MASK_PARTS} & set(wire.arrays_and_facts(record)[0])
         arrays, facts = wire.read_content(
             record,
             arrays=frozenset(
@@ -256,7 +310,12 @@ class SealedReply:
             facts=frozenset({_RELEASED}),
         )
         released = wire.fact_int(facts, _RELEASED, low=0, high=1)
-        if bool(released) != bool(optional):
+        masks = {
+            name.replace("-", "_"): wire.read_bytes(arrays[name], at_most=bound)
+            for name, bound in _MASK_PARTS.items()
+            if name in optional
+        }
+        if bool(released) != (_TALLY in optional):
             raise wire.MalformedRecord(
                 "a reply must hold a tally exactly if it says that it releases one"
             )
@@ -268,6 +327,7 @@ class SealedReply:
             state=wire.read_bytes(arrays[_STATE], at_most=MAX_STATE_BYTES),
             released=wire.read_tally(arrays[_TALLY], size=tally_size) if released else None,
             model=wire.read_bytes(arrays[_MODEL], at_most=canonical.DIGEST_SIZE),
+            **masks,
         )
 
 

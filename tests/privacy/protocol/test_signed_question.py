@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from privacy.canonical import MalformedEnvelope
 from privacy.identity.log_signing_key import SigningKey
 from privacy.identity.public_identity import BadSignature
-from privacy.protocol.signed_question import PARTS, QuestionDigests
+from privacy.protocol.signed_question import MASKED_PARTS, PARTS, QuestionDigests
 
 KEY = SigningKey(bytes(range(32)))
 QUESTION = QuestionDigests.of("ab" * 32, 3, 1, [name.encode() for name in PARTS])
@@ -38,7 +38,19 @@ def test_nor_its_place(changed: dict[str, object]) -> None:
         replace(QUESTION, **changed).verify(KEY.public, SIGNATURE)  # type: ignore[arg-type]
 
 
+def test_a_masked_question_has_one_part_more_and_a_tag_of_its_own() -> None:
+    masked = QuestionDigests.of("ab" * 32, 3, 1, [name.encode() for name in MASKED_PARTS])
+    assert list(masked.named) == [*MASKED_PARTS]
+    assert list(QUESTION.named) == [*PARTS]
+    with pytest.raises(BadSignature):
+        masked.verify(KEY.public, SIGNATURE)
+    signature = masked.sign(KEY.sign)
+    masked.verify(KEY.public, signature)
+    with pytest.raises(BadSignature):
+        replace(masked, parts=masked.parts[:-1]).verify(KEY.public, signature)
+
+
 def test_what_has_another_form_is_no_question() -> None:
-    for charter, parts in (("AB" * 32, 6), ("ab", 6), ("ab" * 32, 5)):
+    for charter, parts in (("AB" * 32, 6), ("ab", 6), ("ab" * 32, 5), ("ab" * 32, 8)):
         with pytest.raises(MalformedEnvelope):
             QuestionDigests.of(charter, 1, 1, [b""] * parts)

@@ -11,6 +11,13 @@ from hypothesis import strategies as st
 from privacy import canonical
 from privacy.canonical import MalformedEnvelope
 from privacy.protocol.envelope import MAX_ATTEMPTS, MAX_ENVELOPE_BYTES, MAX_ROUND
+from privacy.protocol.masks.mask_part import (
+    MAX_BUNDLE_BYTES,
+    MAX_MASK_PART_BYTES,
+    MAX_TERMS_BYTES,
+    MaskPart,
+)
+from privacy.protocol.signed_question import PARTS
 from privacy.wire import flower_records as wire
 from privacy.wire.encrypted_messages import (
     MAX_OPENING_BYTES,
@@ -102,8 +109,9 @@ def test_a_reply_is_read_as_it_was_written(parts: list[bytes], entries: int | No
 
 
 def parts_of(request: SealedRound) -> list[str]:
-    """Return the names of what a question shows; its signature shows nothing more."""
-    return [one.name for one in fields(request) if one.type is bytes and one.name != "signature"]
+    """Return the names of what a question shows in every run; its signature shows nothing more."""
+    apart = {"signature", "masks"}
+    return [one.name for one in fields(request) if one.type is bytes and one.name not in apart]
 
 
 def test_the_digest_says_all_that_is_asked() -> None:
@@ -138,6 +146,48 @@ def test_the_digest_of_a_signed_question_says_all_that_is_asked() -> None:
     assert again.digest != asked.digest
     assert again.shown == asked.shown
     assert asked.shown not in {asked.digest, again.digest}
+
+
+MASKED = MaskPart(asked=("east", "west"), cohort=("east", "north"), confirmations=b"two of them")
+
+
+@pytest.mark.parametrize("signature", [b"", bytes(64)], ids=["unsigned", "signed"])
+def test_the_digest_of_a_masked_question_says_who_is_asked(signature: bytes) -> None:
+    """Who confirmed it is signed, and does not make it another question."""
+    plain = replace(ROUND, signature=signature)
+    asked = replace(plain, masks=MASKED.encode())
+    others_asked = replace(plain, masks=replace(MASKED, asked=("east",)).encode())
+    others_confirmed = replace(plain, masks=replace(MASKED, confirmations=b"others").encode())
+    assert len({plain.digest, asked.digest, others_asked.digest}) == 3
+    assert others_confirmed.digest == asked.digest
+    assert {one.shown for one in (asked, others_asked, others_confirmed)} == {plain.shown}
+    signed = {one.digests.encode() for one in (plain, asked, others_asked, others_confirmed)}
+    assert len(signed) == 4
+
+
+def test_a_question_without_a_masks_part_has_the_bytes_that_it_always_had() -> None:
+    assert "masks" not in wire.arrays_and_facts(ROUND.content())[0]
+    assert len(ROUND.digests.parts) == len(PARTS)
+    assert not {"bundle", "terms"} & set(wire.arrays_and_facts(REPLY.content())[0])
+
+
+def test_a_masked_question_is_read_as_it_was_written() -> None:
+    written = replace(ROUND, masks=MASKED.encode(), signature=bytes(64))
+    read = read_round(written.content())
+    assert read == written
+    assert read.mask_part == MASKED
+
+
+def test_a_masks_part_of_another_form_is_refused_before_anything_is_said_of_it() -> None:
+    with pytest.raises(MalformedEnvelope):
+        _ = replace(ROUND, masks=b"no part").digest
+
+
+@given(parts=st.lists(st.binary(min_size=1, max_size=40), min_size=4, max_size=4))
+def test_a_masked_reply_is_read_as_it_was_written(parts: list[bytes]) -> None:
+    names = ("bundle", "terms", "count_bundle", "count_terms")
+    written = replace(REPLY, released=None, **dict(zip(names, parts, strict=True)))
+    assert read_reply(written.content()) == written
 
 
 def test_what_is_sealed_is_not_in_the_text_of_a_message() -> None:
@@ -175,6 +225,8 @@ WRONG_ROUNDS: dict[str, Callable[[RecordDict], RecordDict]] = {
     "sums too long": lambda record: arrays(record, sums=bytes(65)),
     "a tally too long": lambda record: arrays(record, count_sum=bytes(65)),
     "an opening too long": lambda record: arrays(record, opening=bytes(MAX_OPENING_BYTES + 1)),
+    "a masks part too long": lambda record: arrays(record, masks=bytes(MAX_MASK_PART_BYTES + 1)),
+    "a signature too long": lambda record: arrays(record, signature=bytes(65)),
     "numbers for bytes": lambda record: arrays(record, sums=wire.tally_array(np.zeros(2, int))),
     "no record": lambda _record: RecordDict({}),
     "one record": lambda record: RecordDict({"facts": wire.arrays_and_facts(record)[1]}),
@@ -192,6 +244,8 @@ WRONG_REPLIES: dict[str, Callable[[RecordDict], RecordDict]] = {
     "a sealed tally too long": lambda record: arrays(record, count_upload=bytes(65)),
     "a receipt too long": lambda record: arrays(record, receipt=bytes(MAX_ENVELOPE_BYTES + 1)),
     "a model too long": lambda record: arrays(record, model=bytes(33)),
+    "a bundle too long": lambda record: arrays(record, bundle=bytes(MAX_BUNDLE_BYTES + 1)),
+    "mask terms too long": lambda record: arrays(record, count_terms=bytes(MAX_TERMS_BYTES + 1)),
     "a tally and no release": lambda record: facts(record, released=0),
     "a release and no tally": lambda record: arrays(record, tally=None),
     "a tally of another size": lambda record: arrays(

@@ -1,0 +1,326 @@
+"""The messages that masked runs have besides those of all encrypted runs.
+
+The coordinator carries keys, ciphertexts and confirmations that the sites signed. It can alter none
+of them unnoticed, and what it holds back is missed. docs/protocol.md.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from flwr.app import RecordDict
+
+from privacy import canonical
+from privacy.canonical import Reader
+from privacy.identity.public_identity import SIGNATURE_SIZE
+from privacy.protocol.announcements import decode_named, encode_named
+from privacy.protocol.envelope import (
+    EVALUATION,
+    MAX_ATTEMPTS,
+    MAX_BUCKETS,
+    MAX_ENVELOPE_BYTES,
+    MAX_ROUND,
+    STATISTICS,
+    TRAINING,
+)
+from privacy.protocol.masks.mask_part import (
+    MAX_CONFIRMATION_BYTES,
+    MAX_ENTRY_BYTES,
+    MAX_JOINED_TERMS_BYTES,
+)
+from privacy.wire import encrypted_messages
+from privacy.wire import flower_records as wire
+from privacy.wire.encrypted_messages import MAX_OPENING_BYTES, MAX_RECEIPTS_BYTES
+
+PAIR_KEYS = "query.pair-keys"
+PAIR = "query.pair"
+PAIR_SECRETS = "query.pair-secrets"
+CONFIRM = "query.confirm"
+
+MAX_KEY_LIST_BYTES = 2**22
+MAX_CIPHERTEXTS_BYTES = 2**22
+MAX_COHORT_BYTES = 2**18
+MAX_ENTRIES_BYTES = 2**19
+
+_SUMS_TAG = b"consortium.sum-digests/1\n"
+_COHORT_TAG = b"consortium.cohort-names/1\n"
+
+_CHARTER = "charter"
+_PURPOSE = "purpose"
+_ROUND = "round"
+_ATTEMPT = "attempt"
+
+_KEY = "key"
+_KEYS = "keys"
+_OPENING = "opening"
+_CIPHERTEXTS = "ciphertexts"
+_CONFIRMATION = "confirmation"
+_COHORT = "cohort"
+_RECEIPTS = "receipts"
+_TERMS = "terms"
+_SUMS = "sums"
+_COUNT_RECEIPTS = "count-receipts"
+_COUNT_TERMS = "count-terms"
+_COUNT_SUM = "count-sum"
+_ENTRIES = "entries"
+_COUNT_ENTRIES = "count-entries"
+_SIGNATURE = "signature"
+
+_NAME_LENGTH = 64
+_SUM_DIGESTS_BYTES = len(_SUMS_TAG) + 8 + MAX_BUCKETS * (8 + canonical.DIGEST_SIZE)
+_BOUNDS = {
+    _OPENING: MAX_OPENING_BYTES,
+    _COHORT: MAX_COHORT_BYTES,
+    _RECEIPTS: MAX_RECEIPTS_BYTES,
+    _TERMS: MAX_JOINED_TERMS_BYTES,
+    _SUMS: _SUM_DIGESTS_BYTES,
+    _COUNT_RECEIPTS: MAX_RECEIPTS_BYTES,
+    _COUNT_TERMS: MAX_JOINED_TERMS_BYTES,
+    _COUNT_SUM: canonical.DIGEST_SIZE,
+    _ENTRIES: MAX_ENTRIES_BYTES,
+    _COUNT_ENTRIES: MAX_ENTRIES_BYTES,
+    _SIGNATURE: SIGNATURE_SIZE,
+}
+
+
+def pair_key_request(charter: str) -> RecordDict:
+    """Return the message `PAIR_KEYS`: a request for the key that the next run will use."""
+    return wire.content({}, {_CHARTER: charter})
+
+
+def read_pair_key_request(record: RecordDict) -> str:
+    """Return the charter of a `pair_key_request`, or raise MalformedRecord."""
+    _, facts = wire.read_content(record, arrays=frozenset(), facts=frozenset({_CHARTER}))
+    return wire.fact_str(facts, _CHARTER, at_most=_NAME_LENGTH)
+
+
+def pair_key(encoded: bytes) -> RecordDict:
+    """Return the answer to `PAIR_KEYS`: the site's signed key, encoded."""
+    return wire.content({_KEY: wire.bytes_array(encoded)}, {})
+
+
+def read_pair_key(record: RecordDict) -> bytes:
+    """Return the encoded key of a `pair_key`, or raise MalformedRecord."""
+    return _read_one(record, _KEY, at_most=MAX_ENVELOPE_BYTES)
+
+
+def masked_opening_request(
+    charter: str, label: str, roster: Sequence[str], lineage: str, *, keys: bytes
+) -> RecordDict:
+    """Return the message `OPEN` of a masked run: with the list of its sites' keys, joined."""
+    content = encrypted_messages.opening_request(charter, label, roster, lineage)
+    facts = wire.arrays_and_facts(content)[1]
+    return wire.content({_KEYS: wire.bytes_array(keys)}, dict(facts))
+
+
+def read_masked_opening_request(
+    record: RecordDict,
+) -> tuple[tuple[str, str, tuple[str, ...], str], bytes]:
+    """Parse what `masked_opening_request` wrote: what every opening request says, and the keys.
+
+    Raises:
+        MalformedRecord: It is anything else.
+    """
+    arrays, facts = wire.arrays_and_facts(record)
+    if set(arrays) != {_KEYS}:
+        raise wire.MalformedRecord("the opening of a masked run needs the list of its sites' keys")
+    keys = wire.read_bytes(arrays[_KEYS], at_most=MAX_KEY_LIST_BYTES)
+    request = wire.content({}, dict(facts))
+    return encrypted_messages.read_opening_request(request), keys
+
+
+def pair_request(charter: str, *, opening: bytes, keys: bytes) -> RecordDict:
+    """Return the message `PAIR`: the run's opening and the list of its sites' keys, joined."""
+    arrays = {_OPENING: wire.bytes_array(opening), _KEYS: wire.bytes_array(keys)}
+    return wire.content(arrays, {_CHARTER: charter})
+
+
+def read_pair_request(record: RecordDict) -> tuple[str, bytes, bytes]:
+    """Return charter, opening and keys of a `pair_request`, or raise MalformedRecord."""
+    bounds = {_OPENING: MAX_OPENING_BYTES, _KEYS: MAX_KEY_LIST_BYTES}
+    charter, parts = _read_parts(record, bounds)
+    return charter, parts[_OPENING], parts[_KEYS]
+
+
+def pair_ciphertexts(joined: bytes) -> RecordDict:
+    """Return the answer to `PAIR`: the site's signed ciphertexts for the others, joined."""
+    return wire.content({_CIPHERTEXTS: wire.bytes_array(joined)}, {})
+
+
+def read_pair_ciphertexts(record: RecordDict) -> bytes:
+    """Return the joined ciphertexts of a `pair_ciphertexts`, or raise MalformedRecord."""
+    return _read_one(record, _CIPHERTEXTS, at_most=MAX_CIPHERTEXTS_BYTES)
+
+
+def pair_secrets(charter: str, *, opening: bytes, ciphertexts: bytes) -> RecordDict:
+    """Return the message `PAIR_SECRETS`: the opening, and the ciphertexts for the site, joined."""
+    arrays = {_OPENING: wire.bytes_array(opening), _CIPHERTEXTS: wire.bytes_array(ciphertexts)}
+    return wire.content(arrays, {_CHARTER: charter})
+
+
+def read_pair_secrets(record: RecordDict) -> tuple[str, bytes, bytes]:
+    """Return charter, opening and ciphertexts of a `pair_secrets`, or raise MalformedRecord."""
+    bounds = {_OPENING: MAX_OPENING_BYTES, _CIPHERTEXTS: MAX_CIPHERTEXTS_BYTES}
+    charter, parts = _read_parts(record, bounds)
+    return charter, parts[_OPENING], parts[_CIPHERTEXTS]
+
+
+def pair_confirmation() -> RecordDict:
+    """Return the answer to `PAIR_SECRETS` of a site that holds a secret with each other one."""
+    return wire.content({}, {})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfirmationRequest:
+    """The message `CONFIRM`: one set of uploads and its sums, to be confirmed by one witness.
+
+    Absent parts are empty bytes.
+
+    Args:
+        charter: Fingerprint of the charter, hexadecimal.
+        purpose: Of the set: statistics, training or evaluation.
+        server_round: Its round.
+        attempt: Its attempt.
+        opening: The run's opening.
+        cohort: V: the sites that were asked, sorted.
+        receipts: Receipts of its updates.
+        terms: Mask terms of its updates, joined.
+        sums: SHA-256 of each bucket's sum of updates, in the order of the buckets that are there.
+        count_receipts: Receipts of its counts.
+        count_terms: Mask terms of its counts, joined.
+        count_sum: SHA-256 of the sum of its counts.
+        entries: For each site in it, its share for this witness in the bundle of its update.
+        count_entries: As `entries`, of the counts.
+        signature: The coordinator's, as in `SignedSet`; empty if the charter names no key of the
+            coordinator.
+    """
+
+    charter: str
+    purpose: str
+    server_round: int
+    attempt: int
+    opening: bytes
+    cohort: tuple[str, ...]
+    receipts: bytes = field(default=b"", repr=False)
+    terms: bytes = field(default=b"", repr=False)
+    sums: tuple[tuple[int, bytes], ...] = ()
+    count_receipts: bytes = field(default=b"", repr=False)
+    count_terms: bytes = field(default=b"", repr=False)
+    count_sum: bytes = b""
+    entries: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    count_entries: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    signature: bytes = b""
+
+    def for_witness(
+        self, entries: Mapping[str, bytes], count_entries: Mapping[str, bytes]
+    ) -> "ConfirmationRequest":
+        """Return the request with the shares of one witness."""
+        return replace(self, entries=entries, count_entries=count_entries)
+
+    def content(self) -> RecordDict:
+        """Return the content of the message."""
+        parts = {
+            _OPENING: self.opening,
+            _COHORT: _COHORT_TAG + canonical.names(self.cohort),
+            _RECEIPTS: self.receipts,
+            _TERMS: self.terms,
+            _SUMS: _encode_sums(self.sums),
+            _COUNT_RECEIPTS: self.count_receipts,
+            _COUNT_TERMS: self.count_terms,
+            _COUNT_SUM: self.count_sum,
+            _ENTRIES: encode_named(self.entries),
+            _COUNT_ENTRIES: encode_named(self.count_entries),
+            _SIGNATURE: self.signature,
+        }
+        return wire.content(
+            {name: wire.bytes_array(part) for name, part in parts.items()},
+            {
+                _CHARTER: self.charter,
+                _PURPOSE: self.purpose,
+                _ROUND: self.server_round,
+                _ATTEMPT: self.attempt,
+            },
+        )
+
+    @classmethod
+    def read(cls, record: RecordDict) -> "ConfirmationRequest":
+        """Parse what `content` wrote; raise MalformedRecord or MalformedEnvelope for other bytes.
+
+        Args:
+            record: Received from the coordinator, not trusted.
+        """
+        arrays, facts = wire.read_content(
+            record,
+            arrays=frozenset(_BOUNDS),
+            facts=frozenset({_CHARTER, _PURPOSE, _ROUND, _ATTEMPT}),
+        )
+        parts = {
+            name: wire.read_bytes(arrays[name], at_most=most) for name, most in _BOUNDS.items()
+        }
+        purpose = wire.fact_str(facts, _PURPOSE, at_most=_NAME_LENGTH)
+        if purpose not in (STATISTICS, TRAINING, EVALUATION):
+            raise wire.MalformedRecord("no set of this purpose is confirmed")
+        return cls(
+            charter=wire.fact_str(facts, _CHARTER, at_most=_NAME_LENGTH),
+            purpose=purpose,
+            server_round=wire.fact_int(facts, _ROUND, low=0, high=MAX_ROUND),
+            attempt=wire.fact_int(facts, _ATTEMPT, low=1, high=MAX_ATTEMPTS),
+            opening=parts[_OPENING],
+            cohort=_read_cohort(parts[_COHORT]),
+            receipts=parts[_RECEIPTS],
+            terms=parts[_TERMS],
+            sums=_read_sums(parts[_SUMS]),
+            count_receipts=parts[_COUNT_RECEIPTS],
+            count_terms=parts[_COUNT_TERMS],
+            count_sum=parts[_COUNT_SUM],
+            entries=decode_named(parts[_ENTRIES], at_most=MAX_ENTRY_BYTES),
+            count_entries=decode_named(parts[_COUNT_ENTRIES], at_most=MAX_ENTRY_BYTES),
+            signature=parts[_SIGNATURE],
+        )
+
+
+def confirmation(encoded: bytes) -> RecordDict:
+    """Return the answer to `CONFIRM`: the witness's confirmation, encoded."""
+    return wire.content({_CONFIRMATION: wire.bytes_array(encoded)}, {})
+
+
+def read_confirmation(record: RecordDict) -> bytes:
+    """Return the encoded confirmation of a `confirmation`, or raise MalformedRecord."""
+    return _read_one(record, _CONFIRMATION, at_most=MAX_CONFIRMATION_BYTES)
+
+
+def _read_one(record: RecordDict, name: str, *, at_most: int) -> bytes:
+    arrays, _ = wire.read_content(record, arrays=frozenset({name}), facts=frozenset())
+    return wire.read_bytes(arrays[name], at_most=at_most)
+
+
+def _read_parts(record: RecordDict, bounds: Mapping[str, int]) -> tuple[str, dict[str, bytes]]:
+    arrays, facts = wire.read_content(record, arrays=frozenset(bounds), facts=frozenset({_CHARTER}))
+    charter = wire.fact_str(facts, _CHARTER, at_most=_NAME_LENGTH)
+    return charter, {
+        name: wire.read_bytes(arrays[name], at_most=most) for name, most in bounds.items()
+    }
+
+
+def _encode_sums(sums: Sequence[tuple[int, bytes]]) -> bytes:
+    each = (canonical.number(bucket) + digest for bucket, digest in sums)
+    return _SUMS_TAG + canonical.number(len(sums)) + b"".join(each)
+
+
+def _read_sums(encoded: bytes) -> tuple[tuple[int, bytes], ...]:
+    reader = Reader(encoded, tag=_SUMS_TAG)
+    count = reader.number()
+    canonical.require_number("the number of sums", count, high=MAX_BUCKETS)
+    sums = tuple((reader.number(), reader.digest()) for _ in range(count))
+    reader.end()
+    buckets = [bucket for bucket, _ in sums]
+    if buckets != sorted(set(buckets)) or any(one >= MAX_BUCKETS for one in buckets):
+        raise canonical.MalformedEnvelope("sums must be those of distinct buckets, in their order")
+    return sums
+
+
+def _read_cohort(encoded: bytes) -> tuple[str, ...]:
+    reader = Reader(encoded, tag=_COHORT_TAG)
+    cohort = reader.names()
+    reader.end()
+    canonical.require_names("the sites that were asked", cohort)
+    return cohort
