@@ -66,9 +66,7 @@ class Confirmation(SignedRecord, tag=b"consortium.confirmation/1\n"):
     ) -> "Confirmation":
         """Return the confirmation of a set; `sign` is the `Identity.sign` of the witness."""
         named = tuple(sorted(unreadable))
-        said = cls.body_of(
-            set_digest=set_digest, witness=witness, shares=shares, unreadable=named
-        )
+        said = cls.body_of(set_digest=set_digest, witness=witness, shares=shares, unreadable=named)
         return cls(
             set_digest=set_digest,
             witness=witness,

@@ -145,7 +145,9 @@ def check_cohort(
     if strangers:
         raise NotInRoster(f"{abbreviated_names(strangers)}: not a site of this run")
     if site not in cohort:
-        raise NotInRoster(f"{site} is not among the {number_of(len(cohort), 'site')} that are asked")
+        raise NotInRoster(
+            f"{site} is not among the {number_of(len(cohort), 'site')} that are asked"
+        )
     beside = sum(buckets[one] == buckets[site] for one in cohort)
     if beside < floor:
         raise TooFewOthers(
