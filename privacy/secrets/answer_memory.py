@@ -46,6 +46,7 @@ class Answer:
         state: Digest of the sealed state that the site trained from.
         receipt: The encoded receipt; empty if the answer has none.
         reply: The encoded reply, which is sent again byte for byte if asked again.
+        own_share: In a masked run a witness's own share of the mask of this upload; else empty.
     """
 
     slot: Slot
@@ -53,6 +54,7 @@ class Answer:
     state: bytes
     receipt: bytes
     reply: bytes = field(repr=False)
+    own_share: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

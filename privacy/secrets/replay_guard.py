@@ -11,6 +11,7 @@ from pathlib import Path
 from privacy.errors import ConsortiumError
 from privacy.secrets.answer_memory import ANSWER_TABLES, QUESTION_TABLES, AnswerMemory
 from privacy.secrets.bucket_draws import DRAW_TABLES, DrawMemory
+from privacy.secrets.masks.mask_memory import MaskMemory
 from privacy.secrets.roster_memory import ROSTER_TABLES, RosterMemory
 from privacy.storage.carried_tails import TAIL_TABLES, CarriedTails
 from privacy.storage.reply_store import REPLY_TABLES, ReplyStore
@@ -53,7 +54,8 @@ class SiteMemory(SiteStore):
     """The memory of one site, in a directory of its own.
 
     Its attribute `answers` holds the replies that the site gave, `rosters` for whom it counts,
-    `draws` who is added together, `tails` what came last to the site's log and ledger.
+    `draws` who is added together, `masks` what belongs to masked runs, `tails` what came last to
+    the site's log and ledger.
     """
 
     form = MEMORY
@@ -64,6 +66,7 @@ class SiteMemory(SiteStore):
         self.answers = AnswerMemory(self._database, replies)
         self.rosters = RosterMemory(self._database)
         self.draws = DrawMemory(self._database)
+        self.masks = MaskMemory(self._database)
         self.tails = CarriedTails(self._database)
 
     def last_epoch(self) -> int:
