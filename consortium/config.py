@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import ErrorDetails, to_json
 
 from consortium.differential_privacy import Privacy, PrivacyKeys
-from consortium.modes.registry import ModeName, mode_named
+from consortium.modes.registry import ModeName, mode_of
 from privacy.declarations import Declaration, Since, declarations_of
 from privacy.errors import ConsortiumError
 from sites.plans import ModelPlan, TextModelPlan, TrainingPlan
@@ -33,6 +33,7 @@ _OF_NO_UPDATE = (
     "fraction",
     "join_deadline_s",
     "keep_uploads",
+    "masks",
     "num_server_rounds",
     "quorum",
     "score_bins",
@@ -66,6 +67,15 @@ class RunConfig(BaseModel):
         Literal["default", "strict-256", "compact-12", "compact-8"],
         Field(description="Parameters of the ciphertexts, under encryption."),
     ] = "default"
+    masks: Annotated[
+        bool,
+        Field(
+            description="Whether pairwise masks close each upload a second time, under encryption: "
+            "then the coordinator together with a few sites opens no upload. A run config that "
+            "does not name the key has none."
+        ),
+        Since("0.2.0"),
+    ] = False
     buckets: Annotated[
         int,
         Field(
@@ -228,7 +238,7 @@ class RunConfig(BaseModel):
 
     @model_validator(mode="after")
     def _mode_takes_the_rest(self) -> "RunConfig":
-        contradiction = mode_named(self.aggregation).contradiction(self)
+        contradiction = mode_of(self).contradiction(self)
         if contradiction:
             raise ValueError(contradiction)
         return self

@@ -58,7 +58,8 @@ class Declaration:
     def kind(self) -> str:
         """The kind of value, in words."""
         kind = self.field.annotation
-        return "whole number" if kind is int else "number" if kind is float else "text"
+        words: dict[object, str] = {bool: "true or false", int: "whole number", float: "number"}
+        return words.get(kind, "text")
 
     @property
     def bounds(self) -> tuple[str, ...]:

@@ -24,9 +24,18 @@ from sites.schema.texts import AgreedTable
 ADDRESS = r"^$|^[A-Za-z0-9_.:\[\]-]{1,253}:[0-9]{1,5}$"
 
 
-_LATER_FIELDS = frozenset(
-    {"authority", "coordinator_key", "statistics_of"}
-)  # those that came after 0.1.0
+_LATER_FIELDS = frozenset(  # those that came after 0.1.0
+    {
+        "authority",
+        "coordinator_key",
+        "max_colluders",
+        "sets_in_run",
+        "statistics_of",
+        "suite",
+        "without_masks",
+    }
+)
+_HYBRID = "MLKEM768_X25519"
 
 
 class BadCharter(ConsortiumError, ValueError, code="bad-charter"):
@@ -99,6 +108,13 @@ class Charter(_Agreed):
             shown cannot be proven.
         statistics_of: Fingerprint of the earlier revision whose pooled statistics stand in
             encrypted runs; empty if this one counts its own.
+        max_colluders: Members that may be in league with the coordinator, and still open nothing
+            of a run with masks. 0 where the charter says nothing: then 1.
+        sets_in_run: How many sets of sites a run with masks may sum in one bucket, over its
+            rounds. Empty where the charter says nothing: then `one`, and `any` with noise.
+        suite: Key exchange for the secrets that pairs of sites share. Empty where the charter says
+            nothing: then ML-KEM-768 with X25519. With `X25519` alone there are no masks.
+        without_masks: Whether encrypted runs may do without masks.
     """
 
     version: Literal[1] = 1
@@ -114,6 +130,10 @@ class Charter(_Agreed):
     authority: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
     coordinator_key: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
     statistics_of: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
+    max_colluders: int = Field(default=0, ge=0, le=10)
+    sets_in_run: Literal["", "one", "any"] = ""
+    suite: Literal["", "MLKEM768_X25519", "X25519"] = ""
+    without_masks: bool = False
 
     @model_validator(mode="after")
     def _names_are_distinct(self) -> "Charter":
@@ -132,6 +152,24 @@ class Charter(_Agreed):
     def names(self) -> tuple[str, ...]:
         """The members' names, in the charter's order."""
         return tuple(member.name for member in self.members)
+
+    @property
+    def num_colluders(self) -> int:
+        """The members that may be in league with the coordinator: 1 if the charter says nothing."""
+        return self.max_colluders or 1
+
+    @property
+    def pair_suite(self) -> str:
+        """The key exchange between pairs of sites: the hybrid one if the charter says nothing."""
+        return self.suite or _HYBRID
+
+    def sums_one_set(self, *, noise: bool) -> bool:
+        """Return whether a bucket of a run with masks sums one set of sites, in all its rounds.
+
+        Args:
+            noise: Whether the sites' updates carry noise of differential privacy.
+        """
+        return self.sets_in_run == "one" or (self.sets_in_run == "" and not noise)
 
     @property
     def fingerprint(self) -> str:

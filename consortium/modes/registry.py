@@ -27,6 +27,12 @@ def _encrypted() -> "Mode":
     return Encrypted()
 
 
+def _masked() -> "Mode":
+    from consortium.modes.masked import Masked
+
+    return Masked()
+
+
 _MODES: Mapping[ModeName, Callable[[], "Mode"]] = MappingProxyType(
     {
         "clear": _clear,
@@ -35,10 +41,14 @@ _MODES: Mapping[ModeName, Callable[[], "Mode"]] = MappingProxyType(
 )
 
 
+# What masks make of a mode; a run in the clear has nothing to close, so they change nothing there.
+_WITH_MASKS: Mapping[ModeName, Callable[[], "Mode"]] = MappingProxyType({"encrypted": _masked})
+
+
 @lru_cache
-def mode_named(name: ModeName) -> "Mode":
-    """Return a mode by its name; the same object each time."""
-    return _MODES[name]()
+def mode_named(name: ModeName, *, masks: bool = False) -> "Mode":
+    """Return a mode by its name, with or without masks; the same object each time."""
+    return _WITH_MASKS.get(name, _MODES[name])() if masks else _MODES[name]()
 
 
 def recorded_mode(config: Mapping[str, object]) -> "Mode":
@@ -50,10 +60,11 @@ def recorded_mode(config: Mapping[str, object]) -> "Mode":
     Raises:
         KeyError: This version knows no such mode.
     """
-    # A summary may name no mode; then the run was in the clear, the default.
-    return mode_named(cast(ModeName, config.get("aggregation", "clear")))
+    # A summary may name no mode; then the run was in the clear, the default. Nor masks, the same.
+    name = cast(ModeName, config.get("aggregation", "clear"))
+    return mode_named(name, masks=bool(config.get("masks", False)))
 
 
 def mode_of(config: "RunConfig") -> "Mode":
     """Return the mode of a run."""
-    return mode_named(config.aggregation)
+    return mode_named(config.aggregation, masks=config.masks)

@@ -60,6 +60,8 @@ def scalars(key: str) -> st.SearchStrategy[Scalar]:
     match KEYS[key]:
         case str(default):
             return st.just(default)
+        case bool():
+            return st.booleans()
         case int(default):
             return st.integers(default, default + 1)
         case float(default):

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from consortium.config import DEFAULTS, SETTINGS, Setting
+from consortium.wording.formatting import setting_text
 
 PAGE = Path(__file__).parents[2] / "docs" / "run-config.md"
 
@@ -42,7 +43,7 @@ def _tables() -> Iterator[str]:
 def _row(setting: Setting) -> str:
     declared, default = setting.declaration, DEFAULTS[setting.key]
     choices = ", ".join(f"`{word}`" for word in declared.choices)
-    shown = f"`{default}`" if default != "" else "empty"
+    shown = f"`{setting_text(default)}`" if default != "" else "empty"
     return f"| `{setting.key}` | {shown} | {choices or declared.range} | {declared.sentence} |"
 
 

@@ -71,3 +71,39 @@ def test_a_charter_without_keys_or_with_a_strange_opener_makes_no_agreement() ->
         _ = CHARTER.agreement
     with pytest.raises(BadAgreement):
         _ = keyed(CHARTER).model_copy(update={"openers": ("nobody",)}).agreement
+
+
+def test_a_charter_that_says_nothing_of_masks_keeps_its_fingerprint_and_has_the_defaults() -> None:
+    said = CHARTER.model_validate_json(CHARTER.model_dump_json())
+    assert said.fingerprint == CHARTER.fingerprint
+    assert (said.num_colluders, said.pair_suite) == (1, "MLKEM768_X25519")
+    assert said.sums_one_set(noise=False)
+    assert not said.sums_one_set(noise=True)
+
+
+@pytest.mark.parametrize(("chosen", "one"), [("one", True), ("any", False)])
+def test_a_charter_that_names_the_sets_of_a_run_decides_with_noise_and_without(
+    chosen: str, one: bool
+) -> None:
+    charter = CHARTER.model_copy(update={"sets_in_run": chosen})
+    assert {charter.sums_one_set(noise=noise) for noise in (False, True)} == {one}
+
+
+def test_what_a_charter_says_of_masks_is_in_its_fingerprint() -> None:
+    said = [
+        {"max_colluders": 2},
+        {"sets_in_run": "one"},
+        {"sets_in_run": "any"},
+        {"suite": "X25519"},
+        {"without_masks": True},
+    ]
+    others = [CHARTER.model_copy(update=one).fingerprint for one in said]
+    assert len({CHARTER.fingerprint, *others}) == len(said) + 1
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"max_colluders": 11}, {"max_colluders": -1}, {"sets_in_run": "two"}, {"suite": "x"}]
+)
+def test_what_no_charter_may_say_of_masks_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(wrong))):
+        Charter.model_validate({**CHARTER.model_dump(), **wrong})
