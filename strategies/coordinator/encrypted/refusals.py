@@ -1,7 +1,7 @@
 """What the refusals of one question say together: whose doing it is, and in which sum it lies."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from privacy.protocol.receipts import decode_receipts
 from strategies.coordinator.encrypted.opening.key_setup import UnusableKeys
@@ -18,26 +18,26 @@ _OF_THE_OPENING = frozenset(
 )
 
 
-def opening_is_refused(question: SealedRequest, num_sites: int) -> bool:
+def opening_is_refused(left_out: Mapping[str, SiteQuarantined], num_sites: int) -> bool:
     """Say whether most of the other sites of the run refuse the opening itself.
 
     All get the same bytes, and those who hold the epoch's secret the same key from them. So if
     most cannot open them it is the opener's doing; if few cannot, it is theirs.
 
     Args:
-        question: The first one under the opening.
+        left_out: Who was left out of the first question under the opening, and why.
         num_sites: Sites of the run, the opener included.
     """
-    return 2 * len(_refusing_the_opening(question)) > num_sites - 1
+    return 2 * len(_refusing_the_opening(left_out)) > num_sites - 1
 
 
 def left_out_at_opening(
-    question: SealedRequest, opener: str, num_sites: int
+    left_out: Mapping[str, SiteQuarantined], opener: str, num_sites: int
 ) -> Iterator[SiteQuarantined]:
     """Yield who is named after the first question: in the place of who refuses it, a bad opener."""
-    refused = opening_is_refused(question, num_sites)
-    excused = _refusing_the_opening(question) if refused else set()
-    for site, event in question.left_out.items():
+    refused = opening_is_refused(left_out, num_sites)
+    excused = _refusing_the_opening(left_out) if refused else set()
+    for site, event in left_out.items():
         if site not in excused:
             yield event
     if refused:
@@ -61,6 +61,5 @@ def refused_buckets(question: SealedRequest) -> Iterator[BucketRefused]:
             )
 
 
-def _refusing_the_opening(question: SealedRequest) -> set[str]:
-    left_out = question.left_out.items()
-    return {site for site, event in left_out if event.code in _OF_THE_OPENING}
+def _refusing_the_opening(left_out: Mapping[str, SiteQuarantined]) -> set[str]:
+    return {site for site, event in left_out.items() if event.code in _OF_THE_OPENING}

@@ -28,8 +28,8 @@ from strategies.coordinator.encrypted.progress import (
 )
 from strategies.coordinator.encrypted.refusals import COUNTS_REFUSED, refused_buckets
 from strategies.coordinator.encrypted.rounds.ciphertext_sums import Keep, UploadForm
+from strategies.coordinator.encrypted.rounds.questions import Questions
 from strategies.coordinator.encrypted.rounds.request import (
-    Questions,
     SealedRequest,
     collect_state,
     finish_counts,
@@ -117,7 +117,7 @@ class Encrypted(Strategy):
             for server_round in range(self._next.server_round, num_rounds + 1):
                 self._train(reception, server_round)
             models = models or self._finalise(reception, num_rounds + 1)
-            self._ask_for_release(exchange)
+            self._ask_for_release(reception)
         finally:
             self._metrics.report_round(self._question)  # however the run ends
         return self._standing(models).progress(num_rounds)
@@ -132,7 +132,12 @@ class Encrypted(Strategy):
 
     def _begin(self, exchange: Exchange, compared: Collection[str]) -> tuple[str, ...]:
         self._keep(LAYOUT_FILE, [json.dumps(self._roster.layout.describe()).encode()])
-        opening = RunOpening(
+        self._opening, self._next = self._run_opening(exchange).open(compared)
+        self._keep_progress()
+        return ()
+
+    def _run_opening(self, exchange: Exchange) -> RunOpening:
+        return RunOpening(
             exchange=exchange,
             cohort=self._cohort,
             terms=self._terms,
@@ -142,9 +147,6 @@ class Encrypted(Strategy):
             observe=self._observe,
             num_rounds=self._num_rounds,
         )
-        self._opening, self._next = opening.open(compared)
-        self._keep_progress()
-        return ()
 
     def _resume(self, since: SealedStanding) -> tuple[str, ...]:
         self._roster.require_layout(since.layout)
@@ -335,12 +337,13 @@ class Encrypted(Strategy):
         self._keep_progress(models)
         return models
 
-    def _ask_for_release(self, exchange: Exchange) -> None:
+    def _ask_for_release(self, reception: Reception) -> None:
         """Let the sites confirm the model, and release the counts of its evaluation.
 
         Raises:
             QuorumNotReached: Too few sites confirmed it; it is asked again when the run is resumed.
         """
+        exchange = reception.exchange
         self._ask(self._opening.terms.roster, {})
         asked = self._question.messages(sealed_messages.RELEASE, exchange)
         self._question.gather(exchange.replies(asked))
@@ -365,8 +368,8 @@ class Encrypted(Strategy):
         observe: Observer,
     ) -> SealedRequest:
         """Make a question, which is then the present one."""
-        questions = Questions(
-            terms=self._terms, roster=self._roster, keep=self._keep, observe=observe
-        )
-        self._question = questions.put(request, sites, forms)
+        self._question = self._questions(observe).put(request, sites, forms)
         return self._question
+
+    def _questions(self, observe: Observer) -> Questions:
+        return Questions(terms=self._terms, roster=self._roster, keep=self._keep, observe=observe)

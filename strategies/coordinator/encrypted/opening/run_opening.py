@@ -53,6 +53,22 @@ class Begun(NamedTuple):
     request: SealedRound
 
 
+class Tried(NamedTuple):
+    """What came of one opening.
+
+    Args:
+        left_out: Who was left out, and why.
+        there: The sites that did their part.
+        question: That for the statistics, with its replies; None if it was not asked.
+        begun: The run, if all sites did their part.
+    """
+
+    left_out: Mapping[str, SiteQuarantined]
+    there: tuple[str, ...]
+    question: SealedRequest | None = None
+    begun: Begun | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunOpening:
     """Opens a run for the sites that are present.
@@ -96,6 +112,7 @@ class RunOpening:
         everyone = sites = self._draw_buckets([site for site in agreed if site in compared])
         lineage, passed_over, openings, bound = "", set[str](), 0, False
         while openings < _OPENINGS:
+            sites, listed = self._ready_sites(sites)
             self.cohort.require_quorum(sites)
             opening, encoded = keys.open_run(
                 self.roster,
@@ -106,22 +123,23 @@ class RunOpening:
             )
             lineage = lineage or opening.run
             self.keep(OPENING_FILE, [encoded])
-            question, begun = self._pool_statistics(opening, encoded)
-            if begun:
-                return begun
-            if opening_is_refused(question, len(opening.terms.roster)):
+            tried = self._try_opening(opening, encoded, listed)
+            if tried.begun:
+                return tried.begun
+            if opening_is_refused(tried.left_out, len(opening.terms.roster)):
                 passed_over.add(opening.terms.opener)
                 continue
             # Sites count the openings that they accepted; one that all refuse is none of them.
             openings += 1
             # Where nothing is counted nobody holds statistics: a site that says so is left out.
-            if self.terms.counts_statistics and sites == everyone:
-                require_same_roster(question, self._missing(everyone))
-            elif self.terms.counts_statistics:
-                bound = bound or bool(bound_sites(question))
-            sites = everyone if bound else self._draw_buckets(tuple(question.replies))
+            if tried.question and self.terms.counts_statistics:
+                if sites == everyone:
+                    require_same_roster(tried.question, self._missing(everyone))
+                else:
+                    bound = bound or bool(bound_sites(tried.question))
+            sites = everyone if bound else self._draw_buckets(tried.there)
         if bound:
-            raise missing_members(self._missing(question.replies))
+            raise missing_members(self._missing(tried.there))
         raise RoundVoid(
             f"the statistics need every site of the run, and in {_OPENINGS} openings some were "
             "missing: see who was left out, bring them back, and run again",
@@ -146,32 +164,44 @@ class RunOpening:
     def _missing(self, there: Collection[str]) -> list[str]:
         return [name for name in self.cohort.members if name not in there]
 
-    def _pool_statistics(
-        self, opening: Opening, encoded: bytes
-    ) -> tuple[SealedRequest, Begun | None]:
-        """Ask for the statistics; return the question, and the run if they came about."""
-        terms, floor = opening.terms, self.terms.floor
+    def _ready_sites(self, sites: Sequence[str]) -> tuple[tuple[str, ...], bytes]:
+        """Return who of these sites can be in an opening, and what it says of their keys."""
+        return tuple(sites), b""
+
+    def _try_opening(self, opening: Opening, encoded: bytes, _listed: bytes) -> Tried:
+        """Begin the run under an opening; `_listed` is what `_ready_sites` returned with it."""
+        return self._pool_statistics(opening, encoded)
+
+    def _pool_statistics(self, opening: Opening, encoded: bytes) -> Tried:
+        """Ask for the statistics."""
+        terms = opening.terms
         asked = SealedRound(charter=self.terms.charter, server_round=0, attempt=1, opening=encoded)
         # Named once all have answered: who refuses what the opener made is not at fault.
         form = self.terms.statistics_form(self.roster.layout)
         question = self.ask(asked, terms.roster, {STATISTICS: form}, self._observe_the_rest)
         sent = question.messages(messages.STATISTICS, self.exchange, reporter=min(question.nodes))
         question.gather(self.exchange.replies(sent))
-        for event in left_out_at_opening(question, terms.opener, len(terms.roster)):
+        for event in left_out_at_opening(question.left_out, terms.opener, len(terms.roster)):
             self.observe(event)
+        begun = self._begin(question, opening, asked)
+        return Tried(question.left_out, tuple(question.replies), question, begun)
+
+    def _begin(self, question: SealedRequest, opening: Opening, asked: SealedRound) -> Begun | None:
+        """Return the run if the statistics came about, or stand."""
+        floor = self.terms.floor
         statistics = question.sums[STATISTICS]
         if statistics.withheld:
-            return question, self._carry_statistics(question, opening, asked)
+            return self._carry_statistics(question, opening, asked)
         if statistics.recounted:
             self.observe(StatisticsRecounted(recounted_by=statistics.recounted))
-        everyone = len(terms.roster)
+        everyone = len(opening.terms.roster)
         if len(statistics.added) == everyone:
-            self.terms.claim_roster(terms.roster)
+            self.terms.claim_roster(opening.terms.roster)
         receipts, counted = finish_counts(question, STATISTICS, num_sites=everyone, floor=floor)
         if not receipts:
-            return question, None
+            return None
         first = replace(asked, server_round=1, count_receipts=receipts, count_sum=counted)
-        return question, Begun(opening, first)
+        return Begun(opening, first)
 
     def _observe_the_rest(self, event: RunEvent) -> None:
         if not isinstance(event, SiteQuarantined):

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 
@@ -157,11 +157,14 @@ class CiphertextSums:
 
         Nothing can be added to these buckets afterwards: their ciphertexts are freed.
         """
-        encoded = join_receipts(
-            [self.added[site].receipt for site in self.counted_sites(floor=floor)]
-        )
+        return self.finish_buckets(self.buckets(floor=floor))
+
+    def finish_buckets(self, buckets: Collection[int]) -> tuple[bytes, bytes]:
+        """Store and return the receipts and sums, encoded, of these buckets, as `finish_sums`."""
+        counted = sorted(site for site, one in self.added.items() if one.bucket in buckets)
+        encoded = join_receipts([self.added[site].receipt for site in counted])
         gathered = BytesIO()
-        for bucket in self.buckets(floor=floor):
+        for bucket in sorted(buckets):
             gathered.writelines(self._adders.pop(bucket).parts())
         sums = gathered.getvalue()
         self.keep(f"{self.folder}/{RECEIPTS_FILE}", [encoded])

@@ -13,24 +13,16 @@ from privacy.protocol.envelope import (
     STATISTICS,
     TRAINING,
     SealedState,
-    Slot,
 )
-from privacy.protocol.key_messages import Opening
 from privacy.wire import messages
 from privacy.wire.encrypted_messages import SealedReply, SealedRound
 from strategies.coordinator.encrypted.parameters import (
     MembersMissing,
     NothingSent,
     RoundVoid,
-    SealedTerms,
     StateDisputed,
 )
-from strategies.coordinator.encrypted.rounds.ciphertext_sums import (
-    CiphertextSums,
-    Keep,
-    MajorityVote,
-    UploadForm,
-)
+from strategies.coordinator.encrypted.rounds.ciphertext_sums import CiphertextSums, MajorityVote
 from strategies.coordinator.messaging.events import (
     Observer,
     RoundStarted,
@@ -38,11 +30,7 @@ from strategies.coordinator.messaging.events import (
     SiteQuarantined,
 )
 from strategies.coordinator.messaging.exchange import Exchange
-from strategies.coordinator.messaging.reply_validation import (
-    Quarantine,
-    SiteRefused,
-    reply_content,
-)
+from strategies.coordinator.messaging.reply_validation import Quarantine, SiteRefused
 from strategies.coordinator.messaging.roster import Roster
 
 BOUND = f"{SiteRefused.code}.another-roster"
@@ -288,62 +276,3 @@ def _ask_for_state(question: SealedRequest, exchange: Exchange, site: str, purpo
         with Quarantine(question.observe, request.server_round, site):
             state = question.read(reply).state
     return state
-
-
-@dataclass(frozen=True, kw_only=True)
-class Questions:
-    """Makes questions of a run.
-
-    Args:
-        terms: The agreed parameters against which every reply is checked.
-        roster: Who is present.
-        keep: Stores a file of the coordinator durably, before the run acts on its content.
-        observe: Receives the events.
-    """
-
-    terms: SealedTerms
-    roster: Roster
-    keep: Keep
-    observe: Observer
-
-    def put(
-        self, request: SealedRound, sites: Sequence[str], forms: Mapping[str, UploadForm]
-    ) -> SealedRequest:
-        """Return a question as it is sent.
-
-        Args:
-            request: What is asked, with the opening of the run.
-            sites: Who is asked; those that are not present are not.
-            forms: The forms of the uploads that are asked for, by purpose.
-        """
-        opening = Opening.decode(request.opening)
-        members = self.terms.agreement.roster(opening.terms.roster)
-        return SealedRequest(
-            request=self.terms.sign_question(request),
-            nodes=nodes_of(self.roster, sites),
-            sums={
-                purpose: CiphertextSums(
-                    form=form,
-                    slot=Slot(
-                        run=opening.run,
-                        purpose=purpose,
-                        server_round=request.server_round,
-                        attempt=request.attempt,
-                    ),
-                    roster=members,
-                    keep=self.keep,
-                )
-                for purpose, form in forms.items()
-            },
-            read=lambda reply: self._read(reply, request.server_round),
-            observe=self.observe,
-        )
-
-    def _read(self, reply: Message, server_round: int) -> SealedReply:
-        terms, layout = self.terms, self.roster.layout
-        return SealedReply.read(
-            reply_content(reply),
-            upload_bytes=terms.updates(layout, server_round).upload_bytes,
-            count_bytes=max(terms.evaluation.upload_bytes, terms.statistics.upload_bytes),
-            tally_size=terms.evaluation.tally_size,
-        )
