@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from privacy.errors import ConsortiumError
 from privacy.protocol.envelope import TRAINING, Slot
+from privacy.secrets.masks.mask_memory import keep_own_share, require_undecided
 from privacy.storage.reply_store import ReplyPlace, ReplyStore
 from privacy.storage.sqlite import SiteDatabase
 
@@ -76,7 +77,7 @@ class AnswerMemory:
     """The answers of one site.
 
     Args:
-        database: Database that holds `ANSWER_TABLES` and `QUESTION_TABLES`.
+        database: Database that holds `ANSWER_TABLES`, `QUESTION_TABLES` and `MASK_TABLES`.
         replies: The replies, in the same database.
     """
 
@@ -120,7 +121,7 @@ class AnswerMemory:
             this round: the answers must then be made from that one.
 
         Raises:
-            AlreadyAnswered, AnswerForgotten: As in `remember_reply`.
+            AlreadyAnswered, AnswerForgotten, RoundConfirmed: As in `remember_reply`.
         """
         with self._replies.writing():
             standing = self._stored_update(slot)
@@ -149,6 +150,7 @@ class AnswerMemory:
             AlreadyAnswered: The slot was asked before with another request, or another attempt
                 at this round started from another state.
             AnswerForgotten: A later round or attempt was answered since.
+            RoundConfirmed: A set of another attempt at this round was confirmed.
         """
         with self._replies.writing():
             return self._stored_reply(answer)
@@ -198,6 +200,9 @@ class AnswerMemory:
         if stored is not None:
             return stored
         self._require_same_state(answer)
+        require_undecided(self._database, slot)
+        if answer.own_share:
+            keep_own_share(self._database, slot, answer.own_share)
         self._replies.let_go_others(_update_place(slot))
         self._database.execute(
             "INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)",

@@ -11,9 +11,11 @@ from pathlib import Path
 from privacy.errors import ConsortiumError
 from privacy.secrets.answer_memory import ANSWER_TABLES, QUESTION_TABLES, AnswerMemory
 from privacy.secrets.bucket_draws import DRAW_TABLES, DrawMemory
-from privacy.secrets.masks.mask_memory import MaskMemory
+from privacy.secrets.masks.mask_memory import MASK_TABLES, MaskMemory
+from privacy.secrets.masks.pair_memory import PAIR_TABLES, PairMemory
 from privacy.secrets.roster_memory import ROSTER_TABLES, RosterMemory
 from privacy.storage.carried_tails import TAIL_TABLES, CarriedTails
+from privacy.storage.erasures import ERASURE_TABLES, Erasures
 from privacy.storage.reply_store import REPLY_TABLES, ReplyStore
 from privacy.storage.sqlite import DatabaseForm, SiteStore
 
@@ -28,7 +30,16 @@ MEMORY = DatabaseForm(
         *ANSWER_TABLES,
         *REPLY_TABLES,
     ),
-    later_tables=(*QUESTION_TABLES, *ROSTER_TABLES, *DRAW_TABLES, *TAIL_TABLES),
+    later_tables=(
+        *QUESTION_TABLES,
+        *ROSTER_TABLES,
+        *DRAW_TABLES,
+        *TAIL_TABLES,
+        *PAIR_TABLES,
+        *MASK_TABLES,
+        *ERASURE_TABLES,
+    ),
+    erases=True,
 )
 RUNS_KEPT = 2  # whose replies and updates are kept: the run that opens, and the one before
 MAX_OPENINGS = 4  # of one lineage: the first opening and at most three more
@@ -54,8 +65,8 @@ class SiteMemory(SiteStore):
     """The memory of one site, in a directory of its own.
 
     Its attribute `answers` holds the replies that the site gave, `rosters` for whom it counts,
-    `draws` who is added together, `masks` what belongs to masked runs, `tails` what came last to
-    the site's log and ledger.
+    `draws` who is added together, `pairs` its secrets with other sites, `masks` what it confirmed
+    in masked runs, `tails` what came last to the site's log and ledger.
     """
 
     form = MEMORY
@@ -66,7 +77,9 @@ class SiteMemory(SiteStore):
         self.answers = AnswerMemory(self._database, replies)
         self.rosters = RosterMemory(self._database)
         self.draws = DrawMemory(self._database)
-        self.masks = MaskMemory(self._database)
+        erasures = Erasures(self._database)
+        self.pairs = PairMemory(self._database, erasures)
+        self.masks = MaskMemory(self._database, replies, erasures)
         self.tails = CarriedTails(self._database)
 
     def last_epoch(self) -> int:

@@ -150,16 +150,25 @@ class ReplyStore:
         """Let go of the replies of all runs but these, within `writing`."""
         self._let_go(f"run NOT IN ({', '.join('?' * len(runs))})", *runs)
 
+    def let_go_before(self, run: str, server_round: int) -> int:
+        """Let go of the replies to earlier rounds of a run, within `writing`; return how many."""
+        return self._let_go("run = ? AND server_round < ?", run, server_round)
+
     def let_go_run(self, run: str) -> None:
         """Let go of the replies of a run, within `writing`."""
         self._let_go("run = ?", run)
 
-    def _let_go(self, which: str, *values: str | int) -> None:
-        self._database.execute(f"DELETE FROM small WHERE {which}", *values)  # noqa: S608 -- ours
-        self._superseded += self._database.column(
+    def _let_go(self, which: str, *values: str | int) -> int:
+        small = self._database.execute(
+            f"DELETE FROM small WHERE {which}",  # noqa: S608 -- ours
+            *values,
+        )
+        files = self._database.column(
             f"DELETE FROM files WHERE {which} RETURNING name",  # noqa: S608 -- ours
             *values,
         )
+        self._superseded += files
+        return small + len(files)
 
     def _settle(self) -> None:
         """Make sure, at the commit, that no transaction invisible now becomes visible later.

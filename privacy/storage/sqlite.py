@@ -44,6 +44,7 @@ class DatabaseForm:
         version: Of the tables; another one is left alone.
         synchronous: How far a commit goes: with FULL it survives the death of the machine, with
             NORMAL that of the process (SQLite, PRAGMA synchronous).
+        erases: Whether what is deleted is overwritten; with `SiteDatabase.empty_log` it is gone.
         unavailable: The error that says that it cannot be read or written.
         holds: What it is, in the text of that error.
     """
@@ -53,6 +54,7 @@ class DatabaseForm:
     later_tables: tuple[str, ...] = ()
     version: int = 1
     synchronous: Literal["NORMAL", "FULL"] = "FULL"
+    erases: bool = False
     unavailable: type[ConsortiumError] = MemoryUnavailable
     holds: str = "this site's memory"
 
@@ -137,13 +139,32 @@ class SiteDatabase:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Hold the write lock; commit at the end, roll back on an exception."""
+        """Hold the write lock; commit at the end, roll back on an exception.
+
+        Within another such block it is part of that one: one commit for both.
+        """
+        if self._is_writing:
+            yield
+            return
         with self._unavailable_on_error(), self._connection as connection:
             self._choose_sync(connection)
             # IMMEDIATE takes the write lock before the first read, so what was read still holds at
             # the commit.
             connection.execute("BEGIN IMMEDIATE")
             yield
+
+    def empty_log(self) -> None:
+        """Write the write-ahead log into the file and empty it: nothing deleted is left in it.
+
+        Raises:
+            form.unavailable: Another process reads for as long as this waits.
+        """
+        busy = self.row("PRAGMA wal_checkpoint(TRUNCATE)")[0]
+        if busy:
+            raise self._form.unavailable(
+                f"{self._form.holds} is read by another process, so what was deleted stays in its "
+                "log: end that process, then ask again"
+            )
 
     def disconnect(self) -> None:
         """Let go of the file until it is used again, if no transaction is under way."""
@@ -152,12 +173,17 @@ class SiteDatabase:
                 self._let_go()
 
     @property
+    def _is_writing(self) -> bool:
+        with self._unavailable_on_error():
+            return self._connection.in_transaction
+
+    @property
     def _connection(self) -> sqlite3.Connection:
         if self._closed:
             raise sqlite3.ProgrammingError(f"{self._path} was closed")
         if self._held is None:
             self._synchronous = self._form.synchronous
-            self._held = _open_connection(self._path, self._synchronous)
+            self._held = _open_connection(self._path, self._form)
             self._process = os.getpid()
             _disconnect_others()
         _CONNECTED.pop(self, None)
@@ -265,7 +291,7 @@ def _disconnect_others() -> None:
 os.register_at_fork(before=_close_all_before_fork)
 
 
-def _open_connection(path: Path, synchronous: str) -> sqlite3.Connection:
+def _open_connection(path: Path, form: DatabaseForm) -> sqlite3.Connection:
     """Return a connection with a write-ahead log; it begins no transaction by itself."""
     _create(path)
     with _directory_lock(path.parent):
@@ -274,7 +300,9 @@ def _open_connection(path: Path, synchronous: str) -> sqlite3.Connection:
             # This is why opening is exclusive: to change the journal mode of a new database,
             # SQLite does not wait for a lock, it fails.
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute(f"PRAGMA synchronous = {synchronous}")
+            connection.execute(f"PRAGMA synchronous = {form.synchronous}")
+            if form.erases:
+                connection.execute("PRAGMA secure_delete = ON")
             # SQLite sets 20 pages aside for a larger cache. A process that simulates hundreds of
             # sites has some connections for each, and the system holds the pages anyway.
             connection.execute("PRAGMA cache_size = 2")

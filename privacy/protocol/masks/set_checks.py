@@ -4,17 +4,18 @@ They are one function, so whoever opens a set found what its witnesses found. Wh
 remembers, such as the one set that it confirms in a round, is in `mask_memory`.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from privacy import canonical
 from privacy.errors import ConsortiumError, abbreviated_names, number_of
 from privacy.identity.public_identity import PublicIdentity
-from privacy.protocol.envelope import STATISTICS, TRAINING, Receipt, Slot, WrongAttempt
-from privacy.protocol.grouping import COUNTED, WEIGHT_CLASSES
+from privacy.protocol.envelope import EVALUATION, TRAINING, Receipt, Slot, WrongAttempt
+from privacy.protocol.grouping import COUNTED, WEIGHT_CLASSES, WITHHELD
 from privacy.protocol.masks.groups import cohort_digest
 from privacy.protocol.masks.mask_terms import MaskTerms, decode_terms
-from privacy.protocol.masks.sum_set import NOTHING, SumSet, digests_of_sums
+from privacy.protocol.masks.sum_set import SumSet, digests_of_sums
 from privacy.protocol.part_digests import sha256_of
 from privacy.protocol.receipts import (
     Expected,
@@ -59,7 +60,7 @@ class ShownSet:
         receipts: The joined receipts of the updates; empty if there are none.
         terms: The joined mask terms of these updates; empty if there are none.
         count_receipts: The joined receipts of the counts; empty if there are none.
-        count_terms: The joined mask terms of these counts; empty if there are none.
+        count_terms: The joined mask terms of these counts; empty if none are opened.
     """
 
     sum_set: SumSet
@@ -111,7 +112,7 @@ class CheckedSet:
 
     Args:
         updates: The receipts of the updates by bucket, sorted by site; empty if there are none.
-        counts: The receipts of the counts, sorted by site; empty if there are none.
+        counts: The receipts of the counts, sorted by site; empty if none are opened.
         terms: The mask terms of each update.
         count_terms: The mask terms of each of the counts.
     """
@@ -141,9 +142,7 @@ def check_cohort(
         TooFewOthers: This site's bucket holds fewer than `floor` of them.
     """
     canonical.require_names("the sites that are asked", cohort)
-    strangers = sorted(set(cohort) - set(buckets))
-    if strangers:
-        raise NotInRoster(f"{abbreviated_names(strangers)}: not a site of this run")
+    _require_known(cohort, buckets)
     if site not in cohort:
         raise NotInRoster(
             f"{site} is not among the {number_of(len(cohort), 'site')} that are asked"
@@ -163,9 +162,10 @@ def check_set(shown: ShownSet, known: KnownRound) -> CheckedSet:
 
     Guarantee: what is shown is what D covers. Every receipt is signed by its site, for this
     round and attempt, for V and for one state. Each bucket that is there holds exactly its sites
-    of V, at least `floor`; the counts, if there, hold every site of the run. There are enough
-    buckets. This site's own receipt is the one that it gave, and is there if V names this site and
-    its bucket is there. This site answered no later attempt and computed from no other state.
+    of V, at least `floor`; counts that are opened are those of every site of the run. There are
+    enough buckets. This site's own receipt is the one that it gave, and is there if V names this
+    site and its bucket is there. This site answered no later attempt and computed from no other
+    state.
 
     A site outside V, such as one that was late, passes the same checks without an own receipt.
 
@@ -178,7 +178,25 @@ def check_set(shown: ShownSet, known: KnownRound) -> CheckedSet:
         TooFewBuckets: There are fewer than `voters`.
         ConsortiumError: As `check_receipts`.
     """
-    raise NotImplementedError
+    _require_shown(shown, known)
+    updates = _checked_updates(shown, known) if shown.sum_set.slot.purpose == TRAINING else {}
+    voting = _checked_counts(shown, known) if shown.count_receipts else ()
+    counts = voting if shown.sum_set.opens_counts else ()
+    own = known.state is None or known.state == shown.sum_set.state
+    signed = {one.label.state for one in (*voting, *chain(*updates.values()))}
+    if signed != {shown.sum_set.state} or not own:
+        raise StatesDiffer(
+            "all sites of a set compute from one state, and this site from no other: the "
+            f"receipts sign {number_of(len(signed), 'state')}, "
+            f"{'among them' if own else 'not'} the one that this site knows",
+            states=len(signed),
+        )
+    return CheckedSet(
+        updates=updates,
+        counts=counts,
+        terms=_checked_terms(shown.terms, list(chain(*updates.values())), shown.sum_set),
+        count_terms=_checked_terms(shown.count_terms, counts, shown.sum_set),
+    )
 
 
 def check_sums(
@@ -194,4 +212,133 @@ def check_sums(
     Raises:
         SumAltered: One is missing, too much, or another one.
     """
-    raise NotImplementedError
+    if digests_of_sums(sums) != sum_set.sums or sha256_of(count_sum) != sum_set.count_sum:
+        raise SumAltered(
+            "the sums are not those that the witnesses confirmed: nothing of them is decrypted, "
+            "and the coordinator signed this question"
+        )
+
+
+def _require_shown(shown: ShownSet, known: KnownRound) -> None:
+    """Check what needs no receipt: the slot, V, and that the parts are those that D covers."""
+    sum_set = shown.sum_set
+    slot = sum_set.slot
+    slot.require_slot(replace(known.slot, attempt=slot.attempt))
+    if slot.attempt < known.last_attempt:
+        raise WrongAttempt(
+            f"this site answered attempt {known.last_attempt} at round {slot.server_round}: "
+            f"attempt {slot.attempt} was void",
+            needed=known.last_attempt,
+            came=slot.attempt,
+        )
+    canonical.require_names("the sites that were asked", shown.cohort)
+    _require_known(shown.cohort, known.roster)
+    if cohort_digest(shown.cohort) != sum_set.cohort:
+        raise AnotherCohort("the sites that are shown as asked are not those of the set")
+    trained = slot.purpose == TRAINING
+    covered = {
+        "receipts": sha256_of(shown.receipts) == sum_set.receipts,
+        "receipts of counts": sha256_of(shown.count_receipts) == sum_set.count_receipts,
+        "updates": trained == bool(shown.receipts) == bool(sum_set.sums),
+        "counts": bool(shown.count_receipts) or not sum_set.opens_counts,
+        "uploads": trained or sum_set.opens_counts or slot.purpose == EVALUATION,
+        "replies": trained or bool(shown.count_receipts),
+    }
+    for what, fits in covered.items():
+        if not fits:
+            raise SetAltered(f"the {what} that are shown are not those that the set's digest says")
+
+
+def _checked_updates(shown: ShownSet, known: KnownRound) -> dict[int, tuple[Receipt, ...]]:
+    sum_set, asked = shown.sum_set, set(shown.cohort)
+    expected = _expected(known, sum_set.slot, own=known.own if known.site in asked else None)
+    updates = check_receipts(decode_receipts(shown.receipts), expected)
+    for bucket, receipts in updates.items():
+        _require_complete(receipts, {one for one in asked if known.buckets[one] == bucket})
+    if tuple(bucket for bucket, _ in sum_set.sums) != tuple(updates):
+        raise SetAltered(
+            f"a set has one sum for each bucket: {len(updates)} buckets have receipts, "
+            f"{len(sum_set.sums)} have sums",
+            needed=len(updates),
+            came=len(sum_set.sums),
+        )
+    if len(updates) < known.voters:
+        raise TooFewBuckets(
+            f"the rule needs {number_of(known.voters, 'bucket')}, {len(updates)} are complete",
+            needed=known.voters,
+            came=len(updates),
+        )
+    sites = sum(map(len, updates.values()))
+    if sites < known.min_sites:
+        raise TooFewOthers(
+            f"the members ask for {number_of(known.min_sites, 'site')} in every aggregate, "
+            f"{sites} are in this one",
+            needed=known.min_sites,
+            came=sites,
+        )
+    return updates
+
+
+def _checked_counts(shown: ShownSet, known: KnownRound) -> tuple[Receipt, ...]:
+    slot, opened = shown.sum_set.slot, shown.sum_set.opens_counts
+    asked = set(shown.cohort)
+    expected = replace(
+        # Counts are over the whole roster, so they have one bucket.
+        _expected(known, slot, own=known.own_count if known.site in asked else None),
+        slot=replace(slot, purpose=EVALUATION) if slot.purpose == TRAINING else slot,
+        buckets=dict.fromkeys(known.roster, 0),
+        # Zeros in the place of counts say from which state a site computed, and are not opened.
+        weight_classes=known.count_classes if opened else (*known.count_classes, WITHHELD),
+    )
+    (counts,) = check_receipts(decode_receipts(shown.count_receipts), expected).values()
+    _require_complete(counts, asked)
+    if opened and asked != set(known.roster):
+        raise AnotherCohort("counts are of the whole roster, so all of it must be asked for them")
+    return counts
+
+
+def _expected(known: KnownRound, slot: Slot, *, own: Receipt | None) -> Expected:
+    return Expected(
+        slot=slot,
+        roster=known.roster,
+        buckets=known.buckets,
+        min_others=known.floor - 1,
+        site=known.site,
+        own=own,
+        weight_classes=known.weight_classes,
+    )
+
+
+def _require_complete(receipts: Sequence[Receipt], asked: set[str]) -> None:
+    missing = asked ^ {one.label.site for one in receipts}
+    if missing:
+        raise AnotherCohort(
+            f"a sum holds exactly the sites that were asked, or their masks do not cancel: "
+            f"{abbreviated_names(sorted(missing))} differ",
+            missing=len(missing),
+        )
+
+
+def _checked_terms(
+    encoded: bytes, receipts: Sequence[Receipt], sum_set: SumSet
+) -> Mapping[str, MaskTerms]:
+    terms = decode_terms(encoded) if encoded else {}
+    signed = {one.label.site: one.label.nonce for one in receipts}
+    if {site: one.nonce for site, one in terms.items()} != signed:
+        raise TermsAltered(
+            f"each of {number_of(len(receipts), 'receipt')} signs its mask terms, and those that "
+            "are shown are others"
+        )
+    strangers = sorted(site for site, one in terms.items() if one.cohort != sum_set.cohort)
+    if strangers:
+        raise AnotherCohort(
+            f"{abbreviated_names(strangers)} sealed for another choice of sites than the set's",
+            members=len(strangers),
+        )
+    return terms
+
+
+def _require_known(cohort: Sequence[str], roster: Collection[str]) -> None:
+    strangers = sorted(set(cohort) - set(roster))
+    if strangers:
+        raise NotInRoster(f"{abbreviated_names(strangers)}: not a site of this run")

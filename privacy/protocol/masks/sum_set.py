@@ -55,7 +55,8 @@ class SumSet(Record, tag=b"consortium.sum-set/1\n"):
         receipts: SHA-256 of the joined receipts of the updates, of b"" if there are none.
         sums: Each bucket that is opened, with the SHA-256 of its sum, in order of the buckets.
         count_receipts: SHA-256 of the joined receipts of the counts, of b"" if there are none.
-        count_sum: SHA-256 of the sum of the counts, of b"" if there is none.
+        count_sum: SHA-256 of the sum of the counts, of b"" if they are not opened: a site of the
+            roster is missing, or withholds its own. Their receipts then only sign the state.
     """
 
     slot: Annotated[Slot, inner(Slot, at_most=MAX_ENVELOPE_BYTES)]
@@ -65,6 +66,11 @@ class SumSet(Record, tag=b"consortium.sum-set/1\n"):
     sums: Annotated[SumDigests, Form(_require_sums, _encode_sums, _read_sums)]
     count_receipts: Annotated[bytes, fixed_bytes("the digest of the counts' receipts")]
     count_sum: Annotated[bytes, fixed_bytes("the digest of a sum of counts")]
+
+    @property
+    def opens_counts(self) -> bool:
+        """Whether the counts are opened: those of every site of the run."""
+        return self.count_sum != NOTHING
 
     @cached_property
     def digest(self) -> bytes:

@@ -1,34 +1,33 @@
-"""Mask memory: the pair secrets of a site, its shares, and what it confirmed.
+"""Mask memory: a site's own shares, and the one set that it confirms in each round.
 
-Secrets lie in the site's memory, whose files have mode 0600. What is deleted is gone from the
-database, from its free pages and from the write-ahead log when the call returns.
+A site confirms one set for each round of a run, over all attempts, for ever. Everything that a
+masked run keeps secret from the coordinator follows from this, so what was confirmed is never
+deleted. docs/protocol.md, "Masks".
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from privacy import canonical
 from privacy.errors import ConsortiumError
-from privacy.protocol.envelope import Slot
-from privacy.secrets.keys import Secret
+from privacy.protocol.envelope import EVALUATION, TRAINING, Slot, WrongAttempt
+from privacy.secrets.masks.pair_memory import require_open_run
+from privacy.storage.erasures import Erasures
+from privacy.storage.reply_store import ReplyStore
 from privacy.storage.sqlite import SiteDatabase
 
-MOST_OPEN_RUNS = 3  # under one charter
+MASK_TABLES = (
+    "CREATE TABLE IF NOT EXISTS own_shares"
+    " (run TEXT, purpose TEXT, server_round INTEGER, attempt INTEGER, share BLOB NOT NULL,"
+    " PRIMARY KEY (run, purpose, server_round, attempt)) STRICT",
+    "CREATE TABLE IF NOT EXISTS confirmed"
+    " (run TEXT, place TEXT, server_round INTEGER, attempt INTEGER NOT NULL,"
+    " set_digest BLOB NOT NULL, PRIMARY KEY (run, place, server_round)) STRICT",
+    "CREATE TABLE IF NOT EXISTS bucket_sites"
+    " (run TEXT, bucket INTEGER, sites BLOB NOT NULL, PRIMARY KEY (run, bucket)) STRICT",
+)
 
-
-class PairKeyUnknown(ConsortiumError, LookupError, code="pair-key-unknown"):
-    """A run is to use a pair key in this site's name that this site did not make."""
-
-
-class PairKeyUsed(ConsortiumError, ValueError, code="pair-key-used"):
-    """A run is to use a pair key that belongs to another run."""
-
-
-class SecondCiphertext(ConsortiumError, ValueError, code="second-ciphertext"):
-    """A member signed two different pair secrets for one site and run."""
-
-
-class RunForgotten(ConsortiumError, LookupError, code="run-forgotten"):
-    """This site deleted its pair secrets of a run, so it takes no further part in it."""
+_ROUNDS = (TRAINING, EVALUATION)
 
 
 class RoundConfirmed(ConsortiumError, ValueError, code="round-confirmed"):
@@ -37,32 +36,6 @@ class RoundConfirmed(ConsortiumError, ValueError, code="round-confirmed"):
 
 class OtherSetConfirmed(ConsortiumError, PermissionError, code="other-set-confirmed"):
     """A bucket was confirmed with other sites in this run, whose charter allows one set."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class KeptPairKey:
-    """A pair key as a site keeps it.
-
-    Args:
-        offer: The signed public key, as it is sent.
-        material: The private key; empty once it is deleted.
-    """
-
-    offer: bytes
-    material: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class KeptPairSecret:
-    """A pair secret as a site keeps it.
-
-    Args:
-        ciphertext: The signed ciphertext that it came from, as it was sent.
-        secret: k_ij.
-    """
-
-    ciphertext: bytes
-    secret: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,122 +52,55 @@ class ConfirmedSet:
 
 
 class MaskMemory:
-    """The secrets and confirmations of one site in masked runs.
+    """The shares and confirmations of one site.
 
     Guarantee: what a call stored survives the death of the process or of the machine at any
-    moment. If two processes decide at the same time, the first decision holds.
+    moment. If two processes decide at the same time, the first decision holds. What was deleted is
+    gone as `Erasures` says.
+
+    `AnswerMemory` keeps a witness's own share in one commit with its answer.
 
     Args:
-        database: Database that holds `MASK_TABLES`.
+        database: Database that holds `MASK_TABLES`, the answers and the pair secrets.
+        replies: What the site answered, in the same database.
+        erasures: Of this database.
     """
 
-    def __init__(self, database: SiteDatabase) -> None:
-        self._database = database
-
-    # Pair keys.
-
-    def unused_key(self, charter: str) -> KeptPairKey | None:
-        """Return the pair key that no run has taken yet, or None."""
-        raise NotImplementedError
-
-    def keep_unused_key(self, charter: str, key: KeptPairKey) -> KeptPairKey:
-        """Keep a new pair key, unless there is an unused one; return the one that stands."""
-        raise NotImplementedError
-
-    def run_to_burn(self, charter: str, run: str) -> str:
-        """Return which run is burned when this one begins; empty if none is.
-
-        A run that stands open is parked or under way. There are at most `MOST_OPEN_RUNS` of them
-        under a charter; the coordinator is told of the oldest before it begins one more.
-        """
-        raise NotImplementedError
-
-    def begin_run(self, charter: str, run: str, *, offer: bytes, day: int) -> KeptPairKey:
-        """Give a run its pair key, for ever: a key has one run, and a run has one key.
-
-        The oldest open run is burned and forgotten if this one would be too many. Begun again with
-        the same key, nothing changes.
-
-        Args:
-            charter: Fingerprint of the charter, hexadecimal.
-            run: The run id.
-            offer: The signed public key in this site's name, from the run's list.
-            day: Today, as `date.toordinal`.
-
-        Raises:
-            PairKeyUnknown: This site did not make that key under this charter.
-            PairKeyUsed: The key has another run, or the run another key.
-            RunForgotten: The secrets of this run were deleted.
-        """
-        raise NotImplementedError
-
-    def run_key(self, run: str) -> KeptPairKey:
-        """Return the pair key of a run.
-
-        Raises:
-            PairKeyUnknown: It has none at this site.
-        """
-        raise NotImplementedError
-
-    def drop_private_key(self, run: str) -> None:
-        """Delete the private key of a run, once every pair secret that came for it is kept."""
-        raise NotImplementedError
-
-    # Pair secrets.
-
-    def keep_made_secret(self, run: str, recipient: str, made: KeptPairSecret) -> KeptPairSecret:
-        """Keep a pair secret that this site made; return the one that stands: the first.
-
-        Raises:
-            RunForgotten: The secrets of this run were deleted.
-        """
-        raise NotImplementedError
-
-    def keep_received_secret(self, run: str, sender: str, received: KeptPairSecret) -> None:
-        """Keep a pair secret that another member made; kept again, it changes nothing.
-
-        Raises:
-            SecondCiphertext: The sender signed another one before.
-            RunForgotten: The secrets of this run were deleted.
-        """
-        raise NotImplementedError
-
-    def pair_secrets(self, run: str) -> dict[str, KeptPairSecret]:
-        """Return the pair secrets of a run by the name of the other site.
-
-        Raises:
-            RunForgotten: They were deleted.
-        """
-        raise NotImplementedError
-
-    # Shares: `AnswerMemory` keeps a site's own share of its mask in one commit with the answer,
-    # if `Answer.own_share` is not empty.
+    def __init__(self, database: SiteDatabase, replies: ReplyStore, erasures: Erasures) -> None:
+        self._database, self._replies, self._erasures = database, replies, erasures
 
     def own_share(self, slot: Slot) -> bytes | None:
         """Return this site's own share of the mask of its upload in a slot, or None."""
-        raise NotImplementedError
-
-    # Confirmations.
+        row = self._database.row(
+            "SELECT share FROM own_shares"
+            " WHERE run = ? AND purpose = ? AND server_round = ? AND attempt = ?",
+            slot.run,
+            slot.purpose,
+            slot.server_round,
+            slot.attempt,
+        )
+        return row[0] if row else None
 
     def confirmed(self, slot: Slot) -> ConfirmedSet | None:
         """Return what this site confirmed or opened in the round of a slot, or None."""
-        raise NotImplementedError
-
-    def require_attempt(self, slot: Slot) -> None:
-        """Check, before anything is sealed for a slot, that its round is not confirmed otherwise.
-
-        Raises:
-            RoundConfirmed: Another attempt was confirmed.
-        """
-        raise NotImplementedError
+        return _confirmed(self._database, slot)
 
     def require_bucket_sites(self, run: str, bucket: int, sites: Sequence[str]) -> None:
-        """Check that a bucket was confirmed with these sites only, where there is one set in a run.
+        """Check that a bucket was confirmed with these sites only, where a run has one set.
 
         Raises:
             OtherSetConfirmed: It was confirmed with others.
         """
-        raise NotImplementedError
+        held = self._database.row(
+            "SELECT sites FROM bucket_sites WHERE run = ? AND bucket = ?", run, bucket
+        )
+        if held not in {None, (canonical.names(sorted(sites)),)}:
+            raise OtherSetConfirmed(
+                f"bucket {bucket} of run {run} was confirmed with other sites, and the charter "
+                "allows one set in a run (`sets_in_run`): wait for who is missing, or leave the "
+                "bucket out",
+                bucket=bucket,
+            )
 
     def confirm(
         self,
@@ -223,38 +129,124 @@ class MaskMemory:
             RunForgotten: The secrets of this run were deleted.
             ConsortiumError: As `claim`.
         """
-        raise NotImplementedError
+        with self._database.writing():
+            require_open_run(self._database, slot.run)
+            if self._is_decided(slot, set_digest):
+                return
+            self._require_last_attempt(slot)
+            claim()
+            self._decide(slot, set_digest, only_sites)
 
     def accept(
         self, slot: Slot, set_digest: bytes, *, only_sites: Mapping[int, Sequence[str]]
     ) -> None:
         """Remember, before a confirmed set is opened, that it is the one of its round.
 
-        The own shares of earlier rounds of the run are deleted. Accepted again, nothing changes.
+        This site's shares, updates and uploads of earlier rounds are deleted: nobody can ask for
+        them any more. Accepted again, nothing changes, also after the run was released.
 
         Raises:
             RoundConfirmed, OtherSetConfirmed, RunForgotten: As `confirm`.
         """
-        raise NotImplementedError
+        earlier = (slot.run, slot.server_round)
+        with self._replies.writing():
+            if not self._is_decided(slot, set_digest):
+                require_open_run(self._database, slot.run)
+                self._decide(slot, set_digest, only_sites)
+            deleted = self._replies.let_go_before(*earlier) + self._database.execute(
+                "DELETE FROM own_shares WHERE run = ? AND server_round < ?", *earlier
+            )
+            if deleted:
+                self._erasures.note()
+        self._erasures.finish()
 
-    # Deletion.
+    def _is_decided(self, slot: Slot, set_digest: bytes) -> bool:
+        """Return whether this set is the one of its round; False if none is yet."""
+        standing = self.confirmed(slot)
+        if standing is None:
+            return False
+        if standing != ConfirmedSet(attempt=slot.attempt, set_digest=set_digest):
+            raise RoundConfirmed(
+                f"this site confirmed another set of round {slot.server_round}, in attempt "
+                f"{standing.attempt}: it confirms and opens no other one, ever"
+            )
+        return True
 
-    def open_runs(self, charter: str = "") -> tuple[str, ...]:
-        """Return the runs whose secrets are kept, the oldest first; of all charters if empty."""
-        raise NotImplementedError
+    def _require_last_attempt(self, slot: Slot) -> None:
+        places = _ROUNDS if slot.purpose in _ROUNDS else (slot.purpose, slot.purpose)
+        later = self._database.row(
+            "SELECT max(attempt) FROM answers"
+            " WHERE run = ? AND server_round = ? AND purpose IN (?, ?)",
+            slot.run,
+            slot.server_round,
+            *places,
+        )[0]
+        if later is not None and later > slot.attempt:
+            raise WrongAttempt(
+                f"this site answered attempt {later} at round {slot.server_round}: attempt "
+                f"{slot.attempt} was void, and no set of it is confirmed",
+                needed=later,
+                came=slot.attempt,
+            )
 
-    def release_run(self, run: str) -> None:
-        """Delete every secret of a run that came to its end; what it confirmed stays."""
-        raise NotImplementedError
+    def _decide(
+        self, slot: Slot, set_digest: bytes, only_sites: Mapping[int, Sequence[str]]
+    ) -> None:
+        for bucket, sites in only_sites.items():
+            self.require_bucket_sites(slot.run, bucket, sites)
+            self._database.execute(
+                "INSERT OR IGNORE INTO bucket_sites VALUES (?, ?, ?)",
+                slot.run,
+                bucket,
+                canonical.names(sorted(sites)),
+            )
+        self._database.execute(
+            "INSERT INTO confirmed VALUES (?, ?, ?, ?, ?)", *_round(slot), slot.attempt, set_digest
+        )
 
-    def forget_run(self, run: str) -> bool:
-        """Burn a run and delete its secrets; return whether it stood open."""
-        raise NotImplementedError
 
-    def forget_open_runs(self) -> tuple[str, ...]:
-        """Burn every open run, and delete the unused keys: the memory was put back from a copy."""
-        raise NotImplementedError
+def keep_own_share(database: SiteDatabase, slot: Slot, share: bytes) -> None:
+    """Keep a witness's own share of the mask of its upload in a slot, within `writing`.
 
-    def forget_runs_before(self, day: int) -> tuple[str, ...]:
-        """Burn the runs that began before a day (`date.toordinal`); return which they were."""
-        raise NotImplementedError
+    Raises:
+        RunForgotten: The secrets of the run were deleted.
+    """
+    require_open_run(database, slot.run)
+    database.execute(
+        "INSERT INTO own_shares VALUES (?, ?, ?, ?, ?)",
+        slot.run,
+        slot.purpose,
+        slot.server_round,
+        slot.attempt,
+        share,
+    )
+
+
+def require_undecided(database: SiteDatabase, slot: Slot) -> None:
+    """Check, before anything is sealed for a slot, that no other attempt was confirmed.
+
+    Raises:
+        RoundConfirmed: One was: a second sum of this round would show the difference of the two.
+    """
+    standing = _confirmed(database, slot)
+    if standing is not None and standing.attempt != slot.attempt:
+        raise RoundConfirmed(
+            f"this site confirmed a set of attempt {standing.attempt} at round "
+            f"{slot.server_round}: it seals nothing in attempt {slot.attempt}"
+        )
+
+
+def _confirmed(database: SiteDatabase, slot: Slot) -> ConfirmedSet | None:
+    row = database.row(
+        "SELECT attempt, set_digest FROM confirmed"
+        " WHERE run = ? AND place = ? AND server_round = ?",
+        *_round(slot),
+    )
+    return ConfirmedSet(attempt=row[0], set_digest=row[1]) if row else None
+
+
+def _round(slot: Slot) -> tuple[str, str, int]:
+    # The counts of a round are in one set with its updates: a set of counts alone, beside it,
+    # would be a second one.
+    place = TRAINING if slot.purpose in _ROUNDS else slot.purpose
+    return slot.run, place, slot.server_round
