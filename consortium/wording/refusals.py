@@ -146,6 +146,24 @@ _SAID_BY_THE_SITE = {
     "ledger-restored": "Others know of runs that its ledger does not: it was put back from an "
     "older copy. Its operator enters them with consortium site ledger --enter-gap.",
     "ledger-not-compared": "It was not told by enough other members what they know of its ledger.",
+    "pair-key-unknown": "It was shown a pair key in its name that it did not make; the run must be "
+    "started anew.",
+    "pair-key-used": "It was shown a pair key that belongs to another run; the run must be started "
+    "anew.",
+    "run-forgotten": "It holds no pair secrets of this run any more: it ended or was forgotten.",
+    "round-confirmed": "It confirmed another set of this round, and confirms and opens no other.",
+    "other-set-confirmed": "It confirmed the bucket with other sites in this run, whose charter "
+    "allows one set.",
+    "another-cohort": "It was shown a set that does not hold exactly the sites that were asked.",
+    "states-differ": "It was shown a set whose sites did not all compute from its own state.",
+    "terms-altered": "It was shown mask terms that a site's receipt does not sign.",
+    "set-altered": "It was shown parts of a set that are not those that its digest says.",
+    "sum-altered": "It was shown a sum that is not the one that the witnesses confirmed.",
+    "too-few-buckets": "It was shown a set with fewer buckets than the rule needs.",
+    "not-a-witness": "It was shown a confirmation of a member that is no witness of this run.",
+    "confirmed-twice": "It was shown two confirmations of one witness for one set.",
+    "another-set-confirmed": "It was shown a confirmation of another set.",
+    "too-few-confirmations": "It was shown a set that too few witnesses confirmed.",
     "roster-incomplete": "It refused to open counts that do not hold every site of the run.",
     "sums-missing": "It was not given all the sums of the round.",
     "policy-unreadable": "It has no readable policy, and answers nothing without one.",

@@ -7,6 +7,7 @@ database, from its free pages and from the write-ahead log.
 from dataclasses import dataclass
 
 from privacy.errors import ConsortiumError
+from privacy.protocol.masks.pair_messages import TwoPairSecrets
 from privacy.secrets.keys import Secret
 from privacy.storage.erasures import Erasures
 from privacy.storage.sqlite import SiteDatabase
@@ -34,10 +35,6 @@ class PairKeyUnknown(ConsortiumError, LookupError, code="pair-key-unknown"):
 
 class PairKeyUsed(ConsortiumError, ValueError, code="pair-key-used"):
     """A pair key belongs to another run, or a run has another pair key."""
-
-
-class SecondCiphertext(ConsortiumError, ValueError, code="second-ciphertext"):
-    """A member signed two different pair secrets for one site and run."""
 
 
 class RunForgotten(ConsortiumError, LookupError, code="run-forgotten"):
@@ -178,13 +175,13 @@ class PairMemory:
         """Keep a pair secret that another member made; kept again, nothing changes.
 
         Raises:
-            SecondCiphertext: The sender signed another one before.
+            TwoPairSecrets: The sender signed another one before.
             RunForgotten: The secrets of this run were deleted.
         """
         with self._database.writing():
             standing = self._stored_secret(run, sender, received)
         if standing.ciphertext != received.ciphertext:
-            raise SecondCiphertext(
+            raise TwoPairSecrets(
                 f"{sender} signed two different pair secrets for this site in run {run}: both are "
                 "proof against it, and the members decide whether they run without it"
             )
