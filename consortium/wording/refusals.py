@@ -116,6 +116,17 @@ _SAID_BY_THE_SITE = {
     "already-answered": "It refused a request that repeats an earlier one with other content.",
     "other-buckets": "It refused to seal the same updates for other buckets; the run "
     "needs another seed.",
+    "wrong-pair-keys": "It was shown a list of pair keys that is not one of each site of the run.",
+    "own-pair-key-missing": "It was shown a list of pair keys without the key it had offered, so "
+    "the run must be opened anew.",
+    "unusable-pair-key": "Another site signed a pair key to which nothing can be sealed.",
+    "foreign-pair-secret": "It was shown a pair secret that its sender did not sign for this run: "
+    "the coordinator, or somebody on the way, exchanged it.",
+    "unreadable-pair-secret": "Another site signed a pair secret that does not open; the site has "
+    "the proof.",
+    "two-pair-secrets": "Another site signed two pair secrets for one place; the site has the "
+    "proof.",
+    "mask-not-joined": "The confirmations of a sum did not take its masks off.",
     "no-bucket-draw": "It was asked to train in buckets that the sites of the run did not draw; "
     "the run must be started anew.",
     "other-commitments": "It had revealed its share of the draw of buckets for other commitments "

@@ -33,6 +33,13 @@ def centred_residues(words: Tally, bits: int) -> Tally:
     return (words << shift) >> shift
 
 
+def centre_residues(words: Tally, bits: int) -> None:
+    """Replace words by their `centred_residues`, in place."""
+    shift = _WORD_BITS - bits
+    words <<= shift
+    words >>= shift
+
+
 @dataclass(frozen=True, kw_only=True)
 class Integers:
     """The integers of one upload or of one sum.

@@ -31,7 +31,7 @@ from privacy.errors import ConsortiumError, number_of
 from privacy.layout import Tally
 from privacy.secrets.linear_mac import MAX_ROWS, PRIME, Checksum, verify_tag
 from privacy.secrets.masks.mask_streams import Masks
-from privacy.secrets.packing import FieldOverflow, Integers, centred_residues, put_tag, take_tag
+from privacy.secrets.packing import FieldOverflow, Integers, centre_residues, put_tag, take_tag
 
 _MATERIAL = struct.Struct("<8s16s")
 _VERSION = b"bfv-sk/1"
@@ -153,6 +153,8 @@ class _Bench:
     def decrypt(self, ciphertext: Octets, out: Tally) -> None:
         """Decrypt one summed ciphertext; write its coefficients to `out`, shape (degree,).
 
+        They are the residues from 0 to below 2^plain_bits.
+
         Raises:
             MalformedCiphertext: The ciphertext is transparent: anybody can make one without a key.
         """
@@ -167,7 +169,7 @@ class _Bench:
         count = int(self._plain.coeff_count())
         form = self._plain_form if count == self._parameters.degree else Form.plaintext(count)
         numbers, _ = self._outlet.read(self._plain, form)
-        out[:count] = centred_residues(numbers.view(np.int64), self._parameters.plain_bits)
+        out[:count] = numbers.view(np.int64)
         out[count:] = 0
 
 
@@ -217,22 +219,28 @@ class Sealer:
             upload[: len(marker)] = marker
             rows = np.frombuffer(upload, dtype=np.uint8, offset=len(marker))
             rows = rows.reshape(-1, self._placement.upload_stride)
-            task = partial(self._seal_rows, integers, rows)
+            task = partial(self._seal_rows, integers, masks, rows)
             # The last row waits for the others: it carries the tag, which depends on all rows.
             share = sum_over_processes(task, last, processes=processes)
             row = self._blank_rows(1)
             share += self._checksum.of_rows(last, integers.write_rows(last, row))
             put_tag(row[0], (share + pad) % PRIME)
+            if masks is not None:
+                masks.add_to(row, last)
             self._secret.bench.encrypt(row[0], rows[last])
             # No view of the map may be left, or it cannot be closed.
             del rows, task
             return upload[:]
 
-    def _seal_rows(self, integers: Integers, rows: Octets, first: int, stop: int) -> int:
+    def _seal_rows(
+        self, integers: Integers, masks: Masks | None, rows: Octets, first: int, stop: int
+    ) -> int:
         bench, share, scratch = self._secret.bench, 0, self._blank_rows(MAX_ROWS)
         for start in range(first, stop, MAX_ROWS):
             block = integers.write_rows(start, scratch[: stop - start])
             share += self._checksum.of_rows(start, block)
+            if masks is not None:
+                masks.add_to(block, start)
             for index, row in enumerate(block, start=start):
                 bench.encrypt(row, rows[index])
         return share % PRIME
@@ -267,6 +275,9 @@ class Sealer:
             block = scratch[: len(rows) - start]
             for ciphertext, row in zip(rows[start:], block, strict=False):
                 bench.decrypt(ciphertext, row)
+            if masks is not None:
+                masks.add_to(block, start)
+            centre_residues(block, self._placement.parameters.plain_bits)
             if start + len(block) == len(rows):
                 tag = take_tag(block[-1])
             share += self._checksum.of_rows(start, block)

@@ -14,10 +14,13 @@ from privacy.errors import ConsortiumError
 from privacy.identity.public_identity import Agreement
 from privacy.protocol.envelope import NO_STATE, Receipt, SealedState
 from privacy.protocol.key_messages import Delivery, Opening
+from privacy.protocol.masks.pair_messages import SUITE_NAME, PairCiphertext, PairKey, PairTerms
 from privacy.protocol.receipts import Expected, check_receipts, decode_receipts
 from privacy.protocol.upload import UploadHeader
 from privacy.secrets.key_exchange import NewEpoch, accept_delivery, accept_opening
 from privacy.secrets.keys import Identity, RunKeys
+from privacy.secrets.masks.pair_keys import PairPrivateKey, sign_pair_key
+from privacy.secrets.masks.pair_secrets import accept_pair_secret, make_pair_secret
 from privacy.secrets.replay_guard import SiteMemory
 from privacy.secrets.state_encryption import open_state, seal_state
 from tests.receipts import encode_receipts
@@ -74,6 +77,32 @@ def key_targets(
 
 
 @pytest.fixture(scope="module")
+def pair_targets(identities: dict[str, Identity]) -> dict[str, Target]:
+    east, private = identities["east"], PairPrivateKey.generate()
+    key = sign_pair_key(
+        private, identity=identities["north"], charter=b"\x01" * 32, suite=SUITE_NAME
+    )
+    terms = PairTerms(
+        charter=b"\x01" * 32, run="run-1", key_list=bytes(32), sender="east", recipient="north"
+    )
+    sent, _ = make_pair_secret(terms, key, identity=east)
+    return {
+        "pair key": Target(
+            key.encode(),
+            lambda data: PairKey.decode(data).encode(),
+            lambda data: PairKey.decode(data).verify(identities["north"].public),
+        ),
+        "pair ciphertext": Target(
+            sent.encode(),
+            lambda data: PairCiphertext.decode(data).encode(),
+            lambda data: accept_pair_secret(
+                PairCiphertext.decode(data), private, terms=terms, sender=east.public
+            ),
+        ),
+    }
+
+
+@pytest.fixture(scope="module")
 def round_targets(
     keys: RunKeys, receipts: tuple[Receipt, ...], expected: Expected
 ) -> dict[str, Target]:
@@ -113,11 +142,23 @@ def round_targets(
 
 
 @pytest.fixture(scope="module")
-def targets(key_targets: dict[str, Target], round_targets: dict[str, Target]) -> dict[str, Target]:
-    return {**key_targets, **round_targets}
+def targets(
+    key_targets: dict[str, Target],
+    pair_targets: dict[str, Target],
+    round_targets: dict[str, Target],
+) -> dict[str, Target]:
+    return {**key_targets, **pair_targets, **round_targets}
 
 
-SIGNED = ("opening", "delivery", "receipts", "state", "bribed state")
+SIGNED = (
+    "opening",
+    "delivery",
+    "pair key",
+    "pair ciphertext",
+    "receipts",
+    "state",
+    "bribed state",
+)
 
 
 @pytest.mark.parametrize("name", SIGNED)

@@ -10,19 +10,24 @@ from functools import cached_property
 from typing import Annotated
 
 from privacy import canonical
-from privacy.canonical import DIGEST_SIZE, Reader
-from privacy.errors import ConsortiumError
+from privacy.canonical import Reader
+from privacy.errors import ConsortiumError, number_of
 from privacy.protocol.envelope import Slot
 from privacy.protocol.masks.groups import MOST_WITNESSES
-from privacy.protocol.records import Form, Record
+from privacy.protocol.receipts import NotInRoster
+from privacy.protocol.records import Form, Record, blob, fixed_bytes
 
 SHARE_SIZE = 33  # a number below 2^256 + 297
 SEALED_SHARE_SIZE = SHARE_SIZE + 16
 MAX_BUNDLE_BYTES = 4_096
+MAX_ENTRY_BYTES = 256
+
+_DEAL_TAG = b"consortium.mask-share/1\n"
+_SHARE_TAG = b"consortium.committed-mask-share/1\n"
 
 
 class WrongBundle(ConsortiumError, ValueError, code="wrong-bundle"):
-    """A bundle does not hold one entry for each witness, or is not the one that was receipted."""
+    """A bundle does not hold one entry for each witness."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,21 +48,30 @@ class Deal:
     threshold: int
     commitment: bytes
 
-    def share_commitment(self, witness: str, share: int) -> bytes:
-        """Return what a bundle commits to if this is the witness's share."""
-        raise NotImplementedError
-
     def point(self, witness: str) -> int:
         """Return the point at which a witness holds the polynomial.
 
         Raises:
             NotInRoster: It is no witness.
         """
-        raise NotImplementedError
+        if witness not in self.witnesses:
+            known = number_of(len(self.witnesses), "witness")
+            raise NotInRoster(f"{witness} is not among the {known} of this run")
+        return self.witnesses.index(witness) + 1
+
+    def context(self, witness: str) -> bytes:
+        """Return what the share of a witness is bound to."""
+        names = canonical.text(self.site) + canonical.text(witness)
+        return _DEAL_TAG + canonical.blob(self.slot.encode()) + names + self.commitment
+
+    def share_commitment(self, witness: str, share: int) -> bytes:
+        """Return what a bundle commits to if this is the witness's share."""
+        encoded = share.to_bytes(SHARE_SIZE, "big")
+        return hashlib.sha256(_SHARE_TAG + canonical.blob(self.context(witness)) + encoded).digest()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class Entry(Record, tag=b"consortium.share-entry/1\n"):
     """A witness's place in a bundle.
 
     Args:
@@ -65,24 +79,51 @@ class Entry:
         sealed: The share, sealed to the witness; empty in the dealer's own place.
     """
 
-    commitment: bytes
-    sealed: bytes
+    commitment: Annotated[bytes, fixed_bytes("the commitment to a share")]
+    sealed: Annotated[bytes, blob("a sealed share", low=0, high=SEALED_SHARE_SIZE)]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.sealed) not in (0, SEALED_SHARE_SIZE):
+            raise canonical.MalformedEnvelope(
+                f"a sealed share has {SEALED_SHARE_SIZE} bytes, or none", came=len(self.sealed)
+            )
+
+
+def _require_entries(entries: tuple[Entry, ...]) -> None:
+    canonical.require_number("the number of witnesses", len(entries), low=1, high=MOST_WITNESSES)
+
+
+def _read_entries(reader: Reader) -> tuple[Entry, ...]:
+    count = reader.number()
+    canonical.require_number("the number of witnesses", count, low=1, high=MOST_WITNESSES)
+    return tuple(Entry.read(reader) for _ in range(count))
+
+
+_ENTRIES = Form[tuple[Entry, ...]](
+    _require_entries,
+    lambda entries: b"".join(
+        # The tag of a bundle says what its entries are.
+        [canonical.number(len(entries)), *(one.encode()[len(Entry.tag) :] for one in entries)]
+    ),
+    _read_entries,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShareBundle:
+class ShareBundle(Record, tag=b"consortium.share-bundle/1\n"):
     """The shares of one own mask.
 
     Args:
         entries: One for each witness, in alphabetical order of their names.
     """
 
-    entries: tuple[Entry, ...]
+    entries: Annotated[tuple[Entry, ...], _ENTRIES]
 
     @cached_property
     def digest(self) -> bytes:
         """SHA-256 of the canonical bytes; mask terms hold it."""
-        raise NotImplementedError
+        return hashlib.sha256(self.encode()).digest()
 
     def entry(self, deal: Deal, witness: str) -> Entry:
         """Return a witness's entry.
@@ -91,13 +132,11 @@ class ShareBundle:
             WrongBundle: The bundle does not hold one entry for each witness.
             NotInRoster: It is no witness.
         """
-        raise NotImplementedError
-
-    def encode(self) -> bytes:
-        """Return the canonical bytes."""
-        raise NotImplementedError
-
-    @classmethod
-    def decode(cls, data: bytes) -> "ShareBundle":
-        """Parse what `encode` wrote; raise MalformedEnvelope for anything else."""
-        raise NotImplementedError
+        if len(self.entries) != len(deal.witnesses):
+            raise WrongBundle(
+                f"a bundle of {deal.site} needs {number_of(len(deal.witnesses), 'entry')}, got "
+                f"{len(self.entries)}",
+                needed=len(deal.witnesses),
+                came=len(self.entries),
+            )
+        return self.entries[deal.point(witness) - 1]

@@ -5,19 +5,33 @@ coefficient, over all coefficients of an upload, those of the tag included. It i
 """
 
 import hashlib
+import hmac
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Annotated
 
+import numpy as np
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES256
+from cryptography.hazmat.primitives.ciphers.modes import CTR
+
+from privacy import canonical
 from privacy.layout import Tally
 from privacy.protocol.envelope import MAX_BUCKETS, MAX_ENVELOPE_BYTES, Slot
 from privacy.protocol.records import Record, fixed_bytes, inner, name, number
-from privacy.secrets.keys import Secret
+from privacy.secrets.keys import SECRET_SIZE, Secret
 from privacy.secrets.masks.pair_secrets import PairSecret
 
 UPDATE_DOOR = "update"
 COUNTS_DOOR = "counts"
+
+_WORD_BYTES = 8
+_BLOCK_BYTES = 16  # of AES, and of its counter
+
+_COMMITMENT_TAG = b"consortium.committed-mask/1\n"
+_OWN_TAG = b"consortium.own-mask/1\n"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,25 +70,27 @@ class OwnMask(Secret):
     __slots__ = ("_mask",)
 
     def __init__(self, mask: bytes) -> None:
-        raise NotImplementedError
+        canonical.require_bytes("an own mask", mask, low=SECRET_SIZE, high=SECRET_SIZE)
+        self._mask = mask
 
     @classmethod
     def fresh(cls) -> "OwnMask":
         """Return a new mask, from the operating system's randomness."""
-        raise NotImplementedError
+        return cls(os.urandom(SECRET_SIZE))
 
     @property
     def number(self) -> int:
         """The mask as a number below 2^256, for its shares."""
-        raise NotImplementedError
+        return int.from_bytes(self._mask, "big")
 
     def commitment(self, slot: Slot, site: str) -> bytes:
         """Return the digest by which a site commits to the mask; it says nothing of it."""
-        raise NotImplementedError
+        place = canonical.blob(slot.encode()) + canonical.text(site)
+        return hashlib.sha256(_COMMITMENT_TAG + place + self._mask).digest()
 
     def seed(self, place: MaskPlace) -> bytes:
         """Return the seed of the mask's stream in one place, 32 bytes."""
-        raise NotImplementedError
+        return hmac.digest(self._mask, _OWN_TAG + place.digest, "sha256")
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False, slots=True)
@@ -104,18 +120,37 @@ class Masks(Secret):
             own: Its own mask, fresh.
             pairs: Its secrets with its neighbours in this sum, by name, and with nobody else.
         """
-        raise NotImplementedError
+        seeds = {other: pair.seed(place.digest, site, other) for other, pair in pairs.items()}
+        # What the first of two sites adds, the second one takes off: their sum has neither.
+        return cls(
+            added=(own.seed(place), *(seeds[other] for other in seeds if site < other)),
+            removed=tuple(seeds[other] for other in seeds if other < site),
+        )
 
     @classmethod
     def to_open(cls, place: MaskPlace, owns: Iterable[OwnMask]) -> "Masks":
         """Return what is taken off a sum: the own masks of all its uploads."""
-        raise NotImplementedError
+        return cls(removed=tuple(own.seed(place) for own in owns))
 
     def add_to(self, rows: Tally, first: int) -> None:
         """Add the streams to some rows in place, modulo 2^64.
 
         Args:
-            rows: Coefficients, C-contiguous, shape (count, row_length), row_length even.
+            rows: Coefficients, shape (count, row_length), `row_length` even.
             first: Index of the first of these rows in the whole plaintext.
         """
-        raise NotImplementedError
+        words = rows.view(np.uint64)
+        start = first * rows.shape[-1] * _WORD_BYTES // _BLOCK_BYTES
+        counter = CTR(start.to_bytes(_BLOCK_BYTES, "big"))
+        room = np.empty(rows.nbytes + _BLOCK_BYTES, dtype=np.uint8)
+        stream = room[: rows.nbytes].view("<u8").reshape(rows.shape)
+        for seeds, combine in ((self.added, np.add), (self.removed, np.subtract)):
+            for seed in seeds:
+                cipher = Cipher(AES256(seed), counter).encryptor()
+                cipher.update_into(_zeros(rows.nbytes), room.data)
+                combine(words, stream, out=words)
+
+
+@lru_cache(maxsize=4)
+def _zeros(size: int) -> bytes:
+    return bytes(size)

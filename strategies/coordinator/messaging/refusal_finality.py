@@ -79,7 +79,10 @@ FINAL_AT_THE_SITE = frozenset(
         "run-forgotten",
         "too-many-draws",
         "training-diverged",
+        "two-pair-secrets",
         "unclippable-model",
+        "unreadable-pair-secret",
+        "unusable-pair-key",
         # what its policy and its ledger allow
         "budget-exhausted",
         "columns-not-allowed",

@@ -7,7 +7,14 @@ from privacy.encryption.parameters import PARAMETER_SETS, TALLY_BITS, Placement
 from privacy.encryption.quantisation import Levels
 from privacy.layout import Tally
 from privacy.secrets.linear_mac import PRIME
-from privacy.secrets.packing import Integers, UnfitIntegers, centred_residues, put_tag, take_tag
+from privacy.secrets.packing import (
+    Integers,
+    UnfitIntegers,
+    centre_residues,
+    centred_residues,
+    put_tag,
+    take_tag,
+)
 
 LARGEST = 2**TALLY_BITS - 1
 
@@ -137,6 +144,10 @@ def test_sums_of_tags_come_out_whole(tags: list[int]) -> None:
 
 @given(word=st.integers(-(2**62), 2**62), bits=st.integers(2, 60))
 def test_centred_is_the_nearest_representative(word: int, bits: int) -> None:
-    (found,) = centred_residues(np.array([word]), bits).tolist()
+    words = np.array([word])
+    (found,) = centred_residues(words, bits).tolist()
+    assert words.tolist() == [word]
+    centre_residues(words, bits)
+    assert words.tolist() == [found]
     assert -(1 << (bits - 1)) <= found < 1 << (bits - 1)
     assert (found - word) % (1 << bits) == 0
