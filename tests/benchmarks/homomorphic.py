@@ -20,6 +20,7 @@ from privacy.encryption.quantisation import Scales
 from privacy.secrets.sealer import BfvSecret
 from tests.benchmarks import nvflare_scheme
 from tests.benchmarks.figures import options
+from tests.benchmarks.masked_steps import mask_ratios
 from tests.benchmarks.sealing_steps import (
     DIM,
     MANY_SITES,
@@ -54,6 +55,10 @@ AT_MOST = {
     "checksum_share": 0.05,
     "coordinator_bytes_per_param": 10.0,
     "minilm_seal_s": 2.2,
+    "seal_mask_ratio_4": 1.10,
+    "seal_mask_ratio_15": 1.40,
+    "open_mask_ratio_15": 1.50,
+    "mask_bytes_per_param": 0.0,
 }
 AT_LEAST = {
     "client_speedup": 8.4,
@@ -160,6 +165,7 @@ def report_of(plan: Plan) -> Report:
             **accuracy(material, chosen, Path(name)),
             **speed(material, context, chosen, Path(name), plan),
             **large_model(plan),
+            **alone(mask_ratios, material, 2 * plan.repeats + 1),
         }
     return {**report, "missed": missed(report)}
 
