@@ -66,6 +66,20 @@ def test_another_place_has_another_reply(other: ReplyPlace, opened: Opened) -> N
     assert opened.store.recall(place()) == b"one"
 
 
+def test_of_earlier_rounds_of_a_run_nothing_is_left(opened: Opened, tmp_path: Path) -> None:
+    """Small and large ones, whatever their purpose; it is said how many there were."""
+    earlier = [place(1), place(0, purpose="statistics"), place(1, attempt=2)]
+    others = [place(2), place(2, purpose="evaluation"), place(1, run="q")]
+    for one in (*earlier, *others):
+        opened.keep(one, LARGE if one.attempt == 2 else b"small")
+    for came in (len(earlier), 0):
+        with opened.store.writing():
+            assert opened.store.let_go_before("r", 2) == came
+    assert [opened.store.recall(one) for one in earlier] == [None] * 3
+    assert all(opened.store.recall(one) == b"small" for one in others)
+    assert files(tmp_path) == 0
+
+
 def test_what_is_let_go_of_takes_no_room(opened: Opened, tmp_path: Path) -> None:
     everything = [place(1), place(2), place(2, purpose="evaluation"), place(1, run="q")]
     for one in everything:

@@ -46,6 +46,28 @@ def test_an_exception_undoes_everything(tmp_path: Path) -> None:
     database.close()
 
 
+def test_a_commit_within_another_is_part_of_it(tmp_path: Path) -> None:
+    """What the outer one undoes, the inner one did not keep."""
+    database = SiteDatabase(tmp_path / "m", FORM)
+    with database.writing():
+        _write(database, "inner")
+    assert database.column("SELECT name FROM names") == ["inner"]
+    with pytest.raises(MemoryUnavailable), database.writing():
+        _write_within_then_fail(database)
+    assert database.column("SELECT name FROM names") == ["inner"]
+    database.close()
+
+
+@pytest.mark.parametrize("erases", [True, False])
+def test_a_store_says_whether_what_is_deleted_is_overwritten(tmp_path: Path, erases: bool) -> None:
+    """Another SQLite overwrites by default, or never does."""
+    form = DatabaseForm(file="store.sqlite", tables=(TABLE,), erases=erases)
+    database = SiteDatabase(tmp_path / "m", form)
+    default = sqlite3.connect(":memory:").execute("PRAGMA secure_delete").fetchone()
+    assert database.row("PRAGMA secure_delete") == ((1,) if erases else default)
+    database.close()
+
+
 def test_it_is_durable_and_the_owners_alone(tmp_path: Path) -> None:
     database = SiteDatabase(tmp_path / "m", FORM)
     assert database.row("PRAGMA synchronous") == (2,)
@@ -198,6 +220,11 @@ def _names(tmp_path: Path) -> set[str]:
     found = set(database.column("SELECT name FROM names"))
     database.close()
     return found
+
+
+def _write_within_then_fail(database: SiteDatabase) -> None:
+    _write(database, "undone")
+    _write_then_fail(database)
 
 
 def _write_then_fail(database: SiteDatabase) -> None:
