@@ -99,6 +99,14 @@ def at_site(config: RunConfig) -> SiteMode:
     return half_of(mode_of(config), _AT_SITE)
 
 
+def encrypted_at_site(config: RunConfig) -> EncryptedAtSite:
+    """Return what a site does in an encrypted run; only what runs in one may ask."""
+    half = at_site(config)
+    if not isinstance(half, EncryptedAtSite):
+        raise TypeError(f"a run in mode '{mode_of(config).name}' has no ciphertexts")
+    return half
+
+
 def reply_forms(
     site: str, charter: Charter, config: RunConfig, sizes: Sizes
 ) -> Mapping[str, ReplyForm]:
