@@ -17,6 +17,7 @@ from consortium.client.comparison.witnesses import attest_others, compare_ledger
 from consortium.client.encrypted.answers import read_round
 from consortium.client.encrypted.session import AnotherFinalState
 from consortium.client.greeting_proofs import proven_introduction
+from consortium.client.masked.answers import accept_secrets, confirm, offer_key, pair
 from consortium.client.mod_types import Mod, Next
 from consortium.client.mods import gate_messages, seal_messages, typed_refusals
 from consortium.client.private_training import training_of
@@ -272,7 +273,11 @@ _QUERIES: Mapping[str, Next] = MappingProxyType(
         "commit": commit,
         "reveal": reveal,
         "draw": draw,
+        "pair-keys": offer_key,
         "open": open_,
+        "pair": pair,
+        "pair-secrets": accept_secrets,
+        "confirm": confirm,
         "release": release,
     }
 )
