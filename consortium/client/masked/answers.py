@@ -8,7 +8,7 @@ from flwr.app import Context, Message, RecordDict
 from consortium.charter.document import Charter
 from consortium.client.egress_schema import ReplyForm, Sizes
 from consortium.client.encrypted.answers import EncryptedAtSite
-from consortium.client.encrypted.session import accepted_session, session_of
+from consortium.client.encrypted.session import Session, accepted_session, session_of
 from consortium.client.encrypted_forms import key_forms, sealed_forms
 from consortium.client.masked.forms import masked_forms
 from consortium.client.masked.pairing import (
@@ -54,7 +54,7 @@ class MaskedAtSite(EncryptedAtSite):
         forms = masked_forms(charter, sealed)
         return max(forms[kind].most_bytes for kind in sealed)
 
-    def session(self, site: Site, request: SealedRound) -> MaskedSession:
+    def session(self, site: Site, request: SealedRound) -> Session:
         """Return the site's session in the run that a question belongs to."""
         return session_of(site, request, MaskedSession)
 
