@@ -273,10 +273,10 @@ _QUERIES: Mapping[str, Next] = MappingProxyType(
         "commit": commit,
         "reveal": reveal,
         "draw": draw,
-        "pair-keys": offer_key,
+        "pair_keys": offer_key,
         "open": open_,
         "pair": pair,
-        "pair-secrets": accept_secrets,
+        "pair_secrets": accept_secrets,
         "confirm": confirm,
         "release": release,
     }

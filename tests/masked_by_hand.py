@@ -11,6 +11,7 @@ from flwr.app import RecordDict
 from consortium.config import Scalar
 from consortium.protocol.parameters import count_placement, update_placement
 from consortium.protocol.round_counts import round_counts
+from consortium.site.key_ring import member_at
 from privacy.encryption.ciphertext_sum import Adder
 from privacy.encryption.parameters import Placement
 from privacy.protocol.envelope import EVALUATION, STATISTICS, TRAINING, Receipt, Slot
@@ -31,8 +32,9 @@ from privacy.protocol.masks.signed_set import SignedSet
 from privacy.protocol.masks.sum_set import NOTHING, SumSet
 from privacy.protocol.part_digests import sha256_of
 from privacy.protocol.receipts import decode_receipts, join_receipts
+from privacy.secrets.replay_guard import SiteMemory
+from privacy.wire import comparison_messages, mask_messages, messages
 from privacy.wire import encrypted_messages as sealed_messages
-from privacy.wire import mask_messages
 from privacy.wire.encrypted_messages import SealedReply, SealedRound
 from privacy.wire.mask_messages import ConfirmationRequest
 from tests.small_consortium import COORDINATOR, Consortium, Place, read_reply, refusal
@@ -155,7 +157,8 @@ class ByHand:
         return confirmations_needed(len(self.witnesses), self.consortium.charter.num_colluders)
 
     def set_up(self) -> None:
-        """Agree on an epoch, on keys, on an opening and on pair secrets."""
+        """Compare ledgers; agree on an epoch, on keys, on an opening and on pair secrets."""
+        self.compare_ledgers()
         self.agree_on_epoch()
         self.offer_keys()
         self.open()
@@ -169,11 +172,33 @@ class ByHand:
         for name, delivery in made.items():
             self.answer(name, "query.deliver", sealed_messages.delivery(self.charter, delivery))
 
+    def compare_ledgers(self) -> None:
+        """Let the sites tell one another what they hold of each other."""
+        asked = messages.greeting(self.charter, bytes(32))
+        announced = {
+            name: messages.read_introduction(
+                self.answer(name, "query.hello", asked), max_examples=2**20
+            ).announcement
+            for name in self.names
+        }
+        held: dict[str, dict[str, bytes]] = defaultdict(dict)
+        for name in self.names:
+            others = {one: said for one, said in announced.items() if one != name}
+            asked = comparison_messages.announcements(self.charter, others)
+            attested = comparison_messages.read_attestations(
+                self.answer(name, "query.attest", asked)
+            )
+            for subject, said in attested.items():
+                held[subject][name] = said
+        for name in self.names:
+            asked = comparison_messages.comparison(self.charter, held[name])
+            self.answer(name, "query.compare", asked)
+
     def offer_keys(self) -> None:
         """Gather the sites' keys."""
         asked = mask_messages.pair_key_request(self.charter)
         offered = {
-            name: mask_messages.read_pair_key(self.answer(name, "query.pair-keys", asked))
+            name: mask_messages.read_pair_key(self.answer(name, "query.pair_keys", asked))
             for name in self.names
         }
         self.keys = join_pair_keys({name: PairKey.decode(one) for name, one in offered.items()})
@@ -196,7 +221,7 @@ class ByHand:
                 made[one.terms.recipient].append(one)
         self.ciphertexts = {name: join_ciphertexts(made[name]) for name in self.names}
         for name in self.names:
-            self.answer(name, "query.pair-secrets", self.pair_secrets(name))
+            self.answer(name, "query.pair_secrets", self.pair_secrets(name))
 
     def pair_request(self) -> RecordDict:
         """Return the message that asks a site for its pair secrets."""
@@ -388,11 +413,21 @@ class ByHand:
     def play(self) -> tuple[Gathered, dict[str, SealedReply]]:
         """Play the whole run; return the last evaluation and the answers to the release."""
         self.set_up()
+        return self.play_rounds()
+
+    def play_rounds(self) -> tuple[Gathered, dict[str, SealedReply]]:
+        """Play the run from its statistics on."""
         standing = self.statistics()
         for server_round in range(1, self.last_round + 1):
             standing = self.train(server_round, standing)
         last = self.evaluate(standing)
         return last, self.release(last)
+
+
+def memory_of(place: Place) -> SiteMemory:
+    """Return the memory of a site."""
+    site = place.site
+    return member_at(site.directory, site.config.name, site.charter).memory
 
 
 def signed(request: SealedRound) -> SealedRound:

@@ -31,9 +31,9 @@ from privacy.wire import encrypted_messages
 from privacy.wire import flower_records as wire
 from privacy.wire.encrypted_messages import MAX_OPENING_BYTES, MAX_RECEIPTS_BYTES
 
-PAIR_KEYS = "query.pair-keys"
+PAIR_KEYS = "query.pair_keys"
 PAIR = "query.pair"
-PAIR_SECRETS = "query.pair-secrets"
+PAIR_SECRETS = "query.pair_secrets"
 CONFIRM = "query.confirm"
 
 MAX_KEY_LIST_BYTES = 2**22

@@ -153,7 +153,7 @@ def accept_pairs(site: Site, encoded: bytes, joined: bytes) -> None:
             ciphertext.require(place, terms.roster[sender])
             PairCiphertext.decode(kept[sender].ciphertext).require_same(ciphertext)
             continue
-        private = PairPrivateKey.from_material(pairs.run_key(run).material)
+        private = PairPrivateKey(pairs.run_key(run).material)
         secret = accept_pair_secret(ciphertext, private, terms=place, sender=terms.roster[sender])
         received = KeptPairSecret(ciphertext=ciphertext.encode(), secret=secret.material())
         pairs.keep_received_secret(run, sender, received)

@@ -99,10 +99,10 @@ class RunMasks:
         if missing:
             raise PairSecretsMissing(
                 f"this site has no secret with {abbreviated_names(missing)} in this run: bring it "
-                "their signed ciphertexts (`query.pair-secrets`) before anything is sealed",
+                "their signed ciphertexts (`query.pair_secrets`) before anything is sealed",
                 missing=len(missing),
             )
-        return {name: PairSecret.from_material(kept[name].secret) for name in sorted(needed)}
+        return {name: PairSecret(kept[name].secret) for name in sorted(needed)}
 
     def deal(self, slot: Slot, site: str, commitment: bytes) -> Deal:
         """Return what is public about the own mask that a site dealt for an upload."""
