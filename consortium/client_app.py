@@ -15,17 +15,17 @@ from consortium.client.bucket_draw import commit, draw, reveal
 from consortium.client.comparison.announcing import announce_run
 from consortium.client.comparison.witnesses import attest_others, compare_ledger
 from consortium.client.encrypted.answers import read_round
-from consortium.client.encrypted.session import AnotherFinalState, session_of
+from consortium.client.encrypted.session import AnotherFinalState
 from consortium.client.greeting_proofs import proven_introduction
+from consortium.client.masked.answers import accept_secrets, confirm, offer_key, pair
 from consortium.client.mod_types import Mod, Next
 from consortium.client.mods import gate_messages, seal_messages, typed_refusals
 from consortium.client.private_training import training_of
 from consortium.client.site_ledger import enter_evaluation
-from consortium.client.site_modes import at_site
+from consortium.client.site_modes import at_site, encrypted_at_site
 from consortium.model.provisional import confirm_model, discard_model, provisional_mistakes
 from consortium.protocol.evaluation_bins import bin_steps
 from consortium.protocol.learning import learner_of, require_exact_sums
-from consortium.protocol.parameters import descriptor, seal_parameters
 from consortium.site.directory import SiteDirectory
 from consortium.site.key_ring import KeyRing, member_at
 from consortium.site.person_sides import end_run
@@ -202,16 +202,7 @@ def deliver(message: Message, context: Context) -> Message:
 def open_(message: Message, context: Context) -> Message:
     """Open an encrypted run with a fresh key."""
     site = site_of(context)
-    charter, label, roster, lineage = sealed_messages.read_opening_request(message.content)
-    opening = _member(site, charter).open_run(
-        label=label,
-        roster=roster,
-        lineage=lineage,
-        descriptor=descriptor(
-            config=site.config_digest, charter=site.fingerprint, layout=site.task.layout.digest
-        ),
-        parameters=seal_parameters(site.run_config, site.charter),
-    )
+    opening = encrypted_at_site(site.run_config).open_run(site, message.content)
     return Message(sealed_messages.opening(opening), reply_to=message)
 
 
@@ -223,7 +214,7 @@ def release(message: Message, context: Context) -> Message:
     """
     site = site_of(context)
     request = read_round(site, message)
-    session = session_of(site, request)
+    session = encrypted_at_site(site.run_config).session(site, request)
     run = session.terms.opened.run
     try:
         session.require_final_state(request)
@@ -234,7 +225,7 @@ def release(message: Message, context: Context) -> Message:
     if confirm_model(site.directory, run):
         _note_model(site, message)
     reply = sealed_messages.SealedReply(released=session.released_tally(request))
-    session.terms.member.memory.answers.finish_run(run)
+    session.finish_run()
     return Message(reply.content(), reply_to=message)
 
 
@@ -282,7 +273,11 @@ _QUERIES: Mapping[str, Next] = MappingProxyType(
         "commit": commit,
         "reveal": reveal,
         "draw": draw,
+        "pair_keys": offer_key,
         "open": open_,
+        "pair": pair,
+        "pair_secrets": accept_secrets,
+        "confirm": confirm,
         "release": release,
     }
 )

@@ -11,6 +11,7 @@ from consortium.client.encrypted.session import Session
 from privacy.layout import Vector
 from privacy.protocol.envelope import Receipt
 from privacy.secrets.sealer import Opened, Sealer
+from privacy.wire.encrypted_messages import SealedRound
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +41,13 @@ def opened_sums() -> Iterator[list[OpenedSum]]:
     open_sum, seen = Session._open, list[OpenedSum]()
 
     def open_and_note(
-        session: Session, sealer: Sealer, summed: bytes | memoryview, receipts: Sequence[Receipt]
+        session: Session,
+        request: SealedRound,
+        sealer: Sealer,
+        summed: bytes | memoryview,
+        receipts: Sequence[Receipt],
     ) -> Opened:
-        found = open_sum(session, sealer, summed, receipts)
+        found = open_sum(session, request, sealer, summed, receipts)
         slot = receipts[0].label.slot
         seen.append(
             OpenedSum(

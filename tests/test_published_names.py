@@ -181,6 +181,7 @@ CODES = {
     "OwnPairKeyMissing": "own-pair-key-missing",
     "PairKeyUnknown": "pair-key-unknown",
     "PairKeyUsed": "pair-key-used",
+    "PairSecretsMissing": "pair-secrets-missing",
     "PersonChangedSides": "person-changed-sides",
     "PersonOnBothSides": "person-on-both-sides",
     "PolicyUnreadable": "policy-unreadable",

@@ -41,6 +41,8 @@ SHOWN = "shown"
 SPOILED = "spoiled"
 RECOUNTED = "recounted"
 STATISTICS_CHANGED = "statistics-changed"
+CONFIRMED = "confirmed"  # a set of uploads with its sums, in a masked run
+LEFT_OUT = "left-out"  # this site's answer, of what a masked run opens
 
 _CONTENT_TAG = b"consortium.audit-content/1\n"
 _SIGNATURE = "signature"

@@ -27,7 +27,7 @@ from privacy.identity.log_signing_key import SigningKey
 from privacy.policy.document import Policy
 from privacy.policy.rate_limits import RateLimits
 from privacy.policy.refusal_windows import RefusedTogether
-from privacy.protocol.envelope import Receipt
+from privacy.protocol.envelope import Receipt, Slot
 from privacy.secrets.keys import Identity
 from privacy.storage.site_process import SITE_PROCESS, Cache
 from privacy.wire import flower_records as wire
@@ -238,6 +238,32 @@ def keep_question(site: Site, request: SealedRound) -> None:
         attempt=digests.attempt,
         signed=request.signature.hex(),
         **shown,
+    )
+
+
+def note_confirmed(site: Site, slot: Slot, set_digest: bytes, signature: bytes) -> None:
+    """Note that this site confirms a set, with the coordinator's signature of its question.
+
+    Two of these for one round, of different sets, prove that the coordinator asked for both.
+    """
+    journal_of(site.directory, site.config.name).note(
+        audit.CONFIRMED,
+        purpose=slot.purpose,
+        round=slot.server_round,
+        attempt=slot.attempt,
+        set=set_digest.hex(),
+        signed=signature.hex(),
+    )
+
+
+def note_left_out(site: Site, slot: Slot) -> None:
+    """Note that this site answered in a round, and what is opened of it is without this site."""
+    journal_of(site.directory, site.config.name).note(
+        audit.LEFT_OUT, purpose=slot.purpose, round=slot.server_round, attempt=slot.attempt
+    )
+    _LOG.warning(
+        "round %d is opened without this site's answer: it came too late, or was left out",
+        slot.server_round,
     )
 
 

@@ -30,7 +30,7 @@ from privacy.policy.refusal_windows import RefusalWindows
 from privacy.policy.run_request import Asked, check_run_request
 from privacy.policy.violations import NotReleased, PolicyViolation, QuestionNotAllowed
 from privacy.storage.site_process import SITE_PROCESS, Cache
-from privacy.wire import comparison_messages, draw_messages, messages
+from privacy.wire import comparison_messages, draw_messages, mask_messages, messages
 from privacy.wire import encrypted_messages as sealed_messages
 from privacy.wire import flower_records as wire
 from sites.schema.tables import Schema
@@ -44,6 +44,10 @@ _ALLOWED_WITH = {
     draw_messages.COMMIT: sealed_messages.EPOCH,
     draw_messages.REVEAL: sealed_messages.EPOCH,
     draw_messages.DRAW: sealed_messages.EPOCH,
+    mask_messages.PAIR_KEYS: sealed_messages.EPOCH,
+    mask_messages.PAIR: sealed_messages.EPOCH,
+    mask_messages.PAIR_SECRETS: sealed_messages.EPOCH,
+    mask_messages.CONFIRM: sealed_messages.EPOCH,
 }
 _ITS_OWN = frozenset({"budget-exhausted"})  # codes whose counts are of policy and question alone
 

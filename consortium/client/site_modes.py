@@ -18,12 +18,14 @@ from consortium.client.egress_schema import (
     introduction,
 )
 from consortium.client.encrypted.answers import EncryptedAtSite
+from consortium.client.masked.answers import MaskedAtSite
 from consortium.client.mod_types import Next
 from consortium.client.reply_cache import ReplyCache
 from consortium.config import RunConfig
 from consortium.modes.clear import InTheClear
 from consortium.modes.contract import Mode, half_of
 from consortium.modes.encrypted import Encrypted
+from consortium.modes.masked import Masked
 from consortium.modes.registry import mode_of
 from consortium.protocol.parameters import compares_ledgers
 from consortium.site.site import Site
@@ -90,13 +92,21 @@ class SiteMode(Protocol):
 
 
 _AT_SITE: Mapping[type[Mode], SiteMode] = MappingProxyType(
-    {InTheClear: ClearAtSite(), Encrypted: EncryptedAtSite()}
+    {InTheClear: ClearAtSite(), Encrypted: EncryptedAtSite(), Masked: MaskedAtSite()}
 )
 
 
 def at_site(config: RunConfig) -> SiteMode:
     """Return what a site does in the mode of a run."""
     return half_of(mode_of(config), _AT_SITE)
+
+
+def encrypted_at_site(config: RunConfig) -> EncryptedAtSite:
+    """Return what a site does in an encrypted run; only what runs in one may ask."""
+    half = at_site(config)
+    if not isinstance(half, EncryptedAtSite):
+        raise TypeError(f"a run in mode '{mode_of(config).name}' has no ciphertexts")
+    return half
 
 
 def reply_forms(

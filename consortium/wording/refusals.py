@@ -126,6 +126,8 @@ _SAID_BY_THE_SITE = {
     "the proof.",
     "two-pair-secrets": "Another site signed two pair secrets for one place; the site has the "
     "proof.",
+    "pair-secrets-missing": "It does not yet share a secret with every site of the run that it "
+    "needs one with.",
     "mask-not-joined": "The confirmations of a sum did not take its masks off.",
     "no-bucket-draw": "It was asked to train in buckets that the sites of the run did not draw; "
     "the run must be started anew.",

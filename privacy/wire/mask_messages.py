@@ -7,7 +7,7 @@ of them unnoticed, and what it holds back is missed. docs/protocol.md.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from flwr.app import RecordDict
+from flwr.app import ArrayRecord, RecordDict
 
 from privacy import canonical
 from privacy.canonical import Reader
@@ -31,9 +31,9 @@ from privacy.wire import encrypted_messages
 from privacy.wire import flower_records as wire
 from privacy.wire.encrypted_messages import MAX_OPENING_BYTES, MAX_RECEIPTS_BYTES
 
-PAIR_KEYS = "query.pair-keys"
+PAIR_KEYS = "query.pair_keys"
 PAIR = "query.pair"
-PAIR_SECRETS = "query.pair-secrets"
+PAIR_SECRETS = "query.pair_secrets"
 CONFIRM = "query.confirm"
 
 MAX_KEY_LIST_BYTES = 2**22
@@ -109,7 +109,8 @@ def masked_opening_request(
     """Return the message `OPEN` of a masked run: with the list of its sites' keys, joined."""
     content = encrypted_messages.opening_request(charter, label, roster, lineage)
     facts = wire.arrays_and_facts(content)[1]
-    return wire.content({_KEYS: wire.bytes_array(keys)}, dict(facts))
+    arrays = ArrayRecord({_KEYS: wire.bytes_array(keys)})
+    return RecordDict({wire.ARRAYS: arrays, wire.FACTS: facts})
 
 
 def read_masked_opening_request(
@@ -124,7 +125,7 @@ def read_masked_opening_request(
     if set(arrays) != {_KEYS}:
         raise wire.MalformedRecord("the opening of a masked run needs the list of its sites' keys")
     keys = wire.read_bytes(arrays[_KEYS], at_most=MAX_KEY_LIST_BYTES)
-    request = wire.content({}, dict(facts))
+    request = RecordDict({wire.ARRAYS: ArrayRecord(), wire.FACTS: facts})
     return encrypted_messages.read_opening_request(request), keys
 
 

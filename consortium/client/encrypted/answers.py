@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 from flwr.app import Context, Message, RecordDict
 
 from consortium.charter.document import Charter
 from consortium.client.comparison.witnesses import require_compared
 from consortium.client.egress_schema import Parts, ReplyForm, Sizes
+from consortium.client.encrypted.opening import make_run_opening, run_descriptor
 from consortium.client.encrypted.session import RunPosition, Session, session_of
 from consortium.client.encrypted.uploads import Sent
 from consortium.client.encrypted_forms import LARGEST_ROUND, key_forms, sealed_forms
@@ -16,6 +19,7 @@ from consortium.client.mod_types import Next
 from consortium.client.one_sync import one_sync
 from consortium.config import RunConfig
 from consortium.model.provisional import make_provisional_folder
+from consortium.modes.masked import Masked
 from consortium.protocol.parameters import count_placement, update_placement
 from consortium.protocol.round_counts import round_counts_placement
 from consortium.site.site import Site
@@ -33,6 +37,7 @@ from privacy.protocol.key_messages import Opening
 from privacy.wire import comparison_messages, draw_messages, messages
 from privacy.wire import encrypted_messages as sealed_messages
 from privacy.wire.encrypted_messages import SealedReply, SealedRound
+from privacy.wire.flower_records import MalformedRecord
 
 
 class UnknownQuestion(ConsortiumError, ValueError, code="unknown-question"):
@@ -41,6 +46,46 @@ class UnknownQuestion(ConsortiumError, ValueError, code="unknown-question"):
 
 class EncryptedAtSite:
     """The site's half of an encrypted run."""
+
+    # There is nothing to seal in these: keys travel signed or wrapped, and a release is of pooled
+    # counts.
+    without_records: ClassVar[frozenset[str]] = frozenset(
+        {
+            messages.HELLO,
+            comparison_messages.ATTEST,
+            comparison_messages.COMPARE,
+            sealed_messages.EPOCH,
+            sealed_messages.ROTATE,
+            sealed_messages.DELIVER,
+            draw_messages.COMMIT,
+            draw_messages.REVEAL,
+            draw_messages.DRAW,
+            sealed_messages.OPEN,
+            sealed_messages.RELEASE,
+        }
+    )
+    # What is kept on the disk by one sync for each answer.
+    synced_once: ClassVar[frozenset[str]] = frozenset(
+        {messages.STATISTICS, messages.TRAIN, messages.EVALUATE}
+    )
+
+    def session(self, site: Site, request: SealedRound) -> Session:
+        """Return the site's session in the run that a question belongs to.
+
+        Raises:
+            ConsortiumError: As `session_of`.
+        """
+        return session_of(site, request)
+
+    def open_run(self, site: Site, content: RecordDict) -> bytes:
+        """Open a run with a fresh key; return the encoded opening.
+
+        Raises:
+            ConsortiumError: The charter does not allow it.
+        """
+        return make_run_opening(
+            site, sealed_messages.read_opening_request(content), run_descriptor(site)
+        )
 
     def reply_forms(
         self, charter: Charter, config: RunConfig, sizes: Sizes
@@ -70,16 +115,14 @@ class EncryptedAtSite:
             ConsortiumError: As the session says.
         """
         kind = message.metadata.message_type
-        # There is nothing to seal here: keys travel signed or wrapped, and a release is of pooled
-        # counts.
-        if kind in _WITHOUT_RECORDS:
+        if kind in self.without_records:
             return call_next(message, context)
         # Flower routes `train.default` to the same function as `train`. Let through, it would be
         # answered in the clear.
         if kind not in _SEALED:
             raise UnknownQuestion("an encrypted run has no message of this kind")
         request = read_round(site, message)
-        session = session_of(site, request)
+        session = self.session(site, request)
         run, roster = session.terms.opened.run, session.terms.opened.roster
         # All openings of one start are one run here: its members compared their ledgers once.
         start = Opening.decode(request.opening).terms.lineage or run
@@ -89,7 +132,7 @@ class EncryptedAtSite:
 
     def durable_answer(self, site: Site, kind: str) -> AbstractContextManager[None]:
         """Return the block that syncs the disk once, where sums are opened and uploads sealed."""
-        return one_sync(site) if kind in _SEALED else nullcontext()
+        return one_sync(site) if kind in self.synced_once else nullcontext()
 
     def evaluates(self, server_round: int) -> bool:
         """Return whether a round trains from more than S(0), which everybody can compute."""
@@ -120,6 +163,8 @@ def read_round(site: Site, message: Message) -> SealedRound:
         sums_bytes=config.buckets * largest.sum_bytes,
         count_bytes=max(before.sum_bytes, counted.sum_bytes),
     )
+    if bool(request.masks) != isinstance(site.mode, Masked):
+        raise MalformedRecord("a question says who is asked if the run has masks, and only then")
     first, last = _rounds(message.metadata.message_type, config.num_server_rounds)
     if not first <= request.server_round <= last:
         raise WrongRound(
@@ -192,7 +237,7 @@ class _Exchange:
             state = start.encode() if self.request.report else b""
         else:
             sent = sent or answers.seal_counts(self.request, STATISTICS, None)
-        return SealedReply(count_upload=sent.upload, count_receipt=sent.receipt, state=state)
+        return replace(_counts_reply(sent), state=state)
 
     def _statistics(self) -> Tally:
         exact = self.session.exact
@@ -217,11 +262,12 @@ class _Exchange:
         released = self.session.released_tally(self.request, standing.evaluated)
         if update is None or counts is None:
             update, counts = self._sealed_training(standing)
-        return SealedReply(
+        return replace(
+            _counts_reply(counts),
             upload=update.upload,
             receipt=update.receipt,
-            count_upload=counts.upload,
-            count_receipt=counts.receipt,
+            terms=update.terms,
+            bundle=update.bundle,
             # One site is asked for the state: those of the other honest sites have the same bytes.
             state=standing.sealed.encode() if self.request.report else b"",
             released=released,
@@ -238,9 +284,8 @@ class _Exchange:
             counts = self.session.answers.seal_counts(
                 self.request, EVALUATION, joined, standing.sealed.digest
             )
-        return SealedReply(
-            count_upload=counts.upload,
-            count_receipt=counts.receipt,
+        return replace(
+            _counts_reply(counts),
             state=standing.sealed.encode() if self.request.report else b"",
             released=released,
             # The coordinator learns which model the sites hold, and nothing else of it.
@@ -283,21 +328,16 @@ class _Exchange:
         )
 
 
-_WITHOUT_RECORDS = frozenset(
-    {
-        messages.HELLO,
-        comparison_messages.ATTEST,
-        comparison_messages.COMPARE,
-        sealed_messages.EPOCH,
-        sealed_messages.ROTATE,
-        sealed_messages.DELIVER,
-        draw_messages.COMMIT,
-        draw_messages.REVEAL,
-        draw_messages.DRAW,
-        sealed_messages.OPEN,
-        sealed_messages.RELEASE,  # of what was pooled before
-    }
-)
+def _counts_reply(counts: Sent) -> SealedReply:
+    """Return a reply that brings a sealed tally."""
+    return SealedReply(
+        count_upload=counts.upload,
+        count_receipt=counts.receipt,
+        count_terms=counts.terms,
+        count_bundle=counts.bundle,
+    )
+
+
 _SEALED: dict[str, Callable[[_Exchange], SealedReply]] = {
     messages.STATISTICS: _Exchange.statistics,
     messages.TRAIN: _Exchange.train,

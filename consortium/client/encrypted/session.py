@@ -10,14 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar, cast
 
 from consortium.client.audit_trail import keep_failed_sum, keep_question
+from consortium.client.encrypted.opening import run_descriptor
 from consortium.client.encrypted.session_parameters import SiteTerms
 from consortium.client.encrypted.uploads import Answers
 from consortium.client.encrypted.verification import Checks, ExactCounts, SumsMissing
-from consortium.protocol.parameters import descriptor, weight_classes
+from consortium.protocol.parameters import weight_classes
 from consortium.protocol.run_state import BucketSum, RunState
-from consortium.site.key_ring import member_at
+from consortium.site.key_ring import KeyRing, member_at
 from consortium.site.site import Site
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally
@@ -33,6 +35,7 @@ from privacy.protocol.grouping import COUNTED, OF_STATISTICS, WITHHELD
 from privacy.protocol.key_messages import Opening
 from privacy.protocol.receipts import majority_state
 from privacy.secrets.linear_mac import ChecksumFailed, upload_pad
+from privacy.secrets.masks.mask_streams import Masks
 from privacy.secrets.sealer import Opened, Sealer
 from privacy.secrets.state_encryption import open_state, seal_state
 from privacy.storage.site_process import SITE_PROCESS, Cache
@@ -86,6 +89,22 @@ class Session:
     def answers(self) -> Answers:
         """What this site says."""
         return Answers(terms=self.terms)
+
+    @staticmethod
+    def descriptor(site: Site, member: KeyRing, opening: Opening) -> bytes:
+        """Return the digest of the run descriptor that an opening must be bound to."""
+        return run_descriptor(site)
+
+    def require_confirmed(self, request: SealedRound) -> None:
+        """Check what must be settled before a sum is decrypted; without masks nothing more is."""
+
+    def masks_of(self, request: SealedRound, receipts: Sequence[Receipt]) -> Masks | None:
+        """Return what is taken off the sum of these uploads; None without masks."""
+        return None
+
+    def finish_run(self) -> None:
+        """Let go of what is kept to be answered again."""
+        self.terms.member.memory.answers.finish_run(self.terms.opened.run)
 
     def standing(self, request: SealedRound) -> RunPosition:
         """Return S(t-1) from a message of round t, after every check of the protocol.
@@ -174,11 +193,12 @@ class Session:
         )[0]
         # Asked before the sum is opened: the difference of two rosters would be one site's counts.
         self.checks.require_everyone(len(receipts))
+        self.require_confirmed(request)
         self._keep_question(request)
         if purpose == STATISTICS:
             self.exact.require_statistics_of_roster()
         sealer = self.terms.sealer(purpose, server_round, self.terms.counts(purpose))
-        tally = self._open(sealer, request.count_sum, receipts).tally
+        tally = self._open(request, sealer, request.count_sum, receipts).tally
         # Nobody sees the part of one site; that the sum is possible is all that can be checked.
         self.checks.require_possible(tally, purpose, bins)
         return tally
@@ -229,6 +249,7 @@ class Session:
                 "more than half of the sites signed another final state than this one's: this "
                 "site was shown another last sum, and its model is not used"
             )
+        self.require_confirmed(request)
 
     def _keep_question(self, request: SealedRound) -> None:
         """Remember what sums are opened in this round; no others are.
@@ -274,12 +295,13 @@ class Session:
         before = self._opened_state(request.state, last - 1, agreed)
         # Before the sums are opened: a site that is shown another past decides about no checksum.
         self.checks.require_chain((*before.chain, agreed))
+        self.require_confirmed(request)
         self._keep_question(request)
         self.answers.claim_opened(last, by_bucket.values())
         sealer = self.terms.sealer(TRAINING, last, placement)
         view = memoryview(request.sums)
         opened = [
-            self._open(sealer, view[i * placed : (i + 1) * placed], bucket)
+            self._open(request, sealer, view[i * placed : (i + 1) * placed], bucket)
             for i, bucket in enumerate(by_bucket.values())
         ]
         sums = [
@@ -316,13 +338,18 @@ class Session:
         return state
 
     def _open(
-        self, sealer: Sealer, summed: bytes | memoryview, receipts: Sequence[Receipt]
+        self,
+        request: SealedRound,
+        sealer: Sealer,
+        summed: bytes | memoryview,
+        receipts: Sequence[Receipt],
     ) -> Opened:
         # The pads of exactly these receipts: without them, two uploads of one site combine into a
         # sum that passes the checksum.
         pads = [upload_pad(self.terms.opened.keys.pad, one.label.encode()) for one in receipts]
+        masks = self.masks_of(request, receipts)
         try:
-            return sealer.open(summed, pads=pads)
+            return sealer.open(summed, pads=pads, masks=masks)
         except ChecksumFailed as error:
             # On disk before the refusal leaves: with repeated verdicts on altered sums, a
             # coordinator reads the key bit by bit. One verdict tells nothing useful.
@@ -336,13 +363,19 @@ class Session:
             raise ChecksumFailed(told, **of) from error
 
 
+SessionType = TypeVar("SessionType", bound=Session)
 _SESSIONS: Cache[tuple[Path, str], Session] = SITE_PROCESS.cache("sessions", most=1_024)
 
 
-def session_of(site: Site, request: SealedRound) -> Session:
+def session_of(site: Site, request: SealedRound, kind: type[Session] = Session) -> Session:
     """Return this site's session in the run that a message belongs to.
 
     Guarantee: the opening is checked anew for every message, and refused under a burned key.
+
+    Args:
+        site: The site.
+        request: The message.
+        kind: The kind of session that the run's mode has.
 
     Raises:
         BadSignature: The coordinator that the charter names did not sign the message.
@@ -350,14 +383,24 @@ def session_of(site: Site, request: SealedRound) -> Session:
     """
     site.require_charter(request.charter)
     keep_question(site, request)
+    return accepted_session(site, request.opening, kind)
+
+
+def accepted_session(site: Site, encoded: bytes, kind: type[SessionType]) -> SessionType:
+    """Return this site's session in the run of an opening, which is checked anew.
+
+    Raises:
+        ConsortiumError: The opening or the epoch is not this site's, or the key is burned.
+    """
     member = member_at(site.directory, site.config.name, site.charter)
-    described = descriptor(
-        config=site.config_digest, charter=site.fingerprint, layout=site.task.layout.digest
-    )
+    opening = Opening.decode(encoded)
     # For every message: the cached session below saves computing, never a check.
-    opened = member.accept_run(Opening.decode(request.opening), descriptor=described)
-    return _SESSIONS.get(
+    opened = member.accept_run(opening, descriptor=kind.descriptor(site, member, opening))
+    held = _SESSIONS.get(
         (site.directory, opened.run),
-        lambda: Session(terms=SiteTerms(site=site, member=member, opened=opened)),
-        fits=lambda session: session.terms.site is site and session.terms.member is member,
+        lambda: kind(terms=SiteTerms(site=site, member=member, opened=opened)),
+        fits=lambda session: (
+            type(session) is kind and session.terms.site is site and session.terms.member is member
+        ),
     )
+    return cast(SessionType, held)

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,22 +28,45 @@ from privacy.protocol.grouping import COUNTED, WITHHELD
 from privacy.protocol.upload import upload_digest
 from privacy.secrets.answer_memory import Answer
 from privacy.secrets.linear_mac import upload_pad
+from privacy.secrets.masks.mask_streams import Masks
 from privacy.secrets.roster_memory import CountedData, Start
 from privacy.wire.encrypted_messages import SealedRound
 from privacy.wire.messages import Contribution
 
 _WORTH_SHARING = 64  # ciphertexts, about a million values: 0.1 s of sealing
 _ANSWER_TAG = b"consortium.kept-answer/1\n"
+_MASKED_ANSWER_TAG = b"consortium.kept-masked-answer/1\n"
 _NO_LEVELS = np.zeros(0, np.int32)
 _NO_TALLY = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sent:
-    """An upload with the receipt for it."""
+    """An upload with the receipt for it, and in a masked run the terms and shares of its mask."""
 
     upload: bytes
     receipt: bytes
+    terms: bytes = b""
+    bundle: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class UploadCover:
+    """What is fixed about an upload before it is sealed. Without masks that is its label.
+
+    Args:
+        label: Which upload it is.
+        masks: What is added to every coefficient before encryption; None without masks.
+        terms: The mask terms that the label's nonce is the digest of, encoded.
+        bundle: The shares of the site's own mask, sealed to the witnesses, encoded.
+        own_share: The site's own share, if it is a witness.
+    """
+
+    label: UploadLabel
+    masks: Masks | None = None
+    terms: bytes = b""
+    bundle: bytes = field(default=b"", repr=False)
+    own_share: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,9 +192,9 @@ class Answers:
     ) -> Answer:
         share = self.terms.weight_class(given.num_examples)
         placement = self.terms.updates_in(request.server_round)
-        label = self._label(TRAINING, request, share, state)
+        cover = self._cover(TRAINING, request, share, state)
         if self.terms.contribution.exact:
-            return self._answer(request, label, placement, _NO_LEVELS, given.summed)
+            return self._answer(request, cover, placement, _NO_LEVELS, given.summed)
         levels = quantise(
             np.asarray(given.update, np.float64),
             weight_class=share,
@@ -182,7 +205,7 @@ class Answers:
             # of one update.
             rng=self.terms.site.rng(request.server_round),
         )
-        return self._answer(request, label, placement, levels, _NO_TALLY)
+        return self._answer(request, cover, placement, levels, _NO_TALLY)
 
     def _counts(
         self, request: SealedRound, purpose: str, tally: Tally | None, state: bytes
@@ -192,13 +215,13 @@ class Answers:
         # over fewer sites than its roster, so every site refuses to open it.
         exact = ExactCounts(terms=self.terms)
         held = exact.statistics_class if purpose == STATISTICS else COUNTED
-        label = self._label(purpose, request, WITHHELD if tally is None else held, state)
+        cover = self._cover(purpose, request, WITHHELD if tally is None else held, state)
         counted = np.zeros(placement.tally_size, np.int64) if tally is None else tally
-        return self._answer(request, label, placement, _NO_LEVELS, counted)
+        return self._answer(request, cover, placement, _NO_LEVELS, counted)
 
-    def _label(self, purpose: str, request: SealedRound, share: int, state: bytes) -> UploadLabel:
+    def _cover(self, purpose: str, request: SealedRound, share: int, state: bytes) -> UploadCover:
         name = self.terms.site.config.name
-        return UploadLabel(
+        label = UploadLabel(
             slot=self.terms.slot(purpose, request.server_round, request.attempt),
             site=name,
             # Counts are over the whole roster, so they have one bucket.
@@ -208,16 +231,17 @@ class Answers:
             nonce=secrets.token_bytes(canonical.DIGEST_SIZE),
             state=state,
         )
+        return UploadCover(label=label)
 
     def _answer(
         self,
         request: SealedRound,
-        label: UploadLabel,
+        cover: UploadCover,
         placement: Placement,
         levels: NDArray[np.int32],
         tally: Tally,
     ) -> Answer:
-        terms = self.terms
+        terms, label = self.terms, cover.label
         sealer = terms.sealer(label.slot.purpose, label.slot.server_round, placement)
         upload = sealer.seal(
             levels,
@@ -225,6 +249,7 @@ class Answers:
             # The tag is inside the upload, so its pad can depend on all of the label and not on the
             # upload's digest. The receipt signs both.
             pad=upload_pad(terms.opened.keys.pad, label.encode()),
+            masks=cover.masks,
             processes=self._processes(placement),
         )
         header = upload_header(label, terms.site.run_config, terms.site.task.layout, placement)
@@ -235,7 +260,8 @@ class Answers:
             request=request.digest,
             state=label.state,
             receipt=receipt,
-            reply=_ANSWER_TAG + canonical.blob(receipt) + upload,
+            reply=_encode_sent(upload, receipt, cover),
+            own_share=cover.own_share,
         )
 
     def _processes(self, placement: Placement) -> int:
@@ -244,7 +270,18 @@ class Answers:
         return self.terms.site.config.sealing_processes if large else 1
 
 
+def _encode_sent(upload: bytes, receipt: bytes, cover: UploadCover) -> bytes:
+    if cover.masks is None:
+        return _ANSWER_TAG + canonical.blob(receipt) + upload
+    parts = (receipt, cover.terms, cover.bundle)
+    return _MASKED_ANSWER_TAG + b"".join(canonical.blob(part) for part in parts) + upload
+
+
 def _parse_sent(kept: bytes) -> Sent:
-    reader = Reader(kept, tag=_ANSWER_TAG)
-    receipt = reader.blob(at_most=len(kept))
-    return Sent(upload=reader.rest(at_most=len(kept)), receipt=receipt)
+    masked = kept.startswith(_MASKED_ANSWER_TAG)
+    reader = Reader(kept, tag=_MASKED_ANSWER_TAG if masked else _ANSWER_TAG)
+    receipt, terms, bundle = (
+        reader.blob(at_most=len(kept)) if part == 0 or masked else b"" for part in range(3)
+    )
+    upload = reader.rest(at_most=len(kept))
+    return Sent(upload=upload, receipt=receipt, terms=terms, bundle=bundle)

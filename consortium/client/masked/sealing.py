@@ -1,0 +1,120 @@
+"""What a site seals in a masked run: each upload under masks of its own, each place once."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+
+from consortium.client.encrypted.uploads import Answers, Sent, UploadCover
+from consortium.client.encrypted.verification import RosterIncomplete
+from consortium.client.masked.run_masks import RunMasks
+from privacy.encryption.quantisation import Scales
+from privacy.protocol.envelope import EVALUATION, TRAINING
+from privacy.protocol.masks.bundles import SHARE_SIZE
+from privacy.protocol.masks.groups import cohort_digest
+from privacy.protocol.masks.mask_terms import MaskTerms
+from privacy.protocol.masks.set_checks import check_cohort
+from privacy.secrets.masks.mask_memory import RoundConfirmed
+from privacy.secrets.masks.mask_streams import Masks, OwnMask
+from privacy.secrets.masks.share_bundles import seal_bundle
+from privacy.wire.encrypted_messages import SealedRound
+from privacy.wire.messages import Contribution
+
+
+class MaskedAnswers(Answers):
+    """The answers of one site in one masked run."""
+
+    @cached_property
+    def masks(self) -> RunMasks:
+        """The masks of the run."""
+        return RunMasks(terms=self.terms)
+
+    def recall(self, request: SealedRound, purpose: str) -> Sent | None:
+        """Return what this site answered to this request before, if it did.
+
+        Guarantee: before anything is computed for another request, it is checked that the site may
+        seal for it.
+
+        Raises:
+            ConsortiumError: As `_require_askable`, or as in every encrypted run.
+        """
+        kept = super().recall(request, purpose)
+        # Counts of a training round are asked for with its update, which is looked up first.
+        if kept is None and (purpose != EVALUATION or not self._trains(request)):
+            self._require_askable(request, purpose)
+        return kept
+
+    def seal_training(
+        self,
+        request: SealedRound,
+        state: bytes,
+        scales: Scales,
+        given: Contribution,
+        *,
+        evaluated: bool,
+    ) -> tuple[Sent, Sent]:
+        """Return what training gave, sealed: the update and the counts, each under its masks.
+
+        Counts are withheld if not everybody is asked: they open over the whole roster only.
+        """
+        whole = len(request.mask_part.asked) == len(self.terms.opened.roster)
+        return super().seal_training(request, state, scales, given, evaluated=evaluated and whole)
+
+    def _require_askable(self, request: SealedRound, purpose: str) -> None:
+        """Check what this site is asked to seal, before it computes anything.
+
+        Raises:
+            NotInRoster, TooFewOthers: V does not hold this site, or too few of its bucket.
+            RosterIncomplete: Counts or exact sums are asked of fewer than everybody.
+            RoundConfirmed: This site confirmed another attempt at this round.
+            OtherSetConfirmed: The bucket was confirmed with others, and one set is allowed.
+            PairSecretsMissing, RunForgotten: This site does not share the secrets it needs.
+        """
+        asked, terms, masks = request.mask_part.asked, self.terms, self.masks
+        buckets: Mapping[str, int] = terms.buckets if purpose == TRAINING else masks.everyone
+        check_cohort(asked, site=masks.site, buckets=buckets, floor=masks.smallest_sum)
+        exact = purpose != TRAINING or terms.contribution.exact
+        if exact and len(asked) != len(terms.opened.roster):
+            raise RosterIncomplete(
+                f"counts are asked of all {len(terms.opened.roster)} sites of the run or of none, "
+                f"{len(asked)} are asked",
+                needed=len(terms.opened.roster),
+                came=len(asked),
+            )
+        slot = terms.slot(purpose, request.server_round, request.attempt)
+        confirmed = masks.memory.masks.confirmed(slot)
+        if confirmed is not None and confirmed.attempt != slot.attempt:
+            raise RoundConfirmed(
+                f"this site confirmed attempt {confirmed.attempt} at round {slot.server_round}: "
+                "it seals nothing in another one"
+            )
+        if purpose == TRAINING and masks.sums_one_set:
+            own = buckets[masks.site]
+            sites = [name for name in asked if buckets[name] == own]
+            masks.memory.masks.require_bucket_sites(slot.run, own, sites)
+        # Asked now: without them training would be for nothing.
+        masks.pair_secrets(masks.witnesses)
+
+    def _trains(self, request: SealedRound) -> bool:
+        return 0 < request.server_round <= self.terms.site.run_config.num_server_rounds
+
+    def _cover(self, purpose: str, request: SealedRound, share: int, state: bytes) -> UploadCover:
+        label = super()._cover(purpose, request, share, state).label
+        asked, masks = request.mask_part.asked, self.masks
+        # Never kept: the shares at the witnesses are all that is left of it.
+        own = OwnMask.fresh()
+        commitment = own.commitment(label.slot, label.site)
+        bundle, own_share = seal_bundle(
+            own,
+            masks.deal(label.slot, label.site, commitment),
+            secrets=masks.pair_secrets(masks.witnesses),
+        )
+        terms = MaskTerms(cohort=cohort_digest(asked), commitment=commitment, bundle=bundle.digest)
+        label = replace(label, nonce=terms.nonce)
+        pairs = masks.pair_secrets(masks.neighbours(label, asked))
+        return UploadCover(
+            label=label,
+            masks=Masks.to_seal(masks.place(label, asked), site=label.site, own=own, pairs=pairs),
+            terms=terms.encode(),
+            bundle=bundle.encode(),
+            own_share=b"" if own_share is None else own_share.to_bytes(SHARE_SIZE, "big"),
+        )

@@ -1,0 +1,35 @@
+"""A masked run of real sites, put question by question, from its keys to its release."""
+
+from pathlib import Path
+
+from tests.masked_by_hand import ByHand, memory_of
+from tests.small_consortium import Consortium
+
+
+def test_it_ends_in_the_same_model_to_the_bit_as_the_run_without_masks(tmp_path: Path) -> None:
+    plain = Consortium.placed(tmp_path / "plain").start()
+    assert plain.error is None
+    run = ByHand(Consortium.placed(tmp_path / "masked"))
+    last, released = run.play()
+    assert {one.model.hex() for one in last.replies.values()} == {plain.model}
+    assert all(one.released is not None for one in released.values())
+
+
+def test_after_the_release_no_file_of_a_site_holds_a_pair_secret(tmp_path: Path) -> None:
+    run = ByHand(Consortium.placed(tmp_path))
+    run.set_up()
+    secrets = {
+        name: [one.secret for one in memory_of(place).pairs.pair_secrets(run.run).values()]
+        for name, place in run.places.items()
+    }
+    assert all(len(held) == len(run.names) - 1 for held in secrets.values())
+    kept = {name: everything_in(place.directory) for name, place in run.places.items()}
+    assert all(one in kept[name] for name, held in secrets.items() for one in held)
+    run.play_rounds()
+    kept = {name: everything_in(place.directory) for name, place in run.places.items()}
+    assert not any(one in kept[name] for name, held in secrets.items() for one in held)
+
+
+def everything_in(directory: Path) -> bytes:
+    """Return the bytes of all files of a site."""
+    return b"".join(path.read_bytes() for path in directory.rglob("*") if path.is_file())
