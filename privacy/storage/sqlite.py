@@ -5,6 +5,7 @@ processes of a site may use the same file at the same time.
 """
 
 import fcntl
+import itertools
 import os
 import sqlite3
 import weakref
@@ -23,8 +24,8 @@ _PATIENCE_S = 60.0
 _OPEN: "weakref.WeakSet[SiteDatabase]" = weakref.WeakSet()
 _MOST_CONNECTED = 256  # a connection takes about 130 KB and three files
 _OF_ONE_SITE = 16  # databases that the site which is asked now may use, by far
-# Those with a connection; the one used last is at the end.
-_CONNECTED: "weakref.WeakKeyDictionary[SiteDatabase, None]" = weakref.WeakKeyDictionary()
+_CONNECTED: "weakref.WeakSet[SiteDatabase]" = weakref.WeakSet()
+_USES = itertools.count(1)
 
 
 class MemoryUnavailable(ConsortiumError, RuntimeError, code="memory-unavailable"):
@@ -85,6 +86,7 @@ class SiteDatabase:
         self._held: sqlite3.Connection | None = None
         self._synchronous: str = form.synchronous
         self._process = 0
+        self._last_use = 0
         try:
             with self.writing():
                 self._prepare()
@@ -185,9 +187,9 @@ class SiteDatabase:
             self._synchronous = self._form.synchronous
             self._held = _open_connection(self._path, self._form)
             self._process = os.getpid()
-            _disconnect_others()
-        _CONNECTED.pop(self, None)
-        _CONNECTED[self] = None
+            _CONNECTED.add(self)
+            _disconnect_others(self)
+        self._last_use = next(_USES)
         if self._process != os.getpid():
             raise sqlite3.ProgrammingError(f"{self._path} was in use when this process was forked")
         return self._held
@@ -211,7 +213,7 @@ class SiteDatabase:
         except sqlite3.Error:
             self._held = held
             raise
-        _CONNECTED.pop(self, None)
+        _CONNECTED.discard(self)
 
     def _prepare(self) -> None:
         version = self.row("PRAGMA user_version")[0]
@@ -279,13 +281,21 @@ def _close_all_before_fork() -> None:
         database.disconnect()
 
 
-def _disconnect_others() -> None:
+def _disconnect_others(wanted: SiteDatabase) -> None:
     """Let go of connections of other sites, if a process that is many sites has too many."""
-    too_many = len(_CONNECTED) + 1 - _MOST_CONNECTED
-    if too_many > 0:
-        # Sites are asked in turn: the one that was asked last is asked again last.
-        for database in list(_CONNECTED)[-_OF_ONE_SITE - too_many : -_OF_ONE_SITE]:
-            database.disconnect()
+    too_many = len(_CONNECTED) - _MOST_CONNECTED
+    if too_many <= 0:
+        return
+    by_use = sorted(
+        (one for one in _CONNECTED if one is not wanted),
+        key=lambda one: one._last_use,
+    )
+    # What was not used since the wanted one was is of a run that is over.
+    idle = [one for one in by_use[:too_many] if one._last_use < wanted._last_use]
+    # Sites are asked in turn: the one that was asked last is asked again last.
+    latest = len(by_use) - _OF_ONE_SITE
+    for database in [*idle, *by_use[latest - too_many + len(idle) : latest]]:
+        database.disconnect()
 
 
 os.register_at_fork(before=_close_all_before_fork)

@@ -14,6 +14,7 @@ from scenarios.engines.staging import new_run_directory
 from scenarios.library.registry import scenario_named
 from scenarios.scenario import Scenario
 from tests.forked import Forked
+from tests.small_consortium import Consortium, Course, rehearsed
 
 
 @dataclass(frozen=True)
@@ -53,3 +54,9 @@ def sealed_heart(tmp_path_factory: pytest.TempPathFactory) -> Done:
     """The same run, encrypted."""
     chosen: dict[str, Scalar] = {"num-server-rounds": 3, "aggregation": "encrypted"}
     return done("heart-diagnosis", tmp_path_factory.mktemp("sealed"), chosen)
+
+
+@pytest.fixture(scope="session")
+def honest(tmp_path_factory: pytest.TempPathFactory) -> tuple[Consortium, Course]:
+    """A small encrypted run of three rounds in which nobody lied, with every moment of it."""
+    return rehearsed(tmp_path_factory.mktemp("honest"))

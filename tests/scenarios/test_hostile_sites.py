@@ -15,7 +15,6 @@ from tests.small_consortium import (
     Consortium,
     Course,
     read_round,
-    rehearsed,
 )
 from tests.tampering import Liar, forged, own_levels, signed_by
 
@@ -23,11 +22,6 @@ Honest = tuple[Consortium, Course]
 Lie = Callable[[Session, SealedRound, SealedReply], SealedReply]
 LIAR = "south"
 OTHERS = tuple(name for name in NAMES if name != LIAR)
-
-
-@pytest.fixture(scope="module")
-def honest(tmp_path_factory: pytest.TempPathFactory) -> Honest:
-    return rehearsed(tmp_path_factory.mktemp("honest"))
 
 
 @pytest.fixture

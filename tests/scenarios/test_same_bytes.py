@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from privacy.protocol.envelope import SealedState
-from tests.small_consortium import Moment, read_reply, rehearsed
+from tests.small_consortium import Consortium, Course, Moment, read_reply
 
 ROOT = Path(__file__).parents[2]
 ROUND = 3
@@ -29,9 +29,9 @@ sys.stdout.write(sealed.digest.hex())
 
 
 @pytest.fixture(scope="module")
-def moments(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Moment]:
+def moments(honest: tuple[Consortium, Course]) -> dict[str, Moment]:
     """The moments of two sites before round 3 of an honest run."""
-    _, course = rehearsed(tmp_path_factory.mktemp("honest"))
+    _, course = honest
     return {name: course.moments[name, "train", ROUND] for name in ("east", "west")}
 
 

@@ -31,16 +31,10 @@ from tests.small_consortium import (
     opening_of,
     read_reply,
     read_round,
-    rehearsed,
 )
 from tests.tampering import absent, added, both
 
 Honest = tuple[Consortium, Course]
-
-
-@pytest.fixture(scope="module")
-def honest(tmp_path_factory: pytest.TempPathFactory) -> Honest:
-    return rehearsed(tmp_path_factory.mktemp("honest"))
 
 
 @pytest.fixture

@@ -30,7 +30,6 @@ from tests.small_consortium import (
     altered,
     configured,
     read_round,
-    rehearsed,
     spoiled,
 )
 from tests.tampering import Liar, forged, own_levels, spoiled_tag, with_constant
@@ -40,11 +39,6 @@ Lie = Callable[[Session, SealedRound, SealedReply], SealedReply]
 CHECKSUM, BURNED = "site-refused.checksum-failed", "site-refused.key-burned"
 LIAR = "south"
 OTHERS = tuple(name for name in NAMES if name != LIAR)
-
-
-@pytest.fixture(scope="module")
-def honest(tmp_path_factory: pytest.TempPathFactory) -> Honest:
-    return rehearsed(tmp_path_factory.mktemp("honest"))
 
 
 @pytest.fixture

@@ -245,3 +245,16 @@ def test_a_process_of_many_sites_holds_some_hundred_connections_and_loses_nothin
     assert all(one.column("SELECT name FROM names") == ["once", "twice"] for one in stores)
     for database in stores:
         database.close()
+
+
+def test_databases_of_a_run_that_is_over_give_way(tmp_path: Path) -> None:
+    """A process that runs one consortium after another opens each database a few times only."""
+    over = [SiteDatabase(tmp_path / f"over-{number}", FORM) for number in range(256)]
+    asked = [SiteDatabase(tmp_path / f"asked-{number}", FORM) for number in range(40)]
+    for _ in range(3):
+        for database in asked:
+            assert database.column("SELECT name FROM names") == []
+    opened = {one.path for one in psutil.Process().open_files()}
+    assert {str(database.path) for database in asked} <= opened
+    for database in (*over, *asked):
+        database.close()

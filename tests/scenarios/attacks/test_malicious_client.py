@@ -10,12 +10,22 @@ import numpy as np
 import pytest
 
 from consortium.config import Scalar
+from consortium.run.directory import RunDirectory
 from consortium.run.records import Summary
 from scenarios.attacks.assignment import AttackAssignment
 from scenarios.attacks.registry import ATTACKS
 from scenarios.engines.runner import RunFailed
 from strategies.rules.registry import RULES
-from tests.scenarios.fifteen import FIFTEEN, SITES, auc, believed, honest, run_with, two_liars
+from tests.scenarios.fifteen import (
+    FIFTEEN,
+    SHORT,
+    SITES,
+    auc,
+    believed,
+    honest,
+    run_with,
+    two_liars,
+)
 
 TOLERANCE = 0.02
 TRIED = tuple(name for name in ATTACKS if name != "unit-mix-up")  # tests of poison
@@ -43,6 +53,13 @@ def ideal_auc(tmp_path_factory: pytest.TempPathFactory) -> float:
     return auc(run)
 
 
+@pytest.fixture(scope="module")
+def sign_flipped(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDirectory, Summary]:
+    """One round in which both liars reverse their updates."""
+    folder = tmp_path_factory.mktemp("sign-flipped") / "run"
+    return run_with(folder, {**TWO, "num-server-rounds": 1}, two_liars("sign-flip"))
+
+
 def auc_under_attack(folder: Path, settings: Mapping[str, Scalar], attack: str) -> float:
     run, _ = run_with(folder / "run", settings, two_liars(attack))
     return auc(run)
@@ -53,7 +70,7 @@ def test_robust_rules_survive_attacks(
     rule: str, attack: str, tmp_path: Path, ideal_auc: float
 ) -> None:
     """Each rule and each attack once; `make test-all` tries every pair."""
-    told: dict[str, Scalar] = {**TWO, "rule.name": rule}
+    told: dict[str, Scalar] = {**SHORT, **TWO, "rule.name": rule}
     assert auc_under_attack(tmp_path, told, attack) > ideal_auc - TOLERANCE
 
 
@@ -62,11 +79,12 @@ def test_the_undefended_mean_does_not_survive_attacks(
     attack: str, tmp_path: Path, ideal_auc: float
 ) -> None:
     """It loses more than twice what a robust rule may lose."""
-    assert auc_under_attack(tmp_path, {}, attack) < ideal_auc - 2 * TOLERANCE
+    assert auc_under_attack(tmp_path, SHORT, attack) < ideal_auc - 2 * TOLERANCE
 
 
 def test_five_buckets_survive_two_liars_under_encryption(tmp_path: Path, ideal_auc: float) -> None:
-    assert auc_under_attack(tmp_path, {**TWO, **SEALED}, "sign-flip") > ideal_auc - TOLERANCE
+    told: dict[str, Scalar] = {**SHORT, **TWO, **SEALED}
+    assert auc_under_attack(tmp_path, told, "sign-flip") > ideal_auc - TOLERANCE
 
 
 @pytest.mark.slow
@@ -107,25 +125,29 @@ def test_nan_cannot_be_encrypted_and_stops_a_run_without_spare_buckets(
     assert len({site for site, _ in codes}) <= 3  # nobody beyond its bucket
 
 
-def test_only_liars_run_another_app_and_only_their_replies_differ(tmp_path: Path) -> None:
+def test_only_liars_run_another_app_and_only_their_replies_differ(
+    sign_flipped: tuple[RunDirectory, Summary], tmp_path: Path
+) -> None:
     """Compares the norms of the first round, which the coordinator of a plaintext run records."""
-    norms = {}
-    for attack in ("sign-flip", "free-rider"):
-        run, _ = run_with(tmp_path / attack, {**TWO, "num-server-rounds": 1}, two_liars(attack))
-        line = json.loads(run.evidence.read_text().splitlines()[0])
-        norms[attack] = dict(zip(line["sites"], line["norms"], strict=True))
+    told: dict[str, Scalar] = {**TWO, "num-server-rounds": 1}
+    idle, _ = run_with(tmp_path / "free-rider", told, two_liars("free-rider"))
+    reversing, without = norms_of(sign_flipped[0]), norms_of(idle)
     liars = two_liars("sign-flip").attacks
     for site in SITES:
-        same = norms["sign-flip"][site] == norms["free-rider"][site]
-        assert same is (site not in liars)
-    assert all(norms["free-rider"][site] == 0 for site in liars)
+        assert (reversing[site] == without[site]) is (site not in liars)
+    assert all(without[site] == 0 for site in liars)
+
+
+def norms_of(run: RunDirectory) -> dict[str, float]:
+    """Return the norm of each site's first update."""
+    line = json.loads(run.evidence.read_text().splitlines()[0])
+    return dict(zip(line["sites"], line["norms"], strict=True))
 
 
 def test_an_omniscient_liar_knows_exactly_what_honest_sites_send(tmp_path: Path) -> None:
     """Both liars send the same, and the norm follows from the honest mean."""
     run, _ = run_with(tmp_path / "run", {**TWO, "num-server-rounds": 1}, two_liars("inner-product"))
-    line = json.loads(run.evidence.read_text())
-    norms = dict(zip(line["sites"], line["norms"], strict=True))
+    norms = norms_of(run)
     first, second = (norms[site] for site in two_liars("nan").attacks)
     assert first == second
     typical = np.median([norms[site] for site in honest()])
@@ -147,8 +169,10 @@ def test_liars_that_send_nan_are_left_out_of_the_round(tmp_path: Path) -> None:
     }
 
 
-def test_the_summary_records_what_the_rule_promised(tmp_path: Path) -> None:
-    _, summary = run_with(tmp_path / "run", {**TWO, "num-server-rounds": 1})
+def test_the_summary_records_what_the_rule_promised(
+    sign_flipped: tuple[RunDirectory, Summary],
+) -> None:
+    _, summary = sign_flipped
     promised = summary.protection
     assert promised is not None
     assert (promised.rule, promised.liars, promised.voters) == ("trimmed-mean", 2, 15)

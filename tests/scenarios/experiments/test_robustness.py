@@ -22,7 +22,7 @@ from scenarios.experiments.robustness_output import draw_matrix, print_matrix, p
 from scenarios.library.registry import SCENARIOS
 from scenarios.trials import TRIALS, UNDEFENDED, Defence, Trials, defences
 from strategies.rules.registry import RULES
-from tests.scenarios.fifteen import FIFTEEN, believed, frame, honest, run_with, two_liars
+from tests.scenarios.fifteen import FIFTEEN, SHORT, believed, frame, honest, run_with, two_liars
 
 ATTACKS = ("sign-flip", "backdoor")
 FEW = Trials(
@@ -54,7 +54,7 @@ def matrix(folder: Path, told: list[str]) -> Iterator[Robustness]:
         yield measure_robustness(
             FIFTEEN,
             FEW,
-            FIFTEEN.config_with({"rule.num-byzantine": 2, "rule.name": "krum"}),
+            FIFTEEN.config_with({**SHORT, "rule.num-byzantine": 2, "rule.name": "krum"}),
             RunDirectory(folder),
             tell=told.append,
             workers=0,

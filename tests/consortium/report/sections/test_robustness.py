@@ -1,5 +1,6 @@
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,22 @@ from consortium.report.plots.heatmap import Heat, draw_heatmap
 from consortium.report.render import render_report
 from consortium.report.sections.robustness import outlier_scores, robustness_section
 from consortium.run.directory import RunDirectory
-from tests.scenarios.fifteen import believed, run_with, two_liars
+from tests.scenarios.fifteen import FIFTEEN, SITES, believed, run_with, two_liars
 
 TWO: dict[str, Scalar] = {
     "rule.name": "trimmed-mean",
     "rule.num-byzantine": 2,
     "num-server-rounds": 2,
     "seed": 8,  # in which no honest ward stands apart by chance
+}
+# One liar among three buckets of three.
+NINE = replace(FIFTEEN, sites=SITES[:9])
+SEALED: dict[str, Scalar] = {
+    **TWO,
+    "rule.num-byzantine": 1,
+    "num-server-rounds": 1,
+    "aggregation": "encrypted",
+    "buckets": 3,
 }
 
 
@@ -72,8 +82,7 @@ def test_where_nobody_stands_apart_nobody_is_named(tmp_path: Path) -> None:
 
 
 def test_under_encryption_nobody_is_named_and_that_is_said(tmp_path: Path) -> None:
-    sealed: dict[str, Scalar] = {**TWO, "aggregation": "encrypted", "buckets": 5}
-    run, _ = run_with(tmp_path / "run", {**sealed, "num-server-rounds": 1})
+    run, _ = run_with(tmp_path / "run", SEALED, scenario=NINE)
     assert not run.evidence.exists()
     page = said(run)
     assert "It is unknown whether a site was malicious" in page
@@ -83,12 +92,11 @@ def test_under_encryption_nobody_is_named_and_that_is_said(tmp_path: Path) -> No
 
 def test_a_rule_that_only_bounds_does_not_claim_that_nothing_is_spoiled(tmp_path: Path) -> None:
     """It also says who can stop a run in which no bucket may be missing."""
-    sealed: dict[str, Scalar] = {**TWO, "aggregation": "encrypted", "buckets": 5}
-    bounding = {**sealed, "rule.name": "clipped-mean", "num-server-rounds": 1}
-    page = said(run_with(tmp_path / "run", bounding)[0])
-    assert "bounds the harm of 2" in page
-    assert "they cannot ruin it but can stop the run" in page
-    assert "withstands 2" not in page
+    bounding = {**SEALED, "rule.name": "clipped-mean"}
+    page = said(run_with(tmp_path / "run", bounding, scenario=NINE)[0])
+    assert "bounds the harm of 1" in page
+    assert "cannot ruin it but can stop the run" in page
+    assert "withstands 1" not in page
 
 
 def test_a_mean_in_the_clear_keeps_no_evidence_and_has_no_section(tmp_path: Path) -> None:

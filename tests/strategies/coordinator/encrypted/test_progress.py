@@ -30,7 +30,6 @@ from tests.small_consortium import (
     configured,
     read_reply,
     read_round,
-    rehearsed,
 )
 
 ROUNDS = 3
@@ -38,11 +37,6 @@ ROUNDS = 3
 
 class Died(BaseException):
     """The coordinator's process is gone."""
-
-
-@pytest.fixture(scope="module")
-def honest(tmp_path_factory: pytest.TempPathFactory) -> tuple[Consortium, Course]:
-    return rehearsed(tmp_path_factory.mktemp("honest"))
 
 
 def begun(consortium: Consortium, dies_at: str, *, before: bool) -> Course:

@@ -32,17 +32,11 @@ from tests.small_consortium import (
     read_reply,
     read_round,
     refusal,
-    rehearsed,
     spoiled,
 )
 from tests.tampering import absent, both
 
 PAIRS = Floors(full_class_examples=40, encrypted=True, min_others=1)
-
-
-@pytest.fixture(scope="module")
-def honest(tmp_path_factory: pytest.TempPathFactory) -> tuple[Consortium, Course]:
-    return rehearsed(tmp_path_factory.mktemp("honest"))
 
 
 @pytest.fixture

@@ -26,16 +26,11 @@ from strategies.coordinator.encrypted.rounds.ciphertext_sums import (
     MajorityVote,
     UploadForm,
 )
-from tests.small_consortium import NAMES, Consortium, Course, read_reply, read_round, rehearsed
+from tests.small_consortium import NAMES, Consortium, Course, read_reply, read_round
 from tests.tampering import relabelled
 
 Honest = tuple[Consortium, Course]
 GARBLED = MalformedCiphertext
-
-
-@pytest.fixture(scope="module")
-def honest(tmp_path_factory: pytest.TempPathFactory) -> Honest:
-    return rehearsed(tmp_path_factory.mktemp("honest"))
 
 
 @pytest.fixture

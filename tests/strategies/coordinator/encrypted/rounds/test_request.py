@@ -26,17 +26,11 @@ from tests.small_consortium import (
     message,
     read_reply,
     read_round,
-    rehearsed,
 )
 
 Honest = tuple[Consortium, Course]
 NODES = {name: 1001 + index for index, name in enumerate(NAMES)}
 ROUND = 3
-
-
-@pytest.fixture(scope="module")
-def honest(tmp_path_factory: pytest.TempPathFactory) -> Honest:
-    return rehearsed(tmp_path_factory.mktemp("honest"))
 
 
 def sent(honest: Honest, name: str) -> SealedReply:
