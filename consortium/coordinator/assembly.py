@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from consortium.charter.document import Charter
 from consortium.config import BadConfig, RunConfig
+from consortium.modes.masked import Masked as MaskedMode
 from consortium.modes.registry import mode_of
 from consortium.protocol.aggregation import rule_at, rule_spec, smallest_voters, streams
 from consortium.protocol.evaluation_bins import bin_steps
@@ -28,6 +29,8 @@ from strategies.coordinator.encrypted.parameters import ClaimRoster, SealedTerms
 from strategies.coordinator.encrypted.progress import Reach
 from strategies.coordinator.encrypted.rounds.ciphertext_sums import Keep
 from strategies.coordinator.encrypted.strategy import Encrypted
+from strategies.coordinator.masked.parameters import MaskedTerms
+from strategies.coordinator.masked.strategy import Masked
 from strategies.coordinator.messaging.cohort import Cohort
 from strategies.coordinator.messaging.events import Observer
 from strategies.coordinator.plaintext.aggregation_buffer import ExactSum, Gather, StackedUpdates
@@ -97,7 +100,7 @@ def encrypted_strategy(  # noqa: PLR0913 -- each is another part of the coordina
     sign: Sign | None = None,
     claim_roster: ClaimRoster | None = None,
 ) -> Encrypted:
-    """Return the strategy of an encrypted run.
+    """Return the strategy of an encrypted run, with masks if the config says so.
 
     Args:
         config: The coordinator's choices.
@@ -115,17 +118,30 @@ def encrypted_strategy(  # noqa: PLR0913 -- each is another part of the coordina
         ConsortiumError: As `clear_strategy`; or no parameters are exact for so many members.
     """
     rule_spec(config, charter)
-    return Encrypted(
-        cohort=cohort_for(config, charter),
-        terms=replace(
-            _sealed_terms(config, charter),
-            asked_last=asked_last,
-            sign=sign,
-            claim_roster=claim_roster or (lambda _roster: None),
-        ),
+    cohort = cohort_for(config, charter)
+    terms = replace(
+        _sealed_terms(config, charter),
+        asked_last=asked_last,
+        sign=sign,
+        claim_roster=claim_roster or (lambda _roster: None),
+    )
+    if not isinstance(mode_of(config), MaskedMode):
+        return Encrypted(cohort=cohort, terms=terms, observe=observe, keep=keep, reach=reach)
+    return Masked(
+        cohort=cohort,
+        terms=_masked_terms(terms, config, charter),
         observe=observe,
         keep=keep,
         reach=reach,
+    )
+
+
+def _masked_terms(terms: SealedTerms, config: RunConfig, charter: Charter) -> MaskedTerms:
+    return MaskedTerms(
+        **vars(terms),
+        max_colluders=charter.num_colluders,
+        one_set=charter.sums_one_set(noise=config.privacy.offered is not None),
+        suite=charter.pair_suite.lower(),
     )
 
 

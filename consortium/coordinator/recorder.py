@@ -44,6 +44,7 @@ from strategies.coordinator.messaging.events import (
     SitesCompared,
     SitesJoined,
     StatisticsPooled,
+    SumConfirmed,
 )
 
 
@@ -135,7 +136,7 @@ class Recorder:
 
     def __call__(self, event: RunEvent) -> None:
         """Record one event."""
-        self._keep_released(event)
+        self._keep_figures(event)
         match event:
             case SitesJoined():
                 self.joined = event
@@ -173,7 +174,7 @@ class Recorder:
             case _:
                 self._append_event(event, asdict(event))
 
-    def _keep_released(self, event: RunEvent) -> None:
+    def _keep_figures(self, event: RunEvent) -> None:
         match event:
             case RoundStarted():  # a repeated attempt voids the answers of the one before
                 self._released.clear()
@@ -181,6 +182,8 @@ class Recorder:
                 self._released.keep(event.site, tally)
             case EvaluationWithheld():
                 self.withheld = event
+            case SumConfirmed():
+                self._note_traffic(event.bytes_down, event.bytes_up)
 
     def record_start(self) -> None:
         """Record that the run starts."""
@@ -204,8 +207,7 @@ class Recorder:
                 with replace_atomically(path) as file:
                     file.writelines(json.dumps(line) + "\n" for line in kept)
         for line in _read_lines(self.run.metrics):
-            self.bytes_down += line["bytes_down"]
-            self.bytes_up += line["bytes_up"]
+            self._note_traffic(line["bytes_down"], line["bytes_up"])
             self._note_saturated(line["server_round"], line.get("saturated"))
             self.losses.note(line["server_round"], line["metrics"])
         self._append_line(self.run.events, {"event": "run-resumed", "server_round": through + 1})
@@ -221,6 +223,8 @@ class Recorder:
                 self.withheld = EvaluationWithheld(
                     server_round=line["server_round"], withheld_by=tuple(line["withheld_by"])
                 )
+            case SumConfirmed.kind:
+                self._note_traffic(line["bytes_down"], line["bytes_up"])
             case SiteQuarantined.kind:
                 fields = {name: line[name] for name in QuarantineRecord.model_fields}
                 self.quarantined.append(QuarantineRecord.model_validate(fields))
@@ -235,6 +239,10 @@ class Recorder:
         """Keep how many values of a round's updates were beyond the scale, if that is known."""
         if saturated is not None:
             self.saturated[server_round] = saturated
+
+    def _note_traffic(self, down: int, up: int) -> None:
+        self.bytes_down += down
+        self.bytes_up += up
 
     def record_failure(self, code: str, text: str) -> None:
         """Record that the run ended with an error."""
@@ -325,8 +333,7 @@ class Recorder:
         self.last_round = event
         self._last_released, self._released = self._released, self._last_released
         self._released.clear()
-        self.bytes_down += event.bytes_down
-        self.bytes_up += event.bytes_up
+        self._note_traffic(event.bytes_down, event.bytes_up)
         self._note_saturated(event.server_round, event.saturated)
         if event.saturated:
             _LOG.warning(

@@ -1,8 +1,8 @@
 """Progress of an encrypted run, as far as its coordinator can know it: stored and resumed."""
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from privacy.errors import ConsortiumError
 from privacy.layout import Layout
@@ -71,12 +71,16 @@ class SealedStanding:
         request: The next request.
         untold: The last round, if it was not reported yet.
         models: Digests of the final model that the sites sent, hexadecimal; empty before that.
+        masks: What a masked run stores besides, as plain JSON values; empty in other runs.
+        files: The content of the files that `masks` names under `files`, by name.
     """
 
     layout: Layout
     request: SealedRound
     untold: Untold | None = None
     models: tuple[str, ...] = ()
+    masks: Mapping[str, object] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     @property
     def opening(self) -> Opening:
@@ -108,6 +112,7 @@ class SealedStanding:
             "carried": self.request.server_round == 1 and bool(self.request.state),
             "models": list(self.models),
             "untold": untold.describe() if untold else None,
+            **({"masks": dict(self.masks)} if self.masks else {}),
         }
         return json.dumps(described).encode()
 
@@ -155,11 +160,14 @@ def read_standing(read: Read, charter: str, num_rounds: int) -> SealedStanding:
         if described["counted"]:
             request = replace(request, count_sum=read(f"{counted}/{SUMS_FILE}"))
         untold = described["untold"]
+        masks = dict(described.get("masks", {}))
         standing = SealedStanding(
             layout=Layout.from_description(json.loads(read(LAYOUT_FILE))),
             request=request,
             untold=parse_untold(untold) if untold else None,
             models=tuple(str(model) for model in described["models"]),
+            masks=masks,
+            files={name: read(name) for name in masks.get("files", ())},
         )
         _ = standing.opening
     except (OSError, ValueError, LookupError, TypeError) as error:

@@ -9,7 +9,7 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
 from privacy.errors import abbreviated_names, number_of
-from privacy.protocol.envelope import EVALUATION, TRAINING
+from privacy.protocol.envelope import EVALUATION, STATISTICS, TRAINING
 from privacy.protocol.key_messages import Opening
 from privacy.wire import encrypted_messages as sealed_messages
 from privacy.wire import flower_records as wire
@@ -133,6 +133,7 @@ class Encrypted(Strategy):
     def _begin(self, exchange: Exchange, compared: Collection[str]) -> tuple[str, ...]:
         self._keep(LAYOUT_FILE, [json.dumps(self._roster.layout.describe()).encode()])
         self._opening, self._next = self._run_opening(exchange).open(compared)
+        self._hold_set(STATISTICS)
         self._keep_progress()
         return ()
 
@@ -175,13 +176,15 @@ class Encrypted(Strategy):
         """Return the messages to this round's cohort; the first site also reports its state."""
         present = nodes_of(self._roster, self._opening.terms.roster)
         cohort = self._cohort.sample(server_round, list(present))
+        self._ask(cohort, self._training_forms(server_round))
+        return self._question.messages(messages.TRAIN, self._exchange(grid), reporter=min(cohort))
+
+    def _training_forms(self, server_round: int) -> dict[str, UploadForm]:
         terms, layout = self._terms, self._roster.layout
-        forms = {
+        return {
             TRAINING: terms.update_form(layout, server_round),
             EVALUATION: terms.evaluation_form(layout),
         }
-        self._ask(cohort, forms)
-        return self._question.messages(messages.TRAIN, self._exchange(grid), reporter=min(cohort))
 
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
@@ -269,7 +272,7 @@ class Encrypted(Strategy):
         # every site gives the same answer again.
         state = collect_state(self._question, exchange, purpose=TRAINING, floor=self._terms.floor)
         self._keep(f"round-{server_round}/{STATE_FILE}", [state])
-        receipts, sums = self._question.sums[TRAINING].finish_sums(floor=self._terms.floor)
+        receipts, sums = self._question.sums[TRAINING].finish_buckets(self._counted_buckets())
         everyone, floor = len(self._opening.terms.roster), self._terms.floor
         count_receipts, count_sum = finish_counts(
             self._question, EVALUATION, num_sites=everyone, floor=floor
@@ -286,7 +289,15 @@ class Encrypted(Strategy):
             count_receipts=count_receipts,
             count_sum=count_sum,
         )
+        self._hold_set(TRAINING)
         self._keep_progress()
+
+    def _counted_buckets(self) -> tuple[int, ...]:
+        """Return the buckets of a valid round whose sums are shown."""
+        return self._question.sums[TRAINING].buckets(floor=self._terms.floor)
+
+    def _hold_set(self, _purpose: str) -> None:
+        """Hold what the next question needs of the sums of this purpose, before it is stored."""
 
     def _note_withheld(self) -> None:
         withheld = self._question.sums[EVALUATION].withheld
@@ -316,10 +327,7 @@ class Encrypted(Strategy):
 
     def _finalise(self, reception: Reception, server_round: int) -> tuple[str, ...]:
         """Let the sites open the last round, evaluate and export the model; return its digests."""
-        exchange = reception.exchange
-        self._roster = reception.refresh_roster(self._roster, server_round)
-        asked = self.configure_evaluate(server_round, *self._records(), exchange.grid)
-        self.aggregate_evaluate(server_round, exchange.replies(asked))
+        self._evaluate(reception, server_round)
         self._metrics.report_round(self._question)
         self._cohort.require_quorum(list(self._question.replies))
         receipts, counted = self._finish_evaluation()
@@ -334,8 +342,15 @@ class Encrypted(Strategy):
             count_sum=counted,
         )
         models = tuple(reply.model.hex() for reply in self._question.replies.values())
+        self._hold_set(EVALUATION)
         self._keep_progress(models)
         return models
+
+    def _evaluate(self, reception: Reception, server_round: int) -> None:
+        exchange = reception.exchange
+        self._roster = reception.refresh_roster(self._roster, server_round)
+        asked = self.configure_evaluate(server_round, *self._records(), exchange.grid)
+        self.aggregate_evaluate(server_round, exchange.replies(asked))
 
     def _ask_for_release(self, reception: Reception) -> None:
         """Let the sites confirm the model, and release the counts of its evaluation.

@@ -112,6 +112,37 @@ class RoundFinished:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SumConfirmed:
+    """Enough witnesses of a masked run confirmed one set and its sums: they can be opened now.
+
+    Args:
+        server_round: The round of the uploads.
+        purpose: Training, statistics or evaluation.
+        digest: D, the digest of the set, hexadecimal.
+        confirmed_by: The witnesses whose confirmations the sites are shown, sorted.
+        needed: How many were needed.
+        refused: Who was asked and did not confirm, with the code of the reason.
+        exchanges: How many times witnesses were asked.
+        bytes_down: Bytes sent to them.
+        bytes_up: Bytes that came back.
+        seconds: How long it took.
+    """
+
+    kind: ClassVar[str] = "sum-confirmed"
+
+    server_round: int
+    purpose: str
+    digest: str
+    confirmed_by: tuple[str, ...]
+    needed: int
+    refused: Mapping[str, str]
+    exchanges: int
+    bytes_down: int
+    bytes_up: int
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvaluationWithheld:
     """Sites withheld the evaluation counts of a round: they count exactly for other sites."""
 
@@ -153,6 +184,7 @@ RunEvent: TypeAlias = (
     | EvaluationWithheld
     | StatisticsRecounted
     | SitesCompared
+    | SumConfirmed
     | RoundFinished
 )
 Observer: TypeAlias = Callable[[RunEvent], None]

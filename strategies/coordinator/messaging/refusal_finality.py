@@ -21,6 +21,8 @@ FINAL_BY_THE_COORDINATOR = frozenset(
         "not-a-member",
         "not-in-roster",
         "two-commitments",
+        "two-pair-secrets",
+        "unusable-pair-key",
         "wrong-charter",
         "wrong-layout",
     }

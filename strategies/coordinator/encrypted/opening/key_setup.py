@@ -11,6 +11,7 @@ from privacy.identity.public_identity import Agreement
 from privacy.protocol.key_messages import Delivery, Opening
 from privacy.wire import encrypted_messages as sealed_messages
 from privacy.wire import messages
+from privacy.wire.mask_messages import masked_opening_request
 from strategies.coordinator.messaging.events import Observer, SiteQuarantined
 from strategies.coordinator.messaging.exchange import Exchange
 from strategies.coordinator.messaging.reply_validation import (
@@ -168,17 +169,26 @@ class KeyExchange:
         label: str,
         lineage: str,
         passed_over: Collection[str] = (),
+        listed: bytes = b"",
     ) -> tuple[Opening, bytes]:
         """Ask the openers, in order of succession, to open a run for these sites.
 
         Guarantee: the returned opening was signed by an opener for exactly these sites, which is
         none of `passed_over`.
 
+        Args:
+            roster: Who is present.
+            sites: For whom the run is opened.
+            label: Name of the run for people.
+            lineage: Run id of the first opening; empty if this is the first.
+            passed_over: Openers that are not asked.
+            listed: In a masked run the list of the sites' pair keys.
+
         Raises:
             NoOpener: No opener could.
         """
         wanted = (tuple(sorted(sites)), label, lineage)
-        content = sealed_messages.opening_request(self.charter, label, wanted[0], lineage)
+        content = self._opening_request(wanted, listed)
         for opener in self._succession(set(sites) - set(passed_over)):
             reply = self._ask_one(roster, sealed_messages.OPEN, opener, content)
             with Quarantine(self.observe, 0, opener):
@@ -188,6 +198,14 @@ class KeyExchange:
             f"the run needs one of {abbreviated_names(self.agreement.openers)} to open it, and "
             "none did: bring one back, or name another in the charter"
         )
+
+    def _opening_request(
+        self, wanted: tuple[tuple[str, ...], str, str], listed: bytes
+    ) -> RecordDict:
+        sites, label, lineage = wanted
+        if not listed:
+            return sealed_messages.opening_request(self.charter, label, sites, lineage)
+        return masked_opening_request(self.charter, label, sites, lineage, keys=listed)
 
     def _check_opening(
         self, encoded: bytes, opener: str, wanted: tuple[tuple[str, ...], str, str]

@@ -120,6 +120,7 @@ class RunOpening:
                 label=self.terms.label,
                 lineage=lineage,
                 passed_over=passed_over,
+                listed=listed,
             )
             lineage = lineage or opening.run
             self.keep(OPENING_FILE, [encoded])
