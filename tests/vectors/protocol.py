@@ -15,11 +15,13 @@ from privacy.identity.log_signing_key import SigningKey
 from privacy.protocol.bucket_draw import Draw
 from privacy.protocol.envelope import TRAINING, Receipt, Slot, UploadLabel
 from privacy.protocol.key_messages import Opening, OpeningTerms, opening_body
+from privacy.protocol.masks.pair_messages import masked_descriptor
 from privacy.protocol.signed_question import PARTS, QuestionDigests
 from privacy.protocol.upload import UploadHeader, upload_digest
 from privacy.secrets.keys import EpochSecret, Identity
 from privacy.secrets.linear_mac import PRIME, Checksum, upload_pad
 from privacy.secrets.state_encryption import seal_state
+from tests.vectors.masks import computed_masks, key_list
 
 PATH = Path(__file__).parents[2] / "docs" / "vectors" / "protocol.json"
 
@@ -29,24 +31,30 @@ def inputs() -> dict[str, Any]:
     return json.loads(PATH.read_text())["inputs"]  # type: ignore[no-any-return]
 
 
-def computed(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the outputs that the product computes from these inputs; bytes in hexadecimal."""
+def opening_of(given: dict[str, Any], descriptor: bytes) -> Opening:
+    """Return the opening of a run with this descriptor digest."""
     raw = {name: bytes.fromhex(one) for name, one in given["bytes"].items()}
-    member, coordinator = SigningKey(raw["member key"]), SigningKey(raw["coordinator key"])
-    epoch = EpochSecret(given["epoch"], raw["epoch secret"])
     terms = OpeningTerms(
         label=given["label"],
-        descriptor=raw["descriptor"],
+        descriptor=descriptor,
         charter=raw["charter"],
         epoch=given["epoch"],
-        epoch_fingerprint=epoch.fingerprint,
+        epoch_fingerprint=EpochSecret(given["epoch"], raw["epoch secret"]).fingerprint,
         opener=given["roster"][0],
         roster=tuple(given["roster"]),
         lineage=None,
         salt=raw["salt"],
     )
-    body = opening_body(terms, raw["wrapped key"])
-    opening = Opening(terms=terms, wrapped=raw["wrapped key"], signature=member.sign(body))
+    signed = SigningKey(raw["member key"]).sign(opening_body(terms, raw["wrapped key"]))
+    return Opening(terms=terms, wrapped=raw["wrapped key"], signature=signed)
+
+
+def computed(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the outputs that the product computes from these inputs; bytes in hexadecimal."""
+    raw = {name: bytes.fromhex(one) for name, one in given["bytes"].items()}
+    member, coordinator = SigningKey(raw["member key"]), SigningKey(raw["coordinator key"])
+    epoch = EpochSecret(given["epoch"], raw["epoch secret"])
+    opening = opening_of(given, raw["descriptor"])
     slot = Slot(run=opening.run, purpose=TRAINING, server_round=given["round"], attempt=1)
     label = UploadLabel(
         slot=slot,
@@ -80,6 +88,9 @@ def computed(given: dict[str, Any]) -> dict[str, Any]:
         draw.roster[0], signing=raw["member key"], receiving=raw["receiving key"]
     ).bucket_share(draw.digest)
     others = {site: raw[f"share of {site}"] for site in draw.roster[1:]}
+    listed = key_list(raw)["pair key list digest"]
+    masked = opening_of(given, masked_descriptor(raw["descriptor"], listed))
+    of_masks, masked_rows = computed_masks(given, {**raw, "upload digest": digest}, epoch, masked)
     said = {
         "draw": draw.digest,
         "bucket share": first,
@@ -100,9 +111,12 @@ def computed(given: dict[str, Any]) -> dict[str, Any]:
         "sealed state digest": sealed.digest,
         "signed question": question.encode(),
         "signature of the question": question.sign(coordinator.sign),
+        **of_masks,
     }
     return {
         "run id": opening.run,
+        "masked run id": masked.run,
+        "masked rows": masked_rows,
         "pad": pad,
         "tag": (checksum.of_rows(0, rows) + pad) % PRIME,
         "bytes": {name: one.hex() for name, one in said.items()},

@@ -215,19 +215,6 @@ def check_pair_keys(
         _verify_once(agreement.member(site), key.encode())
 
 
-def check_own_key(keys: Mapping[str, PairKey], *, site: str, public: bytes) -> None:
-    """Check that a list holds the key that this site offered for the run.
-
-    Raises:
-        OwnPairKeyMissing: It holds an older key of this site, or none.
-    """
-    if site not in keys or keys[site].key != public:
-        raise OwnPairKeyMissing(
-            f"the list of pair keys does not hold the unused key that {site} offered: ask for "
-            "keys again, and open the run anew"
-        )
-
-
 def key_list_digest(encoded: bytes) -> bytes:
     """Return L: the digest of a joined list of pair keys."""
     return hashlib.sha256(_LIST_TAG + encoded).digest()

@@ -16,14 +16,12 @@ from privacy.protocol.masks.pair_messages import (
     SUITE_NAME,
     SUITES,
     ForeignPairSecret,
-    OwnPairKeyMissing,
     PairCiphertext,
     PairKey,
     PairTerms,
     TwoPairSecrets,
     UnusablePairKey,
     WrongPairKeys,
-    check_own_key,
     check_pair_keys,
     decode_ciphertexts,
     decode_pair_keys,
@@ -138,15 +136,6 @@ def test_a_copied_key_is_refused(
     copied = replace(copied, signature=identities["east"].sign(PairKey.body_of(**body)))
     with pytest.raises(WrongPairKeys, match="copied"):
         check({**keys, "east": copied}, agreement)
-
-
-def test_a_site_finds_its_own_key_or_refuses(keys: Keys) -> None:
-    """Whoever replays an old key of this site is told so by the site."""
-    check_own_key(keys, site="east", public=keys["east"].key)
-    fewer = {name: key for name, key in keys.items() if name != "east"}
-    for shown, public in ((keys, bytes(PAIR_KEY_SIZE)), (fewer, keys["east"].key)):
-        with pytest.raises(OwnPairKeyMissing, match="east"):
-            check_own_key(shown, site="east", public=public)
 
 
 @pytest.mark.parametrize("key", [b"\xff" * PAIR_KEY_SIZE, bytes(PAIR_KEY_SIZE)])
