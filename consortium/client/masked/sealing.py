@@ -5,10 +5,11 @@ from dataclasses import replace
 from functools import cached_property
 
 from consortium.client.encrypted.uploads import Answers, Sent, UploadCover
-from consortium.client.encrypted.verification import RosterIncomplete
+from consortium.client.encrypted.verification import Checks
 from consortium.client.masked.run_masks import RunMasks
 from privacy.encryption.quantisation import Scales
-from privacy.protocol.envelope import EVALUATION, TRAINING
+from privacy.layout import Tally
+from privacy.protocol.envelope import EVALUATION, NO_STATE, STATISTICS, TRAINING
 from privacy.protocol.masks.bundles import SHARE_SIZE
 from privacy.protocol.masks.groups import cohort_digest
 from privacy.protocol.masks.mask_terms import MaskTerms
@@ -56,15 +57,22 @@ class MaskedAnswers(Answers):
 
         Counts are withheld if not everybody is asked: they open over the whole roster only.
         """
-        whole = len(request.mask_part.asked) == len(self.terms.opened.roster)
-        return super().seal_training(request, state, scales, given, evaluated=evaluated and whole)
+        evaluated = evaluated and self._asks_everybody(request)
+        return super().seal_training(request, state, scales, given, evaluated=evaluated)
+
+    def seal_counts(
+        self, request: SealedRound, purpose: str, tally: Tally | None, state: bytes = NO_STATE
+    ) -> Sent:
+        """Return a sealed tally; it is withheld if not everybody is asked."""
+        counted = tally if self._asks_everybody(request) else None
+        return super().seal_counts(request, purpose, counted, state)
 
     def _require_askable(self, request: SealedRound, purpose: str) -> None:
         """Check what this site is asked to seal, before it computes anything.
 
         Raises:
             NotInRoster, TooFewOthers: V does not hold this site, or too few of its bucket.
-            RosterIncomplete: Counts or exact sums are asked of fewer than everybody.
+            RosterIncomplete: Statistics or exact sums are asked of fewer than everybody.
             RoundConfirmed: This site confirmed another attempt at this round.
             OtherSetConfirmed: The bucket was confirmed with others, and one set is allowed.
             PairSecretsMissing, RunForgotten: This site does not share the secrets it needs.
@@ -72,14 +80,8 @@ class MaskedAnswers(Answers):
         asked, terms, masks = request.mask_part.asked, self.terms, self.masks
         buckets: Mapping[str, int] = terms.buckets if purpose == TRAINING else masks.everyone
         check_cohort(asked, site=masks.site, buckets=buckets, floor=masks.smallest_sum)
-        exact = purpose != TRAINING or terms.contribution.exact
-        if exact and len(asked) != len(terms.opened.roster):
-            raise RosterIncomplete(
-                f"counts are asked of all {len(terms.opened.roster)} sites of the run or of none, "
-                f"{len(asked)} are asked",
-                needed=len(terms.opened.roster),
-                came=len(asked),
-            )
+        if purpose == STATISTICS or (purpose == TRAINING and terms.contribution.exact):
+            Checks(terms=terms).require_everyone(len(asked))
         slot = terms.slot(purpose, request.server_round, request.attempt)
         confirmed = masks.memory.masks.confirmed(slot)
         if confirmed is not None and confirmed.attempt != slot.attempt:
@@ -94,26 +96,29 @@ class MaskedAnswers(Answers):
         # Asked now: without them training would be for nothing.
         masks.pair_secrets(masks.witnesses)
 
+    def _asks_everybody(self, request: SealedRound) -> bool:
+        return len(request.mask_part.asked) == len(self.terms.opened.roster)
+
     def _trains(self, request: SealedRound) -> bool:
         return 0 < request.server_round <= self.terms.site.run_config.num_server_rounds
 
     def _cover(self, purpose: str, request: SealedRound, share: int, state: bytes) -> UploadCover:
         label = super()._cover(purpose, request, share, state).label
         asked, masks = request.mask_part.asked, self.masks
+        neighbours = masks.neighbours(label, asked)
+        pairs = masks.pair_secrets({*masks.witnesses, *neighbours})
         # Never kept: the shares at the witnesses are all that is left of it.
         own = OwnMask.fresh()
         commitment = own.commitment(label.slot, label.site)
-        bundle, own_share = seal_bundle(
-            own,
-            masks.deal(label.slot, label.site, commitment),
-            secrets=masks.pair_secrets(masks.witnesses),
-        )
+        deal = masks.deal(label.slot, label.site, commitment)
+        bundle, own_share = seal_bundle(own, deal, secrets=pairs)
         terms = MaskTerms(cohort=cohort_digest(asked), commitment=commitment, bundle=bundle.digest)
         label = replace(label, nonce=terms.nonce)
-        pairs = masks.pair_secrets(masks.neighbours(label, asked))
+        between = {name: pairs[name] for name in neighbours}
+        place = masks.place(label, asked)
         return UploadCover(
             label=label,
-            masks=Masks.to_seal(masks.place(label, asked), site=label.site, own=own, pairs=pairs),
+            masks=Masks.to_seal(place, site=label.site, own=own, pairs=between),
             terms=terms.encode(),
             bundle=bundle.encode(),
             own_share=b"" if own_share is None else own_share.to_bytes(SHARE_SIZE, "big"),

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from weakref import ReferenceType, ref
 
 from consortium.client.audit_trail import note_confirmed, note_left_out
 from consortium.client.encrypted.opening import run_descriptor
@@ -19,14 +20,14 @@ from consortium.client.masked.run_masks import RunMasks
 from consortium.client.masked.sealing import MaskedAnswers
 from consortium.client.masked.shown_sets import (
     SeenSet,
-    known_round,
     set_in_question,
     set_to_confirm,
 )
 from consortium.site.key_ring import KeyRing
 from consortium.site.site import Site
+from privacy.canonical import MalformedEnvelope
 from privacy.errors import abbreviated_names
-from privacy.protocol.envelope import EVALUATION, STATISTICS, TRAINING, Receipt
+from privacy.protocol.envelope import STATISTICS, Receipt
 from privacy.protocol.grouping import WITHHELD
 from privacy.protocol.key_messages import Opening
 from privacy.protocol.masks.confirmations import (
@@ -35,8 +36,10 @@ from privacy.protocol.masks.confirmations import (
     check_confirmations,
     decode_confirmations,
 )
+from privacy.protocol.masks.mask_terms import MaskTerms
 from privacy.protocol.masks.pair_messages import masked_descriptor
 from privacy.protocol.masks.signed_set import SignedSet
+from privacy.secrets.keys import CannotOpen
 from privacy.secrets.masks.mask_streams import Masks
 from privacy.secrets.masks.share_bundles import join_own_mask, open_shares
 from privacy.wire.encrypted_messages import SealedRound
@@ -47,16 +50,18 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class ConfirmedSums:
-    """A set that a quorum of witnesses confirmed, with the sums that they confirmed.
+    """What takes the masks off the sums that a question shows: a quorum confirmed their set.
 
     Args:
-        request: The question that showed it.
-        seen: The set.
-        shares: The witnesses' shares of the own mask of each upload, by purpose and site.
+        request: The question; it is kept by nobody here.
+        cohort: V of the set.
+        terms: The mask terms of each upload, by purpose and site.
+        shares: The witnesses' shares of its own mask, by the same.
     """
 
-    request: SealedRound = field(repr=False)
-    seen: SeenSet
+    request: ReferenceType[SealedRound]
+    cohort: tuple[str, ...]
+    terms: Mapping[tuple[str, str], MaskTerms]
     shares: Mapping[tuple[str, str], Mapping[str, int]] = field(repr=False)
 
 
@@ -117,7 +122,7 @@ class MaskedSession(Session):
         Raises:
             TooFewConfirmations: It did not, or not as far as is shown.
             RoundConfirmed: This site confirmed or opened another set of this round.
-            SumAltered: A sum is not the one that was confirmed.
+            AnotherSetConfirmed: It confirmed another set, or other sums.
             ConsortiumError: The set did not pass a check.
         """
         self._confirmed_sums(request)
@@ -128,15 +133,11 @@ class MaskedSession(Session):
         Raises:
             MaskNotJoined: The shares that came do not join to the mask that a site committed to.
         """
-        confirmed, masks, owns = self._confirmed_sums(request), self.masks, []
-        terms = {
-            (one.label.slot.purpose, one.label.site): said for one, said in confirmed.seen.uploads
-        }
+        confirmed, owns = self._confirmed_sums(request), []
         for receipt in receipts:
             slot, site = receipt.label.slot, receipt.label.site
-            key = slot.purpose, site
-            deal = masks.deal(slot, site, terms[key].commitment)
-            own, wrong = join_own_mask(confirmed.shares[key], deal)
+            deal = self.masks.deal(slot, site, confirmed.terms[slot.purpose, site].commitment)
+            own, wrong = join_own_mask(confirmed.shares[slot.purpose, site], deal)
             if wrong:
                 _LOG.warning(
                     "%s confirmed another share of the mask of %s than the others",
@@ -144,8 +145,7 @@ class MaskedSession(Session):
                     site,
                 )
             owns.append(own)
-        place = masks.place(receipts[0].label, confirmed.seen.shown.cohort)
-        return Masks.to_open(place, owns)
+        return Masks.to_open(self.masks.place(receipts[0].label, confirmed.cohort), owns)
 
     def finish_run(self) -> None:
         """Delete the pair secrets of the run, and what is kept to be answered again."""
@@ -154,7 +154,7 @@ class MaskedSession(Session):
         self.masks.memory.pairs.release_run(self.terms.opened.run)
 
     def _confirmed_sums(self, request: SealedRound) -> ConfirmedSums:
-        if not self._confirmed or self._confirmed[0].request is not request:
+        if not self._confirmed or self._confirmed[0].request() is not request:
             self._confirmed[:] = [self._checked_sums(request)]
         return self._confirmed[0]
 
@@ -170,9 +170,13 @@ class MaskedSession(Session):
         )
         # On the disk before anything is opened: this is the one set of its round.
         masks.memory.masks.accept(seen.slot, seen.digest, only_sites=seen.only_sites(masks))
-        self._note_left_out(seen)
+        if seen.lacks(masks.site):
+            note_left_out(self.terms.site, seen.slot)
         return ConfirmedSums(
-            request=request, seen=seen, shares=self._opened_shares(seen, confirmations)
+            request=ref(request),
+            cohort=seen.shown.cohort,
+            terms={(one.label.slot.purpose, one.label.site): said for one, said in seen.uploads},
+            shares=self._opened_shares(seen, confirmations),
         )
 
     def _opened_shares(
@@ -182,13 +186,18 @@ class MaskedSession(Session):
         shares: dict[tuple[str, str], dict[str, int]] = {place: {} for place in places}
         # Of a last evaluation that is not opened the state is confirmed, and no share revealed.
         for witness, one in confirmations.items() if places else ():
-            held = open_shares(
-                one.shares,
-                count=len(places),
-                key=self.terms.opened.keys.reveal,
-                set_digest=seen.digest,
-                witness=witness,
-            )
+            try:
+                held = open_shares(
+                    one.shares,
+                    count=len(places),
+                    key=self.terms.opened.keys.reveal,
+                    set_digest=seen.digest,
+                    witness=witness,
+                )
+            except (CannotOpen, MalformedEnvelope):
+                # It signed the set, and that counts. The masks open with the shares of others.
+                _LOG.warning("the shares that %s confirmed with do not open", witness)
+                continue
             for place, share in zip(places, held, strict=True):
                 if share is not None:
                     shares[place][witness] = share
@@ -204,10 +213,9 @@ class MaskedSession(Session):
 
     def _claim(self, seen: SeenSet) -> None:
         """Claim, as the roster memory asks, what this site gave to a set that it confirms."""
-        known = known_round(self.masks, seen.slot)
-        exact = self.terms.contribution.exact
-        if known.own is not None and seen.slot.purpose == TRAINING:
-            if exact:
+        known = seen.known
+        if known.own is not None:
+            if self.terms.contribution.exact:
                 self.exact.require_roster()
             else:
                 self.answers.claim_opened(seen.slot.server_round, seen.checked.updates.values())
@@ -218,12 +226,3 @@ class MaskedSession(Session):
             self.exact.require_statistics_of_roster()
         elif not self.exact.claim_evaluation():
             self.exact.require_roster()
-
-    def _note_left_out(self, seen: SeenSet) -> None:
-        """Note that this site answered in a round, and is not in what is opened of it."""
-        known, slot = known_round(self.masks, seen.slot), seen.slot
-        purpose = TRAINING if slot.purpose == TRAINING else slot.purpose
-        within = {one.label.site for one, _ in seen.uploads if one.label.slot.purpose == purpose}
-        opens = slot.purpose != EVALUATION or bool(within)
-        if known.last_attempt and opens and self.masks.site not in within:
-            note_left_out(self.terms.site, slot)

@@ -34,10 +34,12 @@ class SeenSet:
     Args:
         shown: As it was shown.
         checked: Its receipts and mask terms.
+        known: What this site knew of the round by itself.
     """
 
     shown: ShownSet
     checked: CheckedSet
+    known: KnownRound
 
     @property
     def slot(self) -> Slot:
@@ -48,6 +50,11 @@ class SeenSet:
     def digest(self) -> bytes:
         """D."""
         return self.shown.sum_set.digest
+
+    def lacks(self, site: str) -> bool:
+        """Return whether a site that answered in this round is not in what is opened of it."""
+        opened = {one.label.site for one, _ in self.uploads}
+        return bool(self.known.last_attempt and opened) and site not in opened
 
     @cached_property
     def uploads(self) -> tuple[tuple[Receipt, MaskTerms], ...]:
@@ -119,7 +126,7 @@ def set_in_question(masks: RunMasks, request: SealedRound) -> SeenSet:
     return _checked(masks, shown)
 
 
-def known_round(masks: RunMasks, slot: Slot) -> KnownRound:
+def _known_round(masks: RunMasks, slot: Slot) -> KnownRound:
     """Return what this site knows about the round of a set by itself."""
     terms, answers = masks.terms, masks.memory.answers
     count_slot = replace(slot, purpose=EVALUATION) if slot.purpose == TRAINING else slot
@@ -150,11 +157,12 @@ def known_round(masks: RunMasks, slot: Slot) -> KnownRound:
 
 
 def _checked(masks: RunMasks, shown: ShownSet) -> SeenSet:
-    checked = check_set(shown, known_round(masks, shown.sum_set.slot))
+    known = _known_round(masks, shown.sum_set.slot)
+    checked = check_set(shown, known)
     if masks.terms.contribution.exact and checked.updates:
         num_sites = sum(map(len, checked.updates.values()))
         Checks(terms=masks.terms).require_everyone(num_sites)
-    return SeenSet(shown=shown, checked=checked)
+    return SeenSet(shown=shown, checked=checked, known=known)
 
 
 def _purpose_of_set(masks: RunMasks, server_round: int) -> str:
