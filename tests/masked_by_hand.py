@@ -1,16 +1,19 @@
 """A masked run whose coordinator is a test: every question is made by hand, and may be altered."""
 
 import hashlib
+import shutil
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 
 from flwr.app import RecordDict
 
 from consortium.config import Scalar
 from consortium.protocol.parameters import count_placement, update_placement
 from consortium.protocol.round_counts import round_counts
+from consortium.run.directory import RunDirectory
 from consortium.site.key_ring import member_at
 from privacy.encryption.ciphertext_sum import Adder
 from privacy.encryption.parameters import Placement
@@ -119,6 +122,12 @@ class ByHand:
     opening: bytes = b""
     keys: bytes = b""
     ciphertexts: dict[str, bytes] = field(default_factory=dict)
+
+    def again(self, folder: Path) -> "ByHand":
+        """Return the run as it stands, in a new folder, in processes that know nothing yet."""
+        shutil.copytree(self.consortium.run.path, folder)
+        moved = replace(self.consortium, run=RunDirectory(folder))
+        return ByHand(moved, self.overrides, self.opening, self.keys, dict(self.ciphertexts))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -232,6 +241,10 @@ class ByHand:
         return mask_messages.pair_secrets(
             self.charter, opening=self.opening, ciphertexts=self.ciphertexts[name]
         )
+
+    def refusal(self, name: str, kind: str, content: RecordDict) -> str:
+        """Return the code with which a site refuses, or nothing if it does not."""
+        return self.places[name].refusal(kind, content)
 
     def answer(self, name: str, kind: str, content: RecordDict) -> RecordDict:
         """Return what a site answers; it must not refuse."""
@@ -356,8 +369,7 @@ class ByHand:
                 for name, one in gathered.counting.items()
             },
         )
-        said = SignedSet(charter=bytes.fromhex(self.charter), set_digest=gathered.sum_set.digest)
-        return replace(asked, signature=said.sign(COORDINATOR.sign))
+        return signed_request(self, asked)
 
     def confirm(self, gathered: Gathered, names: Sequence[str] | None = None) -> list[Confirmation]:
         """Return the confirmations of a set by some witnesses; by all if None."""
@@ -433,6 +445,27 @@ def memory_of(place: Place) -> SiteMemory:
 def signed(request: SealedRound) -> SealedRound:
     """Return a question as its coordinator signs it."""
     return request.with_signature(COORDINATOR.sign)
+
+
+def signed_request(run: ByHand, asked: ConfirmationRequest) -> ConfirmationRequest:
+    """Return a request for confirmation as its coordinator signs it."""
+    receipts = decode_receipts(asked.receipts or asked.count_receipts)
+    said = SumSet(
+        slot=Slot(
+            run=run.run,
+            purpose=asked.purpose,
+            server_round=asked.server_round,
+            attempt=asked.attempt,
+        ),
+        state=receipts[0].label.state,
+        cohort=cohort_digest(asked.cohort),
+        receipts=sha256_of(asked.receipts),
+        sums=asked.sums,
+        count_receipts=sha256_of(asked.count_receipts),
+        count_sum=asked.count_sum or NOTHING,
+    )
+    shown = SignedSet(charter=bytes.fromhex(run.charter), set_digest=said.digest)
+    return replace(asked, signature=shown.sign(COORDINATOR.sign))
 
 
 def _sites(receipts: bytes) -> frozenset[str]:

@@ -217,8 +217,9 @@ class Consortium:
         *,
         floors: Floors | None = None,
         coordinator_key: str = COORDINATOR.public.hex(),
+        **agreed: Any,
     ) -> "Consortium":
-        """Make the sites' directories, keys and records."""
+        """Make the sites' directories, keys and records; `agreed` are more keys of the charter."""
         run = RunDirectory(folder)
         members = []
         for name in names:
@@ -232,6 +233,7 @@ class Consortium:
             members=tuple(members),
             floors=floors or Floors(full_class_examples=40, encrypted=True),
             coordinator_key=coordinator_key,
+            **agreed,
         )
         consortium = cls(run=run, charter=charter)
         for name in names:
