@@ -10,6 +10,8 @@ from pathlib import Path
 
 from flwr.app import RecordDict
 
+from consortium.client.encrypted.session import accepted_session
+from consortium.client.masked.session import MaskedSession
 from consortium.config import Scalar
 from consortium.protocol.parameters import count_placement, update_placement
 from consortium.protocol.round_counts import round_counts
@@ -440,6 +442,11 @@ def memory_of(place: Place) -> SiteMemory:
     """Return the memory of a site."""
     site = place.site
     return member_at(site.directory, site.config.name, site.charter).memory
+
+
+def session_at(place: Place, opening: bytes) -> MaskedSession:
+    """Return the session of a site in the run of an opening."""
+    return accepted_session(place.site, opening, MaskedSession)
 
 
 def signed(request: SealedRound) -> SealedRound:
