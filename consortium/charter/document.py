@@ -35,7 +35,7 @@ _LATER_FIELDS = frozenset(  # those that came after 0.1.0
         "without_masks",
     }
 )
-_HYBRID = "MLKEM768_X25519"
+_HYBRID = "mlkem768_x25519"
 
 
 class BadCharter(ConsortiumError, ValueError, code="bad-charter"):
@@ -113,8 +113,9 @@ class Charter(_Agreed):
         sets_in_run: How many sets of sites a run with masks may sum in one bucket, over its
             rounds. Empty where the charter says nothing: then `one`, and `any` with noise.
         suite: Key exchange for the secrets that pairs of sites share. Empty where the charter says
-            nothing: then ML-KEM-768 with X25519. With `X25519` alone there are no masks.
-        without_masks: Whether encrypted runs may do without masks.
+            nothing: then ML-KEM-768 with X25519. With `x25519` alone there are no masks. A charter
+            that names ML-KEM-768 asks for masks in every encrypted run, but for `without_masks`.
+        without_masks: Whether encrypted runs may do without masks all the same.
     """
 
     version: Literal[1] = 1
@@ -132,7 +133,7 @@ class Charter(_Agreed):
     statistics_of: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
     max_colluders: int = Field(default=0, ge=0, le=10)
     sets_in_run: Literal["", "one", "any"] = ""
-    suite: Literal["", "MLKEM768_X25519", "X25519"] = ""
+    suite: Literal["", "mlkem768_x25519", "x25519"] = ""
     without_masks: bool = False
 
     @model_validator(mode="after")
@@ -162,6 +163,16 @@ class Charter(_Agreed):
     def pair_suite(self) -> str:
         """The key exchange between pairs of sites: the hybrid one if the charter says nothing."""
         return self.suite or _HYBRID
+
+    @property
+    def asks_for_masks(self) -> bool:
+        """Whether the members agreed that every encrypted run has masks."""
+        return self.suite == _HYBRID and not self.without_masks
+
+    @property
+    def has_keys_for_masks(self) -> bool:
+        """Whether pairs of sites exchange keys that a run with masks may use."""
+        return self.pair_suite == _HYBRID
 
     def sums_one_set(self, *, noise: bool) -> bool:
         """Return whether a bucket of a run with masks sums one set of sites, in all its rounds.

@@ -16,6 +16,7 @@ from consortium.deployment.run_orders import RunOrder, last_run
 from consortium.deployment.status import coordinator_status, site_status
 from consortium.deployment.superlink import SuperLink
 from consortium.deployment.wait import Waiting
+from consortium.modes.registry import mode_of
 from consortium.run.absences import absence_text, absences_of
 from consortium.run.directory import RunDirectory
 from consortium.run.party_directory import CoordinatorDirectory
@@ -141,6 +142,7 @@ def _start_run(
     superlink: SuperLink, run_directory: RunDirectory, config: RunConfig, *, wait: bool
 ) -> None:
     superlink.require_up()  # else an empty run would stay behind
+    mode_of(config).require_agreed(config, superlink.charter)
     try:
         run_directory.path.mkdir(parents=True)
     except FileExistsError as error:
@@ -155,7 +157,7 @@ def _submit_run(
     superlink: SuperLink, run_directory: RunDirectory, config: RunConfig, *, wait: bool
 ) -> None:
     control = Control(superlink)
-    Charter.read(run_directory.charter)
+    charter = Charter.read(run_directory.charter)
     number = control.submit_order(RunOrder(run=run_directory.path, config=config.flat()))
     print(f"{run_directory.path}: Flower's run {number}, seed {config.seed}")
     for name in sorted(config.left_out):
@@ -163,6 +165,8 @@ def _submit_run(
             f"without {name}: if this charter's statistics are not yet counted, its counts are in "
             "none of them, and it joins exact counts only under the charter's next revision"
         )
+    for line in mode_of(config).notes(config, charter):
+        print(line)
     if wait:
         _print_end(Waiting(control, run_directory, tell=print))
 

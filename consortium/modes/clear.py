@@ -1,6 +1,7 @@
 """A run in the clear: the coordinator reads what each site sends."""
 
 import math
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -53,6 +54,14 @@ class InTheClear(Mode):
 
     def require_rule(self, config: RunConfig, charter: Charter, spec: RuleSpec) -> None:
         """Accept every rule: only the coordinator computes it."""
+
+    def notes(self, config: RunConfig, charter: Charter) -> Sequence[str]:
+        """Return nothing: a run in the clear promises nothing that needs a note."""
+        return ()
+
+    def quorum(self, config: RunConfig, charter: Charter) -> int:
+        """Return the quorum of the run config."""
+        return config.quorum
 
     def voters(self, config: RunConfig, charter: Charter) -> int:
         """Return the sites of a full round."""

@@ -10,7 +10,7 @@ what is sent also needs a half at each end with its entry in the two tables; and
 question of a new kind, a message in `privacy.wire` and a route in `consortium.client_app`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Protocol, TypeVar
 
 from consortium.charter.document import Charter
@@ -81,7 +81,15 @@ class Mode(Protocol):
         """
         ...
 
+    def notes(self, config: RunConfig, charter: Charter) -> Sequence[str]:
+        """Return what the members must know before a run that is allowed, a sentence each."""
+        ...
+
     # Who votes, and what a sum hides.
+
+    def quorum(self, config: RunConfig, charter: Charter) -> int:
+        """Return the fewest answers that make a round."""
+        ...
 
     def voters(self, config: RunConfig, charter: Charter) -> int:
         """Return how many votes the rule sees in a full round."""

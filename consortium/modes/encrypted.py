@@ -1,5 +1,6 @@
 """An encrypted run: the coordinator adds what it cannot read, and the sites open the sums."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from consortium.charter.document import Charter
@@ -57,14 +58,23 @@ class Encrypted(Mode):
         """Check that the scale of the first round is within the charter's bounds.
 
         Raises:
-            OutsideCharter: It is not.
+            OutsideCharter: It is not; or the members ask for masks, and this run has none.
         """
+        if charter.asks_for_masks and not config.masks:
+            raise OutsideCharter(
+                "the members agreed that every encrypted run has masks: set masks to true, or let "
+                "all members sign a revision with `consortium charter revise --without-masks`"
+            )
         floors = charter.floors
         if not floors.smallest_scale <= config.first_scale <= floors.largest_scale:
             raise OutsideCharter(
                 f"first-scale={config.first_scale} is not between the charter's "
                 f"{floors.smallest_scale} and {floors.largest_scale}"
             )
+
+    def notes(self, config: RunConfig, charter: Charter) -> Sequence[str]:
+        """Return nothing: there is nothing beyond what the rule promises."""
+        return ()
 
     def require_rule(self, config: RunConfig, charter: Charter, spec: RuleSpec) -> None:
         """Check that the members fill the buckets, and that all sites compute the same.
@@ -73,7 +83,8 @@ class Encrypted(Mode):
             TooManyBuckets: A bucket would hold too few sites.
             BadConfig: The rule or its pre-step differs between CPUs.
         """
-        require_buckets(config.buckets, len(charter.names), min_others=charter.floors.min_others)
+        others = self.smallest_sum(charter) - 1
+        require_buckets(config.buckets, len(charter.names), min_others=others)
         # Sites sign the digest of what they computed: one bit of difference, and no majority.
         if not spec.same_on_every_cpu:
             raise BadConfig(
@@ -87,6 +98,10 @@ class Encrypted(Mode):
                 "the sites see bucket means, which are clipped to rule.clip-norm; choose none"
             )
 
+    def quorum(self, config: RunConfig, charter: Charter) -> int:
+        """Return the quorum of the run config."""
+        return config.quorum
+
     def voters(self, config: RunConfig, charter: Charter) -> int:
         """Return the buckets: the rule sees their means."""
         return config.buckets
@@ -97,7 +112,7 @@ class Encrypted(Mode):
 
     def smallest_consortium(self, config: RunConfig, charter: Charter, *, voters: int) -> int:
         """Return the fewest members that fill so many buckets."""
-        return voters * (charter.floors.min_others + 1)
+        return voters * self.smallest_sum(charter)
 
     def crowd(self, config: RunConfig, charter: Charter) -> int:
         """Return the sites in the smallest bucket."""
@@ -129,6 +144,10 @@ class Encrypted(Mode):
         return tally
 
     # What only encrypted modes have.
+
+    def smallest_sum(self, charter: Charter) -> int:
+        """Return how many sites each sum must hold at least: a site and enough others."""
+        return charter.floors.min_others + 1
 
     def seal_parameters(self, config: RunConfig, charter: Charter) -> SealParameters:
         """Return the parameters of the ciphertexts, exact for sums over all members.

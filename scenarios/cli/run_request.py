@@ -11,6 +11,7 @@ import typer
 
 from consortium.cli.options import parse_overrides
 from consortium.config import Scalar
+from consortium.modes.registry import mode_of
 from consortium.protocol.aggregation import rule_spec
 from consortium.run.directory import RunDirectory
 from consortium.run.logs import log_in_detail
@@ -71,6 +72,8 @@ class RunRequest:
         self.lies = AttackAssignment(seed=self.config.seed, attacks=self.scenario.faults)
         # Refuse a rule that cannot keep its promise before there is a run directory.
         exit_on_refusal(lambda: rule_spec(self.config, self.scenario.charter))
+        mode = mode_of(self.config)
+        exit_on_refusal(lambda: mode.require_agreed(self.config, self.scenario.charter))
 
     def choose_liars(self, attack: str | None, liars: int) -> None:
         """Replace the scenario's liars by the user's choice, if there is one."""

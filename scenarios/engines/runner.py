@@ -13,6 +13,7 @@ from consortium.config import RunConfig
 from consortium.coordinator.resume import interrupted_config
 from consortium.deployment.app_bundle import RUNTIME_PACKAGES, Bundle
 from consortium.deployment.simulation import simulate_run
+from consortium.modes.registry import mode_of
 from consortium.protocol.robustness_estimate import in_words, protection_of
 from consortium.run.directory import ENVIRONMENT, RunDirectory
 from consortium.run.records import Summary, read_record
@@ -220,11 +221,14 @@ def _collect_model(run: RunDirectory, scenario: Scenario) -> None:
 
 
 def run_notes(scenario: Scenario, config: RunConfig, lies: AttackAssignment) -> Iterator[str]:
-    """Yield the lines to print before a run; none if no attack is staged or defended against.
+    """Yield the lines to print before a run: what its mode and its rule promise, and who lies.
+
+    There are none if no attack is staged or defended against, and the mode has nothing to say.
 
     Raises:
         ConsortiumError: The rule cannot protect this consortium.
     """
+    yield from mode_of(config).notes(config, scenario.charter)
     expected = config.rule.num_byzantine or config.rule.name != "mean" or config.buckets > 1
     if expected or lies.attacks:
         plan = model_plan(config, scenario.table)

@@ -76,7 +76,7 @@ def test_a_charter_without_keys_or_with_a_strange_opener_makes_no_agreement() ->
 def test_a_charter_that_says_nothing_of_masks_keeps_its_fingerprint_and_has_the_defaults() -> None:
     said = CHARTER.model_validate_json(CHARTER.model_dump_json())
     assert said.fingerprint == CHARTER.fingerprint
-    assert (said.num_colluders, said.pair_suite) == (1, "MLKEM768_X25519")
+    assert (said.num_colluders, said.pair_suite) == (1, "mlkem768_x25519")
     assert said.sums_one_set(noise=False)
     assert not said.sums_one_set(noise=True)
 
@@ -94,7 +94,7 @@ def test_what_a_charter_says_of_masks_is_in_its_fingerprint() -> None:
         {"max_colluders": 2},
         {"sets_in_run": "one"},
         {"sets_in_run": "any"},
-        {"suite": "X25519"},
+        {"suite": "x25519"},
         {"without_masks": True},
     ]
     others = [CHARTER.model_copy(update=one).fingerprint for one in said]

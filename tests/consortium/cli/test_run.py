@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from consortium.charter.document import Charter
+from consortium.charter.document import Charter, Floors
 from consortium.cli.run import NothingRuns, RunExists, app
 from consortium.config import BadConfig
 from consortium.coordinator.later_evaluation import NothingWithheld
@@ -15,6 +15,7 @@ from consortium.deployment.control_client import Control
 from consortium.deployment.processes import LaunchFailed
 from consortium.deployment.run_orders import RunOrder, last_run
 from consortium.deployment.superlink import SuperLink
+from consortium.modes.contract import OutsideCharter
 from consortium.run.directory import RunDirectory
 from consortium.run.party_directory import NotACoordinator
 from scenarios.engines.runner import ScenarioRun as Scenario
@@ -40,10 +41,14 @@ def summary(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
 def coordinator(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, summary: dict[str, object]
 ) -> Path:
-    """A coordinator whose SuperLink accepts every order, and whose runs end as a file says."""
+    """A coordinator whose SuperLink accepts every order, and whose runs end as a file says.
+
+    Its members allow runs in the clear, too.
+    """
     founded: Founded = found(tmp_path / "banks")
     founded.provision()
     founded.install()
+    require(founded.coordinator, floors=Floors())
 
     def submit(self: Control, order: RunOrder) -> int:
         order.write(self.superlink.directory)
@@ -58,6 +63,12 @@ def coordinator(
     monkeypatch.setattr(Control, "submit_order", submit)
     monkeypatch.setattr(SuperLink, "require_up", lambda _self: None)
     return founded.coordinator
+
+
+def require(coordinator: Path, **said: object) -> None:
+    """Let the charter in force say something else."""
+    path = coordinator / "charter.json"
+    Charter.read(path).model_copy(update=said).write(path)
 
 
 def test_a_run_is_of_the_charter_in_force_and_says_its_model(
@@ -309,3 +320,22 @@ def test_the_status_of_either_end_is_told(coordinator: Path) -> None:
     assert "run          a" in of_coordinator
     of_site = commands.invoke(app, ["status", str(coordinator.parent / "east")]).output
     assert of_site.startswith("site         east")
+
+
+def test_what_the_charter_does_not_allow_is_refused_before_there_is_a_run(
+    coordinator: Path,
+) -> None:
+    require(coordinator, suite="x25519")
+    words = ["run", str(coordinator), "--set", "aggregation=encrypted", "--set", "masks=true"]
+    refused = commands.invoke(app, words).exception
+    assert isinstance(refused, OutsideCharter)
+    assert not (coordinator / "runs").exists()
+
+
+def test_before_a_masked_run_its_operator_is_told_who_is_waited_for(coordinator: Path) -> None:
+    words = ["run", str(coordinator), "--name", "a", "--no-wait", "--set", "aggregation=encrypted"]
+    plain = commands.invoke(app, words).output
+    words[3] = "b"
+    masked = commands.invoke(app, [*words, "--set", "masks=true"]).output
+    assert "confirm" not in plain
+    assert "masks: 3 of 3 sites confirm each sum before it opens" in masked

@@ -71,6 +71,9 @@ def test_an_encrypted_run_ends_with_a_warning_only_if_values_were_cut_off(tmp_pa
     assert "in round 1." in (tmp_path / "small" / "report.html").read_text()
 
 
+MASKED = ("run", "heart-diagnosis", "--set", "aggregation=encrypted", "--set", "masks=true")
+
+
 def test_compare_prints_every_arm(tmp_path: Path) -> None:
     out = tmp_path / "run"
     chosen = ("--set", "num-server-rounds=1", "--seed", "3", "--out", str(out))
@@ -97,6 +100,10 @@ def test_compare_prints_every_arm(tmp_path: Path) -> None:
         (("run", "bank-credit", "--data", "elm-bank=nowhere.csv"), "there is no file"),
         (("run", "bank-credit", "--set", "rule.name=median"), "there is no rule 'median'"),
         (("run", "bank-credit", "--set", "rule.num-byzantine=1"), "choose a robust rule"),
+        (
+            (*MASKED, "--set", "fraction=0.75"),
+            "fraction=0.75 asks only some of the sites",
+        ),
         (("run", "bank-credit", "--attack", "sign-flop"), "did you mean 'sign-flip'"),
         (("predict", "nowhere", "nowhere.csv"), "there is no file"),
         (("inspect", "nowhere"), "cannot be read"),
