@@ -1,5 +1,6 @@
 """`consortium charter`: draft, sign, show and revise the charter."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import typer
@@ -8,12 +9,14 @@ from consortium.charter.document import Charter, Floors
 from consortium.charter.signatures import member_identity, sign_charter
 from consortium.provisioning.certificates import certificate_digest, read_certificate
 from consortium.provisioning.charter_drafts import (
+    AgreedMasks,
     NamedCoordinator,
     draft_charter,
     read_schema,
     read_signatures,
     revise_charter,
     signature_path,
+    with_agreed_masks,
     with_coordinator_key,
 )
 from consortium.provisioning.enrolment import PublicHalf
@@ -25,6 +28,20 @@ app = typer.Typer(help="Draft, sign, show and revise the charter.", no_args_is_h
 CHARTER = typer.Argument(..., help="The charter's file.")
 COORDINATOR_KEY = typer.Option(
     None, help="A file with what `consortium coordinator key` shows: it signs the questions."
+)
+MAX_COLLUDERS = typer.Option(
+    None, help="Members in league with the coordinator that open nothing of a masked run."
+)
+SETS_IN_RUN = typer.Option(
+    None, help="`one` set of sites in a bucket for a whole masked run, or `any`."
+)
+SUITE = typer.Option(
+    None, help="`mlkem768_x25519`: every encrypted run has masks. `x25519`: none has."
+)
+WITHOUT_MASKS = typer.Option(
+    None,
+    "--without-masks/--no-without-masks",
+    help="Whether encrypted runs may do without masks all the same.",
 )
 MEMBER = typer.Option(..., "--member", help="A member's public half; repeat for each member.")
 
@@ -42,6 +59,10 @@ def new(
     min_others: int = typer.Option(2, help="Fewest other sites in an encrypted sum."),
     encrypted: bool = typer.Option(True, help="Whether every run must be encrypted."),
     coordinator_key: Path | None = COORDINATOR_KEY,
+    max_colluders: int | None = MAX_COLLUDERS,
+    sets_in_run: str | None = SETS_IN_RUN,
+    suite: str | None = SUITE,
+    without_masks: bool | None = WITHOUT_MASKS,
 ) -> None:
     """Draft a charter from the members' public halves, for them to sign."""
     drafted = draft_charter(
@@ -56,6 +77,13 @@ def new(
     )
     if coordinator_key is not None:
         drafted = with_coordinator_key(drafted, coordinator_key.read_text().strip())
+    masks = AgreedMasks(
+        max_colluders=max_colluders,
+        sets_in_run=sets_in_run,
+        suite=suite,
+        without_masks=without_masks,
+    )
+    drafted = with_agreed_masks(drafted, masks)
     drafted.write(charter)
     print(
         f"{charter}: {number_of(len(drafted.members), 'member')}, fingerprint {drafted.fingerprint}"
@@ -91,6 +119,8 @@ def show(charter: Path = CHARTER) -> None:
         print(f"statistics  of the revision with fingerprint {agreed.statistics_of}")
     for key, value in agreed.floors.model_dump().items():
         print(f"floor       {key} = {value}")
+    for line in _mask_lines(agreed):
+        print(f"masks       {line}")
     for member in agreed.members:
         mark = "signed" if member.name in signed else "NOT SIGNED"
         short = (
@@ -112,6 +142,10 @@ def revise(
     keep_statistics: bool = typer.Option(
         False, help="Let the statistics stand that were counted under the charter in force."
     ),
+    max_colluders: int | None = MAX_COLLUDERS,
+    sets_in_run: str | None = SETS_IN_RUN,
+    suite: str | None = SUITE,
+    without_masks: bool | None = WITHOUT_MASKS,
 ) -> None:
     """Draft the next revision, with members leaving or joining; all its members must sign it."""
     changed = revise_charter(
@@ -123,9 +157,27 @@ def revise(
     )
     if coordinator_key is not None:
         changed = with_coordinator_key(changed, coordinator_key.read_text().strip())
+    masks = AgreedMasks(
+        max_colluders=max_colluders,
+        sets_in_run=sets_in_run,
+        suite=suite,
+        without_masks=without_masks,
+    )
+    changed = with_agreed_masks(changed, masks)
     changed.write(to)
     print(f"{to}: revision {changed.revision}, members {', '.join(changed.names)}")
     print(_exact_counts_text(changed))
+
+
+def _mask_lines(agreed: Charter) -> Iterator[str]:
+    """Yield what a charter says of encrypted runs with masks."""
+    if not agreed.has_keys_for_masks:
+        yield f"none: the suite is {agreed.pair_suite}"
+        return
+    yield "in every encrypted run" if agreed.asks_for_masks else "where a run config asks for them"
+    yield f"suite = {agreed.pair_suite}"
+    yield f"max_colluders = {agreed.num_colluders}"
+    yield f"sets_in_run = {agreed.sets_in_run or 'one, and any where updates carry noise'}"
 
 
 def _exact_counts_text(revised: Charter) -> str:

@@ -1,7 +1,7 @@
 """Draft charters: a first one from the members' public halves, later ones with other members."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -11,6 +11,8 @@ from consortium.charter.signatures import Signature, Signatures
 from consortium.config import RunConfig
 from consortium.provisioning.enrolment import PublicHalf
 from consortium.site.site import model_plan
+from privacy.errors import number_of
+from privacy.protocol.masks.groups import smallest_sum
 from privacy.storage.document_mistakes import document_mistakes
 from sites.schema.texts import AgreedTable, AnySchema
 from sites.tasks.registry import task_for
@@ -30,6 +32,23 @@ class NamedCoordinator:
 
     address: str
     authority: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgreedMasks:
+    """What a draft says of masks; None leaves what the charter says.
+
+    Args:
+        max_colluders: Members in league with the coordinator that open nothing; 0 says nothing.
+        sets_in_run: `one` or `any`; empty says nothing.
+        suite: Key exchange between pairs of sites; empty says nothing.
+        without_masks: Whether encrypted runs may do without masks where the suite has them.
+    """
+
+    max_colluders: int | None = None
+    sets_in_run: str | None = None
+    suite: str | None = None
+    without_masks: bool | None = None
 
 
 def read_schema(path: Path) -> AnySchema:
@@ -148,6 +167,32 @@ def with_coordinator_key(charter: Charter, key: str) -> Charter:
     except ValidationError as error:
         mistakes = document_mistakes(error, Charter)
         raise BadCharter(f"{key} is not the key of a coordinator: {mistakes}") from error
+
+
+def with_agreed_masks(charter: Charter, masks: AgreedMasks) -> Charter:
+    """Return a draft that says something else of masks.
+
+    Raises:
+        BadCharter: A value is none of those it may have; or every encrypted run is to have masks,
+            and there are too few members for them.
+    """
+    said = {name: value for name, value in asdict(masks).items() if value is not None}
+    try:
+        changed = Charter.model_validate({**charter.model_dump(), **said})
+    except ValidationError as error:
+        mistakes = document_mistakes(error, Charter)
+        raise BadCharter(f"the draft is not a valid charter: {mistakes}") from error
+    needed = smallest_sum(changed.num_colluders, changed.floors.min_others)
+    if changed.asks_for_masks and len(changed.names) < needed:
+        raise BadCharter(
+            f"masks need {number_of(needed, 'site')} with max_colluders={changed.num_colluders} "
+            f"and min_others={changed.floors.min_others}, and the draft has "
+            f"{number_of(len(changed.names), 'member')}: invite more, lower either, or allow runs "
+            "without masks",
+            needed=needed,
+            came=len(changed.names),
+        )
+    return changed
 
 
 def signature_path(charter: Path, name: str) -> Path:

@@ -5,12 +5,14 @@ import pytest
 from consortium.charter.document import BadCharter, Floors, UnknownMember
 from consortium.charter.signatures import Signatures, sign_charter
 from consortium.provisioning.charter_drafts import (
+    AgreedMasks,
     NamedCoordinator,
     draft_charter,
     read_schema,
     read_signatures,
     revise_charter,
     signature_path,
+    with_agreed_masks,
 )
 from consortium.provisioning.enrolment import init_site
 from consortium.site.directory import read_identity
@@ -108,3 +110,40 @@ def test_signatures_are_gathered_from_beside_the_charter(founded: Founded, tmp_p
     other = founded.charter.model_copy(update={"revision": 2})
     with pytest.raises(BadSignature):
         read_signatures(path).require_all(other)
+
+
+def test_what_a_draft_says_of_masks_stays_unless_something_else_is_chosen(founded: Founded) -> None:
+    charter = founded.charter
+    assert with_agreed_masks(charter, AgreedMasks()).fingerprint == charter.fingerprint
+    said = with_agreed_masks(charter, AgreedMasks(sets_in_run="any", without_masks=True))
+    later = with_agreed_masks(revise_charter(said), AgreedMasks(without_masks=False))
+    assert (later.sets_in_run, later.without_masks) == ("any", False)
+    assert with_agreed_masks(later, AgreedMasks(sets_in_run="")).sets_in_run == ""
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (AgreedMasks(sets_in_run="two"), "sets_in_run"),
+        (AgreedMasks(suite="rsa"), "suite"),
+        (AgreedMasks(max_colluders=11), "max_colluders"),
+        (AgreedMasks(suite="mlkem768_x25519", max_colluders=2), "masks need 4 sites with max_coll"),
+    ],
+)
+def test_masks_that_no_run_could_have_are_not_drafted(
+    founded: Founded, wrong: AgreedMasks, said: str
+) -> None:
+    with pytest.raises(BadCharter, match=said):
+        with_agreed_masks(founded.charter, wrong)
+
+
+def test_a_member_does_not_leave_where_the_others_would_be_too_few_for_masks(
+    founded: Founded,
+) -> None:
+    """The floors ask for fewer here: it is the masks that need three."""
+    floors = Floors(min_others=1, encrypted=True)
+    charter = founded.charter.model_copy(update={"floors": floors, "suite": "mlkem768_x25519"})
+    two = revise_charter(charter, without=["west"])
+    with pytest.raises(BadCharter, match="masks need 3 sites"):
+        with_agreed_masks(two, AgreedMasks())
+    assert with_agreed_masks(two, AgreedMasks(without_masks=True)).names == ("east", "north")

@@ -64,10 +64,8 @@ def test_a_plain_run_has_no_notes() -> None:
 
 
 def test_the_notes_of_a_masked_run_begin_with_who_confirms_its_sums() -> None:
-    chosen = {"aggregation": "encrypted", "masks": True, "rule.num-byzantine": 0}
-    confirmed, *others = run_notes(
-        BANKS, BANKS.config_with({**chosen, "rule.name": "mean"}), NOBODY
-    )
+    config = BANKS.config_with({"aggregation": "encrypted", "buckets": 5, "masks": True})
+    confirmed, *others = run_notes(BANKS, config, NOBODY)
     assert confirmed.startswith("masks: 9 of 15 sites confirm each sum before it opens; 6 may be")
     assert any("fraction and quorum mean everybody" in line for line in others)
 

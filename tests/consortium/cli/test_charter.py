@@ -1,0 +1,83 @@
+"""The commands that draft, revise and show a charter: what they let the members agree on."""
+
+from pathlib import Path
+
+import pytest
+
+from consortium.charter.document import Charter
+from consortium.cli.main import app as consortium
+from consortium.provisioning.charter_drafts import AgreedMasks, with_agreed_masks
+from tests.consortium.founded import TABLE, Founded, found
+from tests.typed import typed
+
+SAID = ("suite = mlkem768_x25519", "max_colluders = 1")
+
+
+@pytest.fixture
+def founded(tmp_path: Path) -> Founded:
+    return found(tmp_path / "c")
+
+
+def new_charter(founded: Founded, to: Path, *chosen: str) -> Charter:
+    """Draft a charter as its coordinator would, from what the sites showed."""
+    schema = to.with_name("schema.json")
+    schema.write_text(TABLE.model_dump_json())
+    words: list[str | Path] = ["charter", "new", to, "--name", "banks", "--task", "credit"]
+    words += ["--table", schema, "--coordinator", "127.0.0.1:9443"]
+    words += ["--authority", founded.coordinator / "authority.pem"]
+    for half in founded.halves:
+        half.write(to.with_name(f"{half.member.name}.json"))
+        words += ["--member", to.with_name(f"{half.member.name}.json")]
+    typed(consortium, *words, *chosen)
+    return Charter.read(to)
+
+
+def test_a_draft_that_says_nothing_of_masks_is_the_one_that_was_drafted_before(
+    founded: Founded, tmp_path: Path
+) -> None:
+    assert new_charter(founded, tmp_path / "charter.json") == founded.charter
+
+
+def test_what_is_chosen_of_masks_is_drafted_shown_and_revised(
+    founded: Founded, tmp_path: Path
+) -> None:
+    chosen = ("--suite", "mlkem768_x25519", "--max-colluders", "1", "--sets-in-run", "any")
+    drafted = tmp_path / "charter.json"
+    agreed = new_charter(founded, drafted, *chosen)
+    assert (agreed.max_colluders, agreed.sets_in_run) == (1, "any")
+    assert agreed.asks_for_masks
+    revised = tmp_path / "revised.json"
+    typed(consortium, "charter", "revise", drafted, "--to", revised, "--without-masks")
+    later = Charter.read(revised)
+    assert later.without_masks
+    assert later.sets_in_run == "any"
+    assert not later.asks_for_masks
+
+
+@pytest.mark.parametrize(
+    ("masks", "shown"),
+    [
+        (
+            AgreedMasks(suite="mlkem768_x25519", sets_in_run="any"),
+            ["in every encrypted run", *SAID, "sets_in_run = any"],
+        ),
+        (
+            AgreedMasks(),
+            [
+                "where a run config asks for them",
+                *SAID,
+                "sets_in_run = one, and any where updates carry noise",
+            ],
+        ),
+        (AgreedMasks(suite="x25519"), ["none: the suite is x25519"]),
+    ],
+    ids=["every run", "nothing said", "no masks"],
+)
+def test_a_charter_is_shown_with_what_holds_for_masks(
+    founded: Founded, tmp_path: Path, masks: AgreedMasks, shown: list[str]
+) -> None:
+    """Whether its members wrote it down, or it is what holds where they wrote nothing."""
+    with_agreed_masks(founded.charter, masks).write(tmp_path / "charter.json")
+    lines = typed(consortium, "charter", "show", tmp_path / "charter.json").splitlines()
+    said = [line.removeprefix("masks").strip() for line in lines if line.startswith("masks ")]
+    assert said == shown
