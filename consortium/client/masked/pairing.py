@@ -34,7 +34,6 @@ from privacy.secrets.masks.pair_keys import PairPrivateKey, sign_pair_key
 from privacy.secrets.masks.pair_memory import KeptPairKey, KeptPairSecret
 from privacy.secrets.masks.pair_secrets import accept_pair_secret, make_pair_secret
 
-KEYS_KEPT_DAYS = 30
 _PAIRING = "pairing"  # the purpose under which a site remembers the key list of a run
 
 _LOG = logging.getLogger(__name__)
@@ -227,7 +226,7 @@ def _place(site: Site, run: str, key_list: bytes, names: tuple[str, str]) -> Pai
 
 def _forget_old_runs(site: Site, member: KeyRing, run: str) -> None:
     pairs = member.memory.pairs
-    old = pairs.forget_runs_before(_today() - KEYS_KEPT_DAYS)
+    old = pairs.forget_runs_before(_today() - site.config.keep_keys_days)
     burned = pairs.run_to_burn(site.fingerprint, run)
     for one in (*old, *([burned] if burned else [])):
         _LOG.warning("the secrets of run %s are deleted: it cannot be taken up again here", one)
