@@ -178,8 +178,7 @@ def forget(
     if run and all_open:
         raise typer.BadParameter("name a run or --all-open, not both")
     if not run and not all_open:
-        for one in open_runs(directory):
-            print(one)
+        print("\n".join(open_runs(directory)) or "no run stands open")
         return
     if run:
         forget_run(directory, run)
