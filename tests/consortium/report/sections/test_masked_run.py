@@ -54,4 +54,4 @@ def test_what_the_confirmations_took_is_told_where_there_were_any(tmp_path: Path
     with run.events.open("a") as events:
         events.write((json.dumps(CONFIRMED) + "\n") * 2)
     took = costs(run)[f"To confirm 2{SPACE}sums"]
-    assert took.replace(SPACE, " ") == "4 exchanges, 3.0 MB down, 12 kB up"
+    assert took.replace(SPACE, " ") == "4 exchanges, 3.0 MB down, 12.0 kB up"
