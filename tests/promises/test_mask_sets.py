@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -158,6 +159,27 @@ def test_of_two_attempts_that_are_both_complete_one_opens(begin: Begin, first: l
     assert opened == ([one] if first else [two])
 
 
+@pytest.mark.parametrize("first", list(product((True, False), repeat=4)))
+def test_of_two_sets_without_a_site_in_common_one_opens(
+    begin: Begin, first: tuple[bool, ...]
+) -> None:
+    """One attempt, in which half of the sites is asked with c, and the other half with c.
+
+    Both sets are in order, and are shown to everybody, in one order or the other.
+    """
+    names, halves = ("a", "b", "c", "d", "e"), (("a", "b", "c"), ("c", "d", "e"))
+    sites = begin(one_bucket(names))
+    sets = [shown(slot_of(), half, asked(sites, half)) for half in halves]
+    confirmed: list[list[str]] = [["c"], ["c"]]
+    for site, is_first in zip(sites.values(), first, strict=True):
+        for number in (0, 1) if is_first else (1, 0):
+            site.check(sets[number])
+            if not says(site, sets[number]):
+                confirmed[number].append(site.name)
+    opened = [opens(*one, roster=names) for one in zip(sets, confirmed, strict=True)]
+    assert opened == [sum(first) > 2, sum(first) < 2]
+
+
 def test_who_confirmed_seals_in_no_other_attempt_and_the_same_bytes_in_this_one(
     begin: Begin,
 ) -> None:
@@ -223,7 +245,7 @@ def test_a_set_with_one_receipt_of_another_state_is_refused(begin: Begin) -> Non
                 sites[name].confirm(told)
 
 
-@pytest.mark.parametrize("state_of_e", [STATE, OTHER_STATE])
+@pytest.mark.parametrize("state_of_e", [STATE, OTHER_STATE], ids=["one state", "two states"])
 def test_uploads_of_two_states_add_up_to_noise(state_of_e: bytes) -> None:
     """The same with real masks, and with every own mask known: their pair masks stay."""
     pairs = {
