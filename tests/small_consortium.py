@@ -19,7 +19,8 @@ from flwr.app import ConfigRecord, Context, Message, RecordDict
 from consortium.audit.cross_check import gather_evidence
 from consortium.audit.sum_verification import Auditor, SumCheck
 from consortium.charter.document import Charter, Floors, Member
-from consortium.client.encrypted.session import Session, session_of
+from consortium.client.encrypted.session import Session
+from consortium.client.site_modes import encrypted_at_site
 from consortium.client_app import app as client_app
 from consortium.config import RunConfig, Scalar
 from consortium.coordinator.assembly import encrypted_strategy
@@ -153,7 +154,7 @@ class Place:
 
     def session(self, request: SealedRound) -> Session:
         """Return the site's session in the run of a request."""
-        return session_of(self.site, request)
+        return encrypted_at_site(self.config).session(self.site, request)
 
 
 @dataclass
