@@ -371,7 +371,7 @@ class ByHand:
                 for name, one in gathered.counting.items()
             },
         )
-        return signed_request(self, asked)
+        return signed_request(asked)
 
     def confirm(self, gathered: Gathered, names: Sequence[str] | None = None) -> list[Confirmation]:
         """Return the confirmations of a set by some witnesses; by all if None."""
@@ -454,12 +454,12 @@ def signed(request: SealedRound) -> SealedRound:
     return request.with_signature(COORDINATOR.sign)
 
 
-def signed_request(run: ByHand, asked: ConfirmationRequest) -> ConfirmationRequest:
+def signed_request(asked: ConfirmationRequest) -> ConfirmationRequest:
     """Return a request for confirmation as its coordinator signs it."""
     receipts = decode_receipts(asked.receipts or asked.count_receipts)
     said = SumSet(
         slot=Slot(
-            run=run.run,
+            run=Opening.decode(asked.opening).run,
             purpose=asked.purpose,
             server_round=asked.server_round,
             attempt=asked.attempt,
@@ -471,7 +471,7 @@ def signed_request(run: ByHand, asked: ConfirmationRequest) -> ConfirmationReque
         count_receipts=sha256_of(asked.count_receipts),
         count_sum=asked.count_sum or NOTHING,
     )
-    shown = SignedSet(charter=bytes.fromhex(run.charter), set_digest=said.digest)
+    shown = SignedSet(charter=bytes.fromhex(asked.charter), set_digest=said.digest)
     return replace(asked, signature=shown.sign(COORDINATOR.sign))
 
 

@@ -50,7 +50,7 @@ from tests.receipts import encode_receipts
 from tests.validated_once import validated_once
 
 NAMES = ("east", "north", "south", "west")
-SEALED = ("query.statistics", "train", "evaluate", "query.release")
+SEALED = ("query.statistics", "query.confirm", "train", "evaluate", "query.release")
 ROWS = 40
 TABLE = Schema(
     name="small",
@@ -360,10 +360,10 @@ class Consortium:
         return copy
 
 
-def rehearsed(folder: Path) -> tuple[Consortium, Course]:
+def rehearsed(folder: Path, **overrides: Scalar) -> tuple[Consortium, Course]:
     """Return a consortium, and a run of it in which nobody lied, with every moment of it."""
     consortium = Consortium.placed(folder / "run")
-    course = consortium.start(photographed=folder / "moments")
+    course = consortium.start(photographed=folder / "moments", **overrides)
     assert course.error is None, course.error
     assert not course.quarantined
     return consortium, course
