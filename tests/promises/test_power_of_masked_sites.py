@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from flwr.app import RecordDict
 
-from privacy.wire.mask_messages import ConfirmationRequest
+from privacy.wire.mask_messages import ConfirmationRequest, read_confirmation
 from tests.masked_by_hand import signed_request
 from tests.promises.test_power import (
     NORTH,
@@ -42,7 +42,7 @@ def other(asked: Asked) -> tuple[RecordDict, str]:
 def left(kind: str, answer: RecordDict) -> tuple[bytes, ...]:
     """Return what was sealed or signed in an answer."""
     if kind == CONFIRM:
-        return (bytes(answer["arrays"]["confirmation"].data),)  # type: ignore[index]
+        return (read_confirmation(answer),)
     read = read_reply(answer)
     return (*sent(answer), read.bundle, read.terms, read.count_bundle, read.count_terms)
 
