@@ -223,6 +223,12 @@ class ByHand:
 
     def pair(self) -> None:
         """Let each two sites share a secret."""
+        self.gather_secrets()
+        for name in self.names:
+            self.answer(name, "query.pair_secrets", self.pair_secrets(name))
+
+    def gather_secrets(self) -> None:
+        """Let each site seal a secret to each later name."""
         made: dict[str, list[PairCiphertext]] = defaultdict(list)
         for name in self.names:
             joined = mask_messages.read_pair_ciphertexts(
@@ -231,8 +237,6 @@ class ByHand:
             for one in decode_ciphertexts(joined):
                 made[one.terms.recipient].append(one)
         self.ciphertexts = {name: join_ciphertexts(made[name]) for name in self.names}
-        for name in self.names:
-            self.answer(name, "query.pair_secrets", self.pair_secrets(name))
 
     def pair_request(self) -> RecordDict:
         """Return the message that asks a site for its pair secrets."""
