@@ -22,6 +22,8 @@ from privacy.protocol.masks.pair_messages import (
     OwnPairKeyMissing,
     PairCiphertext,
     PairTerms,
+    TwoPairSecrets,
+    UnreadablePairSecret,
     check_pair_keys,
     decode_ciphertexts,
     decode_pair_keys,
@@ -148,15 +150,29 @@ def accept_pairs(site: Site, encoded: bytes, joined: bytes) -> None:
         )
     for sender, ciphertext in came.items():
         place = _place(site, run, key_list, (sender, own))
-        if sender in kept:
-            ciphertext.require(place, terms.roster[sender])
-            PairCiphertext.decode(kept[sender].ciphertext).require_same(ciphertext)
-            continue
-        private = PairPrivateKey(pairs.run_key(run).material)
-        secret = accept_pair_secret(ciphertext, private, terms=place, sender=terms.roster[sender])
-        received = KeptPairSecret(ciphertext=ciphertext.encode(), secret=secret.material())
-        pairs.keep_received_secret(run, sender, received)
+        # The coordinator cannot see whose secret does not open: it is told by its place.
+        at = terms.opened.roster.index(sender)
+        try:
+            _accept_secret(terms, kept.get(sender), ciphertext, place)
+        except TwoPairSecrets as error:
+            raise TwoPairSecrets(str(error), sender=at) from error
+        except UnreadablePairSecret as error:
+            raise UnreadablePairSecret(str(error), sender=at) from error
     pairs.drop_private_key(run)
+
+
+def _accept_secret(
+    terms: SiteTerms, kept: KeptPairSecret | None, ciphertext: PairCiphertext, place: PairTerms
+) -> None:
+    run, pairs, sender = terms.opened.run, terms.member.memory.pairs, place.sender
+    if kept is not None:
+        ciphertext.require(place, terms.roster[sender])
+        PairCiphertext.decode(kept.ciphertext).require_same(ciphertext)
+        return
+    private = PairPrivateKey(pairs.run_key(run).material)
+    secret = accept_pair_secret(ciphertext, private, terms=place, sender=terms.roster[sender])
+    received = KeptPairSecret(ciphertext=ciphertext.encode(), secret=secret.material())
+    pairs.keep_received_secret(run, sender, received)
 
 
 def key_list_of(member: KeyRing, run: str) -> bytes:
