@@ -22,6 +22,7 @@ from privacy.protocol.masks.pair_messages import (
     OwnPairKeyMissing,
     PairCiphertext,
     PairTerms,
+    UnreadablePairSecret,
     check_pair_keys,
     decode_ciphertexts,
     decode_pair_keys,
@@ -154,7 +155,15 @@ def accept_pairs(site: Site, encoded: bytes, joined: bytes) -> None:
             PairCiphertext.decode(kept[sender].ciphertext).require_same(ciphertext)
             continue
         private = PairPrivateKey(pairs.run_key(run).material)
-        secret = accept_pair_secret(ciphertext, private, terms=place, sender=terms.roster[sender])
+        try:
+            secret = accept_pair_secret(
+                ciphertext, private, terms=place, sender=terms.roster[sender]
+            )
+        except UnreadablePairSecret as error:
+            # So that the coordinator can say whose it was.
+            raise UnreadablePairSecret(
+                str(error), sender=terms.opened.roster.index(sender)
+            ) from error
         received = KeptPairSecret(ciphertext=ciphertext.encode(), secret=secret.material())
         pairs.keep_received_secret(run, sender, received)
     pairs.drop_private_key(run)
