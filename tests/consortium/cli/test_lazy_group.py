@@ -93,7 +93,9 @@ def loaded_by() -> Mapping[str, str]:
         "from consortium.cli.main import app\n"
         f"for command in {EVERY_DAY}:\n"
         "    CliRunner().invoke(app, [command, 'none', '--help'])\n"
-        f"    print(command, *[name for name in {HEAVY} if name in sys.modules], sep=':')"
+        f"    print(command, *[name for name in {HEAVY} if name in sys.modules], sep=':')\n"
+        "import consortium.site.data_check\n"
+        "print('data_check', *{'transformers', 'peft'} & set(sys.modules), sep=':')"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return {name: rest for name, _, rest in (ln.partition(":") for ln in told.stdout.splitlines())}
@@ -104,6 +106,11 @@ def test_what_an_operator_types_every_day_loads_nothing_that_learns_or_draws(
     command: str, loaded_by: Mapping[str, str]
 ) -> None:
     assert loaded_by[command] == ""
+
+
+def test_records_are_checked_without_what_reads_texts(loaded_by: Mapping[str, str]) -> None:
+    """It takes three seconds to load."""
+    assert loaded_by["data_check"] == ""
 
 
 def test_a_site_that_answers_loads_nothing_that_reads_learns_or_accounts_before_it_does() -> None:
