@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # has no stubs
 
 from privacy.layout import Vector
+from strategies.coordinator.plaintext.aggregation_buffer import StackedUpdates
 from strategies.rules.inputs import Rule
 from strategies.rules.mean import StreamingMean
 from strategies.rules.pairwise_distances import measure_distances
@@ -162,16 +163,12 @@ def ours(name: str, size: Size) -> Rule:
 
 def from_bytes(name: str, size: Size, replies: list[bytes]) -> Vector:
     """Return the aggregate of what came as bytes, as the coordinator computes it."""
-    weights = np.ones(size.n_sites)
-    if name == "mean":
-        gathering = StreamingMean(size.dim)
-        for data in replies:
-            gathering.add(np.frombuffer(data, np.float32), 1.0)
-        return gathering.result()
-    matrix = np.empty((size.n_sites, size.dim), np.float32)
-    for row, data in zip(matrix, replies, strict=True):
-        row[:] = np.frombuffer(data, np.float32)
-    return ours(name, size)(matrix, weights)
+    gathering: StreamingMean | StackedUpdates = (
+        StreamingMean(size.dim) if name == "mean" else StackedUpdates(ours(name, size), size.dim)
+    )
+    for data in replies:
+        gathering.add(np.frombuffer(data, np.float32), 1.0)
+    return gathering.result()
 
 
 def seconds(call: Callable[[], object], repeats: int) -> float:
