@@ -5,7 +5,7 @@ of ours is timed from the bytes of the replies to the aggregate, as Flower's `ag
 is. Each figure is the least of its repetitions, in seconds of CPU, with BLAS on one thread for
 both sides: others at work on the machine then matter little. (With more threads than idle CPUs,
 those of BLAS wait for each other many times longer than they compute.) At full size some 8 GiB
-and 5 minutes.
+and 6 minutes.
 """
 
 import json
@@ -53,8 +53,8 @@ AT_LEAST = {
     "coordinate-median": 3.0,
     "trimmed-mean": 3.0,
     "geometric-median": 5.0,
-    "krum": 5.0,
-    "multi-krum": 5.0,
+    "krum": 4.0,
+    "multi-krum": 4.0,
     "bulyan": 5.0,
 }
 
@@ -84,7 +84,7 @@ class Size:
 FULL = (
     Size(10, 1_000_000, 5),
     Size(50, 1_000_000, 3),
-    Size(10, LARGE_DIM, 1),
+    Size(10, LARGE_DIM, 2),  # the first call may pay for memory that nobody touched before
     # Flower's Krum holds five copies, 23 GB: its baselines are those of 50 x 1 M.
     Size(50, LARGE_DIM, 1, baselines=False),
 )
