@@ -197,9 +197,7 @@ def _gather_for(config: RunConfig, spec: RuleSpec, sent: Contribution) -> Gather
     if streams(config, spec):
         return Gather(begin=lambda state: StreamingMean(state.vector.size))
     rule = rule_at(config, spec)
-    return Gather(
-        begin=lambda state: StackedUpdates(rule(state), state.vector.size)
-    )
+    return Gather(begin=lambda state: StackedUpdates(rule(state), state.vector.size))
 
 
 def _weighing(config: RunConfig, charter: Charter) -> Callable[[int], float]:
