@@ -97,7 +97,7 @@ def test_pages_are_followed_once_each() -> None:
 
 @every_page
 def test_a_block_of_code_is_one_that_a_test_runs(page: Path) -> None:
-    """Console and Python by tests/test_documentation.py, shell by tests/test_operate.py."""
+    """Console and Python by the tests `test_*_followed.py`, shell by tests/test_operate.py."""
     allowed = {"sh"} if page == OPERATE else {"console", "python"}
     assert {block.language for block in blocks(page)} <= allowed
 
