@@ -57,7 +57,8 @@ _SEEN_BY_THE_COORDINATOR = {
     "others.",
     "unusable-pair-key": "It offered a key to which nothing can be sealed.",
     "foreign-pair-secret": "It made secrets for other places than those of this run.",
-    "pair-secret-disputed": "Another site could not open the secret that it made for it.",
+    "pair-secret-disputed": "Another site says that the secret that it made for it does not "
+    "open, or came twice.",
     "terms-altered": "It sent mask terms that its receipt does not sign.",
     "another-cohort": "It masked its upload for other sites than those that were asked together.",
     "wrong-bundle": "It did not share its mask among the sites that confirm sums.",

@@ -13,6 +13,7 @@ from privacy.protocol.masks.pair_messages import (
     PairCiphertext,
     PairKey,
     PairTerms,
+    TwoPairSecrets,
     UnreadablePairSecret,
     WrongPairKeys,
     decode_ciphertexts,
@@ -31,11 +32,11 @@ from strategies.coordinator.messaging.reply_validation import (
 from strategies.coordinator.messaging.roster import Roster
 
 _NOTHING = b""
-_UNREADABLE = f"{SiteRefused.code}.{UnreadablePairSecret.code}"
+_DISPUTES = {f"{SiteRefused.code}.{one.code}" for one in (UnreadablePairSecret, TwoPairSecrets)}
 
 
 class PairSecretDisputed(ReplyRefused, code="pair-secret-disputed"):
-    """Another site says that it cannot open the secret that a site made for it."""
+    """Another site says that the secret that a site made for it does not open, or came twice."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +183,6 @@ class PairSetup:
         roster = opening.terms.roster
         for event in [*done.left_out.values()]:
             place = event.counts.get("sender", len(roster))
-            if event.code == _UNREADABLE and 0 <= place < roster.index(event.site):
+            if event.code in _DISPUTES and 0 <= place < roster.index(event.site):
                 site, code = roster[place], PairSecretDisputed.code
                 done.leave_out(SiteQuarantined(server_round=0, site=site, code=code))

@@ -211,6 +211,16 @@ def test_a_secret_that_does_not_open_leaves_out_both(consortium: Consortium) -> 
     }
 
 
+def test_a_site_that_shows_two_secrets_of_one_sender_leaves_out_both(
+    consortium: Consortium,
+) -> None:
+    def shows() -> RecordDict:
+        return wire.refusal_of("two-pair-secrets", {"sender": 0})
+
+    lie = answering("south", mask_messages.PAIR_SECRETS, shows)
+    assert set(carried(consortium, lie)[0]) == {"east", "south"}
+
+
 @pytest.mark.parametrize("place", [-1, 1, 2, 99])
 def test_a_site_that_disputes_a_secret_that_it_cannot_have_got_goes_alone(
     consortium: Consortium, place: int
