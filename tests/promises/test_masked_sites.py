@@ -61,9 +61,13 @@ def test_masks_change_no_bit_of_a_model_whatever_the_parameters_and_the_attempt(
     tmp_path: Path, parameter_set: str
 ) -> None:
     """What the second attempt seals was rounded in the first."""
-    chosen = {"parameter_set": parameter_set, "num_server_rounds": 1}
-    plain = Consortium.placed(tmp_path / "plain").start(**chosen)
-    run = ByHand(Consortium.placed(tmp_path / "masked"), chosen)
+    plain = Consortium.placed(tmp_path / "plain").start(
+        parameter_set=parameter_set, num_server_rounds=1
+    )
+    run = ByHand(
+        Consortium.placed(tmp_path / "masked"),
+        {"parameter_set": parameter_set, "num_server_rounds": 1},
+    )
     run.set_up()
     counted = run.statistics()
     run.train(1, counted)
