@@ -93,6 +93,19 @@ def test_after_its_confirmation_it_seals_in_no_other_attempt(
     assert reply.upload == gathered.replies["north"].upload
 
 
+def test_after_it_confirmed_the_others_set_a_late_site_does_not_even_train_for_another(
+    counted: Standing, trainings: list[int]
+) -> None:
+    """Training costs time and, with noise, privacy."""
+    run, before = counted
+    first = run.train(1, before, asked=["east", "north", "south"])
+    run.confirm(first, ["west"])
+    done = len(trainings)
+    question = run.question(1, before=before, confirmations=run.confirm(before), attempt=2)
+    assert run.refusal("west", "train", question.content()) == "round-confirmed"
+    assert len(trainings) == done == 3
+
+
 def test_the_same_attempt_is_not_sealed_for_others(
     trained: Standing, counted_run: Standing
 ) -> None:
