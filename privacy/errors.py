@@ -16,7 +16,7 @@ allowed allowed_milli asked asked_milli at_most attempts begun bound bucket budg
 columns committed died differences empty entry expected files first_row floor flower_code found
 got held holders index keyless lacking last left left_milli limit line listed log members
 missing needed num_byzantine odd openings per_message per_round persons quorum receipts recorded
-records refused repeated reserved rows runs sentences sites smallest spent_milli states steps
+records refused repeated reserved rows runs sender sentences sites smallest spent_milli states steps
 steps_that_fit unknown values voters wanted without
 """
 COUNT_NAMES = frozenset(_NAMES.split())

@@ -223,6 +223,12 @@ class ByHand:
 
     def pair(self) -> None:
         """Let each two sites share a secret."""
+        self.gather_secrets()
+        for name in self.names:
+            self.answer(name, "query.pair_secrets", self.pair_secrets(name))
+
+    def gather_secrets(self) -> None:
+        """Let each site seal a secret to each later name."""
         made: dict[str, list[PairCiphertext]] = defaultdict(list)
         for name in self.names:
             joined = mask_messages.read_pair_ciphertexts(
@@ -231,8 +237,6 @@ class ByHand:
             for one in decode_ciphertexts(joined):
                 made[one.terms.recipient].append(one)
         self.ciphertexts = {name: join_ciphertexts(made[name]) for name in self.names}
-        for name in self.names:
-            self.answer(name, "query.pair_secrets", self.pair_secrets(name))
 
     def pair_request(self) -> RecordDict:
         """Return the message that asks a site for its pair secrets."""
@@ -371,7 +375,7 @@ class ByHand:
                 for name, one in gathered.counting.items()
             },
         )
-        return signed_request(self, asked)
+        return signed_request(asked)
 
     def confirm(self, gathered: Gathered, names: Sequence[str] | None = None) -> list[Confirmation]:
         """Return the confirmations of a set by some witnesses; by all if None."""
@@ -454,12 +458,12 @@ def signed(request: SealedRound) -> SealedRound:
     return request.with_signature(COORDINATOR.sign)
 
 
-def signed_request(run: ByHand, asked: ConfirmationRequest) -> ConfirmationRequest:
+def signed_request(asked: ConfirmationRequest) -> ConfirmationRequest:
     """Return a request for confirmation as its coordinator signs it."""
     receipts = decode_receipts(asked.receipts or asked.count_receipts)
     said = SumSet(
         slot=Slot(
-            run=run.run,
+            run=Opening.decode(asked.opening).run,
             purpose=asked.purpose,
             server_round=asked.server_round,
             attempt=asked.attempt,
@@ -471,7 +475,7 @@ def signed_request(run: ByHand, asked: ConfirmationRequest) -> ConfirmationReque
         count_receipts=sha256_of(asked.count_receipts),
         count_sum=asked.count_sum or NOTHING,
     )
-    shown = SignedSet(charter=bytes.fromhex(run.charter), set_digest=said.digest)
+    shown = SignedSet(charter=bytes.fromhex(asked.charter), set_digest=said.digest)
     return replace(asked, signature=shown.sign(COORDINATOR.sign))
 
 

@@ -19,7 +19,8 @@ from flwr.app import ConfigRecord, Context, Message, RecordDict
 from consortium.audit.cross_check import gather_evidence
 from consortium.audit.sum_verification import Auditor, SumCheck
 from consortium.charter.document import Charter, Floors, Member
-from consortium.client.encrypted.session import Session, session_of
+from consortium.client.encrypted.session import Session
+from consortium.client.site_modes import encrypted_at_site
 from consortium.client_app import app as client_app
 from consortium.config import RunConfig, Scalar
 from consortium.coordinator.assembly import encrypted_strategy
@@ -49,7 +50,7 @@ from tests.receipts import encode_receipts
 from tests.validated_once import validated_once
 
 NAMES = ("east", "north", "south", "west")
-SEALED = ("query.statistics", "train", "evaluate", "query.release")
+SEALED = ("query.statistics", "query.confirm", "train", "evaluate", "query.release")
 ROWS = 40
 TABLE = Schema(
     name="small",
@@ -153,7 +154,7 @@ class Place:
 
     def session(self, request: SealedRound) -> Session:
         """Return the site's session in the run of a request."""
-        return session_of(self.site, request)
+        return encrypted_at_site(self.config).session(self.site, request)
 
 
 @dataclass
@@ -359,10 +360,10 @@ class Consortium:
         return copy
 
 
-def rehearsed(folder: Path) -> tuple[Consortium, Course]:
+def rehearsed(folder: Path, **overrides: Scalar) -> tuple[Consortium, Course]:
     """Return a consortium, and a run of it in which nobody lied, with every moment of it."""
     consortium = Consortium.placed(folder / "run")
-    course = consortium.start(photographed=folder / "moments")
+    course = consortium.start(photographed=folder / "moments", **overrides)
     assert course.error is None, course.error
     assert not course.quarantined
     return consortium, course

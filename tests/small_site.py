@@ -39,7 +39,7 @@ STATISTICS_SIZE = 3
 EVALUATION_SIZE = 4
 MAX_EXAMPLES = 10_000
 NAMES = ("east", "north", "south", "west")
-MEAN = Gather(begin=lambda state, _n_sites: StreamingMean(state.vector.size))
+MEAN = Gather(begin=lambda state: StreamingMean(state.vector.size))
 
 Spoil: TypeAlias = Callable[[RecordDict], RecordDict]
 

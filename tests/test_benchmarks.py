@@ -8,7 +8,7 @@ import pytest
 from privacy.encryption.parameters import PARAMETER_SETS, Placement
 from privacy.secrets.linear_mac import Checksum, upload_pad
 from privacy.secrets.sealer import BfvSecret, Sealer
-from tests.benchmarks import sealed_run
+from tests.benchmarks import sealed_run, tls_groups
 from tests.benchmarks.against import programs
 from tests.benchmarks.against.trees import ROOT
 from tests.benchmarks.against.workloads import missed_targets
@@ -50,3 +50,10 @@ def test_the_clock_of_an_encrypted_run_is_compared_with_that_of_a_clear_one_then
     then = {"wall_clear_s": 2.0, "wall_encrypted_s": 3.0}
     (missed,) = missed_targets([(then, {"wall_clear_s": 1.0, "wall_encrypted_s": 2.4})])
     assert missed["figure"] == 1.2
+
+
+def test_the_key_exchange_that_is_measured_is_one_that_the_site_offered() -> None:
+    """Read from what passed between the real server of the gateway and the site's library."""
+    measured = tls_groups.measured_groups()
+    assert measured["agreed"] in measured["offered"]
+    assert measured["is_post_quantum"] == (measured["agreed"] == tls_groups.HYBRID)

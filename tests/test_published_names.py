@@ -159,6 +159,7 @@ CODES = {
     "NothingCounted": "nothing-counted",
     "NothingRuns": "nothing-runs",
     "NothingWithheld": "nothing-withheld",
+    "NothingToForget": "nothing-to-forget",
     "NothingSent": "nothing-sent",
     "NothingToPoison": "nothing-to-poison",
     "NothingToSum": "nothing-to-sum",
@@ -341,7 +342,7 @@ COMMANDS = {
     "consortium audit": "evidence program receipt show verify",
     "consortium charter": "new revise show sign",
     "consortium coordinator": "delete-uploads down init install key renew up",
-    "consortium site": "allow approve check code down init install ledger public recount "
+    "consortium site": "allow approve check code down forget init install ledger public recount "
     "renew-node-key stop-all up",
     "scenario": "audit-sum check-data compare doctor inspect list practice predict resume rules "
     "run",

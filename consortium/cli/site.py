@@ -5,7 +5,7 @@ from pathlib import Path
 
 import typer
 
-from consortium.audit.journal import RECOUNTED
+from consortium.audit.journal import FORGOTTEN, RECOUNTED
 from consortium.cli import policy as cli_policy
 from consortium.cli.lazy_group import LazyCommand, lazy_group
 from consortium.cli.options import SITE, WORDS_HELP, parse_one_source
@@ -21,6 +21,7 @@ from consortium.deployment.supervisor import (
 from consortium.provisioning.enrolment import init_site, public_half, renew_node_key
 from consortium.provisioning.installation import install_site
 from consortium.run.logs import log_in_detail
+from consortium.site.masked_runs import forget_open_runs, forget_run, open_runs
 from consortium.site.recount import allow_recount, planned_recount
 from consortium.wording.formatting import escape_controls
 from sites.data.reading import MADE_UP_PERSONS
@@ -161,6 +162,32 @@ def recount(
     )
     allow_recount(directory, planned, reason, now=datetime.now(UTC))
     print("the next run with the same sites counts the records as they are then")
+
+
+@app.command("forget")
+def forget(
+    directory: Path = SITE,
+    run: str = typer.Argument("", help="The run's id, as it is listed where none is given."),
+    all_open: bool = typer.Option(False, "--all-open", help="All of them, and unused keys."),
+) -> None:
+    """Delete the secrets of a masked run at this site, which takes no further part in it.
+
+    Without a run it lists those that stand open. After `memory/` was put back from a copy, all must
+    go before the site answers anything: it has forgotten what it confirmed.
+    """
+    if run and all_open:
+        raise typer.BadParameter("name a run or --all-open, not both")
+    if not run and not all_open:
+        print("\n".join(open_runs(directory)) or "no run stands open")
+        return
+    if run:
+        forget_run(directory, run)
+    gone = (run,) if run else forget_open_runs(directory)
+    cli_policy.note_in_journal(directory, FORGOTTEN, runs=",".join(gone))
+    for one in gone:
+        print(f"forgot {one}: it can go on without this site only")
+    if not gone:
+        print("no run stood open")
 
 
 @app.command("code")

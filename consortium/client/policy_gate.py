@@ -49,7 +49,8 @@ _ALLOWED_WITH = {
     mask_messages.PAIR_SECRETS: sealed_messages.EPOCH,
     mask_messages.CONFIRM: sealed_messages.EPOCH,
 }
-_ITS_OWN = frozenset({"budget-exhausted"})  # codes whose counts are of policy and question alone
+# Codes whose counts are of policy and question alone.
+_ITS_OWN = frozenset({"budget-exhausted", "two-pair-secrets", "unreadable-pair-secret"})
 
 
 @dataclass(frozen=True)

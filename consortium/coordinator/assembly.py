@@ -210,13 +210,11 @@ def _step_for(config: RunConfig, spec: RuleSpec, learner: Learner) -> ModelStep:
 
 def _gather_for(config: RunConfig, spec: RuleSpec, sent: Contribution) -> Gather:
     if sent.exact:
-        return Gather(begin=lambda _state, _n_sites: ExactSum(sent.tally_size))
+        return Gather(begin=lambda _state: ExactSum(sent.tally_size))
     if streams(config, spec):
-        return Gather(begin=lambda state, _n_sites: StreamingMean(state.vector.size))
+        return Gather(begin=lambda state: StreamingMean(state.vector.size))
     rule = rule_at(config, spec)
-    return Gather(
-        begin=lambda state, n_sites: StackedUpdates(rule(state), state.vector.size, n_sites)
-    )
+    return Gather(begin=lambda state: StackedUpdates(rule(state), state.vector.size))
 
 
 def _weighing(config: RunConfig, charter: Charter) -> Callable[[int], float]:

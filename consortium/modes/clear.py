@@ -8,7 +8,7 @@ import numpy as np
 
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
-from consortium.modes.contract import Mode, OutsideCharter
+from consortium.modes.contract import LeagueTerms, Mode, OutsideCharter
 from privacy.layout import Tally
 from privacy.policy.document import Releases
 from strategies.rules.registry import RuleSpec
@@ -34,6 +34,10 @@ class InTheClear(Mode):
     def why_hidden(self, noun: str) -> str:
         """Return why a report lacks figures of one site."""
         return "Withheld: its own policy does not release its figures, or it has too few records."
+
+    def league_terms(self, charter: Charter, *, noun: str, nouns: str, noise: bool) -> LeagueTerms:
+        """Return nothing: the coordinator reads everything without a league."""
+        return LeagueTerms()
 
     def contradiction(self, config: RunConfig) -> str:
         """Return what contradicts a run in the clear: an evaluation that was withheld before."""

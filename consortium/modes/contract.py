@@ -11,6 +11,7 @@ question of a new kind, a message in `privacy.wire` and a route in `consortium.c
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Protocol, TypeVar
 
 from consortium.charter.document import Charter
@@ -25,6 +26,19 @@ Half = TypeVar("Half")
 
 class OutsideCharter(ConsortiumError, ValueError, code="outside-charter"):
     """A run config is beyond what the members agreed on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeagueTerms:
+    """What a report says of the coordinator in league with members.
+
+    Args:
+        closed: What they could not read, a sentence each.
+        not_closed: What they could, and what is not claimed, a sentence each.
+    """
+
+    closed: tuple[str, ...] = ()
+    not_closed: tuple[str, ...] = ()
 
 
 class Mode(Protocol):
@@ -56,6 +70,17 @@ class Mode(Protocol):
 
         Args:
             noun: What a member is called, in singular.
+        """
+        ...
+
+    def league_terms(self, charter: Charter, *, noun: str, nouns: str, noise: bool) -> LeagueTerms:
+        """Return what a report says of the coordinator in league with members.
+
+        Args:
+            charter: The members, and what they agreed on.
+            noun: What a member is called, in singular.
+            nouns: The same in plural.
+            noise: Whether the updates carry noise of differential privacy.
         """
         ...
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from consortium.charter.document import Charter
 from consortium.config import BadConfig, RunConfig
-from consortium.modes.contract import Mode, OutsideCharter
+from consortium.modes.contract import LeagueTerms, Mode, OutsideCharter
 from consortium.modes.registry import mode_of
 from privacy.encryption.parameters import PARAMETER_SETS, Placement, SealParameters
 from privacy.layout import Tally
@@ -38,6 +38,14 @@ class Encrypted(Mode):
     def why_hidden(self, noun: str) -> str:
         """Return why a report lacks figures of one site."""
         return f"Sealed: in an encrypted run nobody can read the figures of a single {noun}."
+
+    def league_terms(self, charter: Charter, *, noun: str, nouns: str, noise: bool) -> LeagueTerms:
+        """Return that one member is enough: they share the run's key."""
+        one_lock = (
+            f"All {nouns} share the run's key: one that colludes with the coordinator can open "
+            f"another {noun}'s upload."
+        )
+        return LeagueTerms(not_closed=(one_lock,))
 
     def contradiction(self, config: RunConfig) -> str:
         """Return what contradicts encryption: exact weights, or too few sites in a round."""

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
-from consortium.modes.contract import OutsideCharter
+from consortium.modes.contract import LeagueTerms, OutsideCharter
 from consortium.modes.encrypted import Encrypted
 from privacy.errors import number_of
 from privacy.protocol.masks.groups import (
@@ -28,6 +28,27 @@ class Masked(Encrypted):
         "The coordinator added ciphertexts. It could read neither updates nor the model. In league "
         "with as many sites as the charter allows for, it could not read the update of another."
     )
+
+    def league_terms(self, charter: Charter, *, noun: str, nouns: str, noise: bool) -> LeagueTerms:
+        """Return what up to `max_colluders` members cannot read, and what is not claimed of it."""
+        league = number_of(charter.num_colluders, noun)
+        up_to = league if charter.num_colluders == 1 else f"up to {league}"
+        closed = (
+            f"The coordinator together with {up_to} could read neither the update nor the counts "
+            f"of another {noun}: masks between each two {nouns} closed its upload once more, and "
+            f"came off a sum only after enough {nouns} had signed that one."
+        )
+        more = (
+            f"With more than {league} in league this does not hold. Nor is it claimed of what the "
+            "sums and the model say, of several runs, or of keys that were stolen."
+        )
+        over_rounds = (
+            f"Rounds could sum different {nouns}: the coordinator in league with others can "
+            f"estimate the update of a {noun} that it left out of one round."
+        )
+        one_set = charter.sums_one_set(noise=noise)
+        not_closed = (more,) if one_set else (more, over_rounds)
+        return LeagueTerms(closed=(closed,), not_closed=not_closed)
 
     def require_agreed(self, config: RunConfig, charter: Charter) -> None:
         """Check that the charter has keys for masks, and that sums hold enough sites for them.

@@ -32,6 +32,8 @@ class SiteConfig(BaseModel):
         data_set: Under which its ledger counts what was learnt from them: one name for all
             records of the same persons, however the file is called or grows.
         sealing_processes: Processes that share the sealing of a large update.
+        keep_keys_days: Days after which the site deletes its secrets of a masked run that has not
+            come to its end; it can then go on without this site only.
         shortest_pause_s: Seconds between two questions for a message, shortly after the last one.
     """
 
@@ -41,6 +43,7 @@ class SiteConfig(BaseModel):
     source: DataSource
     data_set: str = Field(default="records", pattern=NAME)
     sealing_processes: int = Field(default=1, ge=1, le=64)
+    keep_keys_days: int = Field(default=30, ge=1, le=3_650)
     shortest_pause_s: float = Field(default=0.1, ge=0.02, le=3.0)
 
 

@@ -57,14 +57,12 @@ _SEEN_BY_THE_COORDINATOR = {
     "others.",
     "unusable-pair-key": "It offered a key to which nothing can be sealed.",
     "foreign-pair-secret": "It made secrets for other places than those of this run.",
-    "two-pair-secrets": "It made two secrets for one site.",
     "pair-secret-disputed": "Another site could not open the secret that it made for it.",
     "terms-altered": "It sent mask terms that its receipt does not sign.",
     "another-cohort": "It masked its upload for other sites than those that were asked together.",
     "wrong-bundle": "It did not share its mask among the sites that confirm sums.",
     "shares-unreadable": "More sites than may be in league could not open their share of its mask.",
     "another-set-confirmed": "It confirmed another set than the one that it was shown.",
-    "not-a-witness": "It confirmed a set, and is not one of the sites that confirm.",
 }
 
 _SAID_BY_THE_SITE = {

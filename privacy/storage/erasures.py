@@ -16,8 +16,8 @@ class Erasures:
 
     Guarantee: what was deleted and noted in one commit is in no byte of the database and of its
     write-ahead log after `finish`; within `deferred_syncs`, when that is left. If the process dies
-    before, it is gone once the database is opened again. Copies that the file system or the disk
-    itself makes are beyond this.
+    before, or `finish_with_the_next` waits, it is gone once the database is opened again. Copies
+    that the file system or the disk itself makes are beyond this.
 
     Args:
         database: Its form has `erases`, and `ERASURE_TABLES` among its tables.
@@ -49,6 +49,14 @@ class Erasures:
             self._empty_log()
         else:
             deferral.afterwards.append(self._empty_log)
+
+    def finish_with_the_next(self) -> None:
+        """Erase what was noted at once; within `deferred_syncs`, with whatever is erased next.
+
+        To empty the log takes four syncs, and an answer takes one.
+        """
+        if deferral_of(self._database.path) is None:
+            self._empty_log()
 
     def _empty_log(self) -> None:
         last = self._database.row("SELECT max(number) FROM erasures")[0]

@@ -69,7 +69,7 @@ def admit(
     """Check a rule's arguments, except the values of the updates; return n_sites and dim.
 
     Guarantee: every rule refuses the same arguments with the same messages. The values are checked
-    by `checked_blocks`, through which every rule reads them.
+    by `checked_blocks`, through which every rule reads them, or by `measure_distances`.
 
     Args:
         updates: Shape (n_sites, dim), integers or floats of at most 64 bits.
@@ -123,6 +123,17 @@ def width_for(n_sites: int) -> int:
     return max(1_024, min(WIDTH, 2**20 // n_sites))
 
 
+def fits_float32(updates: Rows) -> bool:
+    """Return whether float32 holds every number of this dtype exactly."""
+    return bool(np.promote_types(updates.dtype, np.float32) == np.float32)
+
+
+def column_slices(dim: int, width: int) -> Iterator[slice]:
+    """Yield slices of so many columns that cover all; the last one may be narrower."""
+    for start in range(0, dim, width):
+        yield slice(start, min(start + width, dim))
+
+
 def blocks(updates: Rows, width: int) -> Iterator[tuple[slice, NDArray[Any]]]:
     """Yield the updates in blocks of columns, as float32 or float64, unchecked.
 
@@ -134,16 +145,15 @@ def blocks(updates: Rows, width: int) -> Iterator[tuple[slice, NDArray[Any]]]:
         width: Columns of each block; the last one may be narrower.
     """
     dtype = np.promote_types(updates.dtype, np.float32)
-    dim = updates.shape[1]
-    for start in range(0, dim, width):
-        columns = slice(start, min(start + width, dim))
+    for columns in column_slices(updates.shape[1], width):
         yield columns, np.asarray(updates[:, columns]).astype(dtype, copy=False)
 
 
 def checked_blocks(updates: Rows, width: int) -> Iterator[tuple[slice, NDArray[Any]]]:
     """Yield what `blocks` yields, each number finite and within float32's range.
 
-    Every rule reads its updates through this function once. Later passes use `blocks`.
+    Every rule reads its updates through this function once, unless it measures their distances,
+    which tells, too. Later passes use `blocks`.
 
     Raises:
         NonFiniteUpdate: A value is NaN, infinite or beyond float32's range.
@@ -184,10 +194,10 @@ def check_values(update: NDArray[Any]) -> None:
 
 def _within_range(numbers: NDArray[Any]) -> bool:
     if numbers.dtype == np.float32:
-        # A sum with NaN or infinity in it is not finite. One sum takes half the time of minimum and
-        # maximum, which decide only where the sum overflowed.
+        # A sum of squares with NaN or infinity in it is not finite, in whatever order it is added.
+        # It takes half the time of minimum and maximum, which decide only where it overflowed.
         with np.errstate(over="ignore", invalid="ignore"):
-            if np.isfinite(numbers.sum()):
+            if np.isfinite(np.vecdot(numbers, numbers)).all():
                 return True
     # Minimum and maximum of values with NaN are NaN, and every comparison with NaN is false.
     return float(numbers.min()) >= -LARGEST and float(numbers.max()) <= LARGEST

@@ -18,7 +18,7 @@ from strategies.rules.inputs import (
 )
 from strategies.rules.norms import clip_scales, row_norms
 
-STREAM_WIDTH = 65_536  # of one row at a time, longer pieces fit into the cache
+STREAM_WIDTH = 262_144  # of one row at a time, longer pieces fit into the cache
 
 
 def mean(updates: Rows, weights: Vector) -> Vector:
@@ -62,7 +62,6 @@ class StreamingMean:
         self._total: Vector = np.zeros(dim)
         self._weight = 0.0
         self._scratch: Vector = np.empty(min(STREAM_WIDTH, dim))
-        self._piece = np.empty(min(STREAM_WIDTH, dim), np.float32)
 
     def add(self, update: NDArray[Any], weight: float) -> None:
         """Add one site's update, shape (dim,), of any real dtype, with its weight.
@@ -82,13 +81,7 @@ class StreamingMean:
         else:
             factors = [float(clip_scales(row_norms(rows), self._clip_norm)[0]), *factors]
         for columns, block in blocks(rows, STREAM_WIDTH):  # only now: all values were checked
-            row = block[0]
-            if row.dtype == np.float32:
-                # Copied to the cache first: a copy streams from memory, and a conversion to
-                # float64 waits for it.
-                row = self._piece[: row.size]
-                np.copyto(row, block[0])
-            _add_scaled(self._total[columns], row, self._scratch, *factors)
+            _add_scaled(self._total[columns], block[0], self._scratch, *factors)
         self._weight += float(weight)
 
     def result(self) -> Vector:

@@ -120,3 +120,9 @@ def reading_order() -> list[Path]:
     """Return all pages: the README, then those that the index names, in its order."""
     named = [README, *(linked_file(INDEX, target) for target in links(INDEX))]
     return list(dict.fromkeys([page for page in named if page in PAGES] + list(PAGES)))
+
+
+def worth_table() -> dict[str, list[str]]:
+    """Return the rows of the README's table of comparisons, by scenario."""
+    rows = re.findall(r"^\| `([a-z-]+)` \|(.*)\|$", README.read_text(), re.M)
+    return {name: [cell.strip() for cell in rest.split("|")] for name, rest in rows}

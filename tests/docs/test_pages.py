@@ -6,11 +6,13 @@ import shlex
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 from typer.main import get_command
 
+from consortium.wording.formatting import Plain, setting_text
 from tests.docs.pages import (
     DATA,
     INDEX,
@@ -95,7 +97,7 @@ def test_pages_are_followed_once_each() -> None:
 
 @every_page
 def test_a_block_of_code_is_one_that_a_test_runs(page: Path) -> None:
-    """Console and Python by tests/test_documentation.py, shell by tests/test_operate.py."""
+    """Console and Python by the tests `test_*_followed.py`, shell by tests/test_operate.py."""
     allowed = {"sh"} if page == OPERATE else {"console", "python"}
     assert {block.language for block in blocks(page)} <= allowed
 
@@ -169,10 +171,10 @@ def test_the_page_of_the_run_config_has_every_key_with_its_default() -> None:
     assert end
     rows = re.findall(r"^\| `([a-z0-9.-]+)` \| (?:`([^`]*)`|empty) \|", generated, re.M)
     declared = flat(SETTINGS["tool"]["flwr"]["app"]["config"])
-    assert sorted(rows) == sorted((key, str(value)) for key, value in declared)
+    assert sorted(rows) == sorted((key, setting_text(value)) for key, value in declared)
 
 
-def flat(keys: dict[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+def flat(keys: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Plain]]:
     """Yield keys as Flower names them: those of a table behind its name and a dot."""
     for name, value in keys.items():
         if isinstance(value, dict):

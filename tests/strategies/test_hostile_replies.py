@@ -39,9 +39,7 @@ from tests.small_site import (
 )
 
 DIM = LAYOUT.dim
-MEDIAN = Gather(
-    begin=lambda state, n_sites: StackedUpdates(coordinate_median, state.vector.size, n_sites)
-)
+MEDIAN = Gather(begin=lambda state: StackedUpdates(coordinate_median, state.vector.size))
 GATHERS = {"mean": MEAN, "median": MEDIAN}
 OTHERS = tuple(name for name in NAMES if name != "south")
 

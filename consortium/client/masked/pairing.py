@@ -22,6 +22,8 @@ from privacy.protocol.masks.pair_messages import (
     OwnPairKeyMissing,
     PairCiphertext,
     PairTerms,
+    TwoPairSecrets,
+    UnreadablePairSecret,
     check_pair_keys,
     decode_ciphertexts,
     decode_pair_keys,
@@ -34,7 +36,6 @@ from privacy.secrets.masks.pair_keys import PairPrivateKey, sign_pair_key
 from privacy.secrets.masks.pair_memory import KeptPairKey, KeptPairSecret
 from privacy.secrets.masks.pair_secrets import accept_pair_secret, make_pair_secret
 
-KEYS_KEPT_DAYS = 30
 _PAIRING = "pairing"  # the purpose under which a site remembers the key list of a run
 
 _LOG = logging.getLogger(__name__)
@@ -149,15 +150,29 @@ def accept_pairs(site: Site, encoded: bytes, joined: bytes) -> None:
         )
     for sender, ciphertext in came.items():
         place = _place(site, run, key_list, (sender, own))
-        if sender in kept:
-            ciphertext.require(place, terms.roster[sender])
-            PairCiphertext.decode(kept[sender].ciphertext).require_same(ciphertext)
-            continue
-        private = PairPrivateKey(pairs.run_key(run).material)
-        secret = accept_pair_secret(ciphertext, private, terms=place, sender=terms.roster[sender])
-        received = KeptPairSecret(ciphertext=ciphertext.encode(), secret=secret.material())
-        pairs.keep_received_secret(run, sender, received)
+        # The coordinator cannot see whose secret does not open: it is told by its place.
+        at = terms.opened.roster.index(sender)
+        try:
+            _accept_secret(terms, kept.get(sender), ciphertext, place)
+        except TwoPairSecrets as error:
+            raise TwoPairSecrets(str(error), sender=at) from error
+        except UnreadablePairSecret as error:
+            raise UnreadablePairSecret(str(error), sender=at) from error
     pairs.drop_private_key(run)
+
+
+def _accept_secret(
+    terms: SiteTerms, kept: KeptPairSecret | None, ciphertext: PairCiphertext, place: PairTerms
+) -> None:
+    run, pairs, sender = terms.opened.run, terms.member.memory.pairs, place.sender
+    if kept is not None:
+        ciphertext.require(place, terms.roster[sender])
+        PairCiphertext.decode(kept.ciphertext).require_same(ciphertext)
+        return
+    private = PairPrivateKey(pairs.run_key(run).material)
+    secret = accept_pair_secret(ciphertext, private, terms=place, sender=terms.roster[sender])
+    received = KeptPairSecret(ciphertext=ciphertext.encode(), secret=secret.material())
+    pairs.keep_received_secret(run, sender, received)
 
 
 def key_list_of(member: KeyRing, run: str) -> bytes:
@@ -227,7 +242,7 @@ def _place(site: Site, run: str, key_list: bytes, names: tuple[str, str]) -> Pai
 
 def _forget_old_runs(site: Site, member: KeyRing, run: str) -> None:
     pairs = member.memory.pairs
-    old = pairs.forget_runs_before(_today() - KEYS_KEPT_DAYS)
+    old = pairs.forget_runs_before(_today() - site.config.keep_keys_days)
     burned = pairs.run_to_burn(site.fingerprint, run)
     for one in (*old, *([burned] if burned else [])):
         _LOG.warning("the secrets of run %s are deleted: it cannot be taken up again here", one)

@@ -60,6 +60,9 @@ class EventLine(_Line):
     answered: tuple[str, ...] = ()
     recounted_by: tuple[str, ...] = ()
     run: str = ""
+    exchanges: int = 0
+    bytes_down: int = 0
+    bytes_up: int = 0
 
 
 class EvidenceLine(_Line):

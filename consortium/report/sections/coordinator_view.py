@@ -1,6 +1,7 @@
 """Section on what the coordinator of an encrypted run saw, from the files that it kept."""
 
 from consortium.audit.coordinator_view import CoordinatorView
+from consortium.modes.contract import LeagueTerms
 from consortium.report.elements.blocks import Block, Column, Facts, Points, Section, Table
 from consortium.report.elements.run_reader import Recorded
 from consortium.wording import formatting as words
@@ -112,8 +113,16 @@ def _protected_points(recorded: Recorded) -> Block:
             f"{recorded.nouns} can compute; it is refused, and the run's key is never used again.",
             f"Before it opened a sum, every {noun} checked that enough others are in it, that its "
             "own part is in it unaltered, and that a majority had the same model.",
+            *_league_terms(recorded).closed,
             *_released_points(recorded),
         ),
+    )
+
+
+def _league_terms(recorded: Recorded) -> LeagueTerms:
+    noise = recorded.promised_privacy.offered is not None
+    return recorded.mode.league_terms(
+        recorded.charter, noun=recorded.noun, nouns=recorded.nouns, noise=noise
     )
 
 
@@ -132,8 +141,7 @@ def _unprotected_points(recorded: Recorded) -> Block:
     return Points(
         "Not protected",
         (
-            f"All {recorded.nouns} share the run's key: one that colludes with the coordinator can "
-            f"open another {noun}'s upload.",
+            *_league_terms(recorded).not_closed,
             f"A {noun} can subtract its own part from a sum, so a sum always holds several others.",
             "Nobody can see whether a sealed value is harmful. It can only be bounded and "
             "outvoted.",

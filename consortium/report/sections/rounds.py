@@ -12,6 +12,7 @@ from consortium.wording import formatting as words
 from consortium.wording.metric_glossary import meaning_of
 from consortium.wording.saturation import UNCOUNTED
 from sites.schema.tables import Schema
+from strategies.coordinator.messaging.events import SumConfirmed
 
 _MOST_LINES = 24
 
@@ -157,6 +158,7 @@ def cost_section(recorded: Recorded) -> Section | None:
         (f"From the {recorded.nouns} to the coordinator", words.size(summary.bytes_up)),
         (f"One answer of one {recorded.noun}", words.size(summary.bytes_up / max(answers, 1))),
         *_typical_traffic(recorded),
+        *_confirmations(recorded),
         *_trained_part(recorded),
         ("Parameters in an update", words.count(summary.dim)),
         ("A round, typically", words.duration(statistics.median(seconds))),
@@ -181,6 +183,20 @@ def _typical_traffic(recorded: Recorded) -> list[tuple[str, str]]:
         for found in zip(*((line.bytes_down, line.bytes_up) for line in training), strict=True)
     )
     return [("In a round, typically", f"{down} down, {up} up")]
+
+
+def _confirmations(recorded: Recorded) -> list[tuple[str, str]]:
+    """Return what the confirmations of sums took; nothing of a run without masks."""
+    found = [event for event in recorded.events if event.event == SumConfirmed.kind]
+    if not found:
+        return []
+    sums = words.count_with_noun(len(found), "sum")
+    exchanges = words.count_with_noun(sum(one.exchanges for one in found), "exchange")
+    down, up = (
+        words.size(sum(sizes))
+        for sizes in zip(*((one.bytes_down, one.bytes_up) for one in found), strict=True)
+    )
+    return [(f"To confirm {sums}", f"{exchanges}, {down} down, {up} up")]
 
 
 def _trained_part(recorded: Recorded) -> list[tuple[str, str]]:

@@ -158,7 +158,8 @@ class MaskMemory:
             )
             if deleted:
                 self._erasures.note()
-        self._erasures.finish()
+        # Until the run ends, the disk holds the pair secrets that open these shares, too.
+        self._erasures.finish_with_the_next()
 
     def _is_decided(self, slot: Slot, set_digest: bytes) -> bool:
         """Return whether this set is the one of its round; False if none is yet."""

@@ -266,7 +266,12 @@ class PairMemory:
             pair.ciphertext,
             pair.secret,
         )
-        return self.pair_secrets(run)[partner]
+        ciphertext, secret = self._database.row(
+            "SELECT ciphertext, secret FROM pair_secrets WHERE run = ? AND partner = ?",
+            run,
+            partner,
+        )
+        return KeptPairSecret(ciphertext=ciphertext, secret=secret)
 
     def _forget(self, run: str) -> None:
         self._database.execute("INSERT OR IGNORE INTO burned VALUES (?)", run)

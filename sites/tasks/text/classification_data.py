@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from torch import Tensor
 
 from privacy.layout import Tally
 from sites.data.agreed_columns import agreed_columns
@@ -18,12 +17,16 @@ from sites.data.source import DataSource
 from sites.data.tables import BadTexts
 from sites.data.texts import read_texts, require_texts
 from sites.data.validation import MissingColumns
-from sites.models.encoder import Encoder
 from sites.schema.tables import ClassLabel
 from sites.schema.texts import MultiLabel, NotesSchema
 from sites.tasks.divided_records import DividedRecords
 from sites.text.tokenisation import Pieces, cut_texts
 from sites.training.privacy_units import Units
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sites.models.encoder import Encoder
 
 _SHOWN = 5
 
@@ -38,7 +41,7 @@ class EncoderInputs:
     """
 
     pieces: Pieces
-    features: Tensor | None
+    features: "Tensor | None"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +68,7 @@ class Notes:
         """Return some of the notes, by mask or by position."""
         return Notes(texts=self.texts[rows], labels=self.labels[rows], persons=self.persons[rows])
 
-    def encoder_inputs(self, encoder: Encoder) -> EncoderInputs:
+    def encoder_inputs(self, encoder: "Encoder") -> EncoderInputs:
         """Return the inputs of the encoder, cached until it is called with another encoder."""
         key = encoder.reading_key
         if key not in self._read:
@@ -108,7 +111,7 @@ class NotesData(DividedRecords[Notes]):
         return labels > 0 if labels.ndim == 2 else labels[:, None] == np.arange(self.n_labels)
 
 
-def encoder_inputs(texts: Sequence[str], encoder: Encoder) -> EncoderInputs:
+def encoder_inputs(texts: Sequence[str], encoder: "Encoder") -> EncoderInputs:
     """Return texts in the form that the encoder reads."""
     plan = encoder.role.plan
     pieces = cut_texts(texts, encoder.files.tokenizer, size=plan.max_tokens, overlap=plan.stride)

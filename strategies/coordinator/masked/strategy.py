@@ -36,7 +36,7 @@ from strategies.coordinator.masked.rounds.chosen_set import (
 )
 from strategies.coordinator.masked.rounds.confirming import Confirming, ShownParts
 from strategies.coordinator.masked.rounds.request import MaskedQuestions, MaskedRequest
-from strategies.coordinator.messaging.cohort import Cohort
+from strategies.coordinator.messaging.cohort import Cohort, QuorumNotReached
 from strategies.coordinator.messaging.events import Observer, SiteQuarantined, SumConfirmed
 from strategies.coordinator.messaging.exchange import Exchange
 from strategies.coordinator.messaging.roster import Reception
@@ -132,11 +132,10 @@ class Masked(Encrypted):
         narrowed: tuple[str, ...] = ()
         for attempt in range(self._next.attempt, self._terms.attempts + 1):
             self._roster = reception.refresh_roster(self._roster, server_round)
-            self._cohort.require_quorum(self._roster.sites)
             self._choose_asked(purpose, server_round, attempt, narrowed)
             self._gather_attempt(reception.exchange, server_round, purpose)
-            if purpose == TRAINING and self._terms.one_set:
-                self._await_missing(reception, server_round)
+            if self._terms.one_set:
+                self._await_missing(reception, server_round, purpose)
                 return
             if self._is_accepted(purpose, is_last=attempt == self._terms.attempts):
                 return
@@ -160,15 +159,17 @@ class Masked(Encrypted):
             self._keep_progress()
 
     def _fresh_cohort(self, purpose: str, server_round: int) -> tuple[str, ...]:
-        """Return whom to ask first in a round; nobody if too few are present."""
+        """Return whom to ask first in a round.
+
+        Raises:
+            QuorumNotReached: Too few are present.
+        """
         roster = self._opening.terms.roster
         if purpose == EVALUATION:
             return roster
         if self._terms.one_set:
             return tuple(site for site in roster if site in self._cohort.members)
         present = nodes_of(self._roster, roster)
-        if len(present) < self._cohort.quorum:
-            return ()
         return self._cohort.sample(server_round, list(present))
 
     def _gather_attempt(self, exchange: Exchange, server_round: int, purpose: str) -> None:
@@ -196,22 +197,23 @@ class Masked(Encrypted):
             floor=self._terms.floor,
         )
 
-    def _await_missing(self, reception: Reception, server_round: int) -> None:
+    def _await_missing(self, reception: Reception, server_round: int, purpose: str) -> None:
         """Ask those who are missing once more, in a run that sums one set of sites.
 
         Raises:
-            SitesAwaited: Some stayed away, and without their buckets there is no round.
+            SitesAwaited: Some stayed away, and without them, or their buckets, there is no round.
         """
+        kind = messages.TRAIN if purpose == TRAINING else messages.EVALUATE
         for _ in range(1, self._terms.attempts):
             missing = [one for one in self._tried.missing if one not in self._final.sites]
             if not missing:
                 break
             self._roster = reception.refresh_roster(self._roster, server_round)
             nodes = nodes_of(self._roster, missing)
-            asked = self._question.messages_again(messages.TRAIN, reception.exchange, nodes)
+            asked = self._question.messages_again(kind, reception.exchange, nodes)
             self._gather(reception.exchange.replies(asked))
-            self._tried = self._attempt_of(TRAINING)
-        if not self._is_accepted(TRAINING, is_last=True):
+            self._tried = self._attempt_of(purpose)
+        if not self._is_accepted(purpose, is_last=True):
             missing = list(self._tried.missing)
             raise SitesAwaited(
                 f"round {server_round} waits for {abbreviated_names(missing)}: this run sums one "
@@ -240,6 +242,13 @@ class Masked(Encrypted):
 
     def _is_enough(self, sites: Sequence[str]) -> bool:
         return len(sites) >= self._sites_needed
+
+    @property
+    def _sites_needed(self) -> int:
+        # The sites want a state that more than half of all of them signed.
+        fewest = max(self._terms.floor, len(self._opening.terms.roster) // 2 + 1)
+        # Of a run that sums one set a whole bucket may be left out, whose sites are back later.
+        return fewest if self._terms.one_set else max(fewest, super()._sites_needed)
 
     def _note_withheld(self) -> None:
         # Counts are of all sites or of none, so all withhold theirs if not all are asked.
@@ -299,12 +308,23 @@ class Masked(Encrypted):
                 seconds=time.monotonic() - began,
             )
         )
-        number = slot.server_round
-        self._keep(f"round-{number}/{CONFIRMATIONS_FILE}", [confirming.confirmations])
-        purpose = TRAINING if self._next.server_round <= self._num_rounds else EVALUATION
-        asked = self._fresh_cohort(purpose, self._next.server_round)
-        self._masked = replace(self._masked, asked=asked, confirmed=True)
+        folder = f"round-{slot.server_round}"
+        self._keep(f"{folder}/{CONFIRMATIONS_FILE}", [confirming.confirmations])
+        self._masked = replace(self._masked, asked=self._likely_cohort(), confirmed=True)
         self._keep_progress()
+
+    def _likely_cohort(self) -> tuple[str, ...]:
+        """Return whom to ask next if nobody comes or goes; nobody if too few are there.
+
+        It is stored with the confirmations, so that it needs no write of its own as a rule.
+        """
+        number = self._next.server_round
+        try:
+            return self._fresh_cohort(
+                TRAINING if number <= self._num_rounds else EVALUATION, number
+            )
+        except QuorumNotReached:
+            return ()
 
     def _name_who_failed(self, confirming: Confirming) -> None:
         """Name whose shares cannot be opened and, if the set is not confirmed, who did not."""

@@ -21,7 +21,6 @@ FINAL_BY_THE_COORDINATOR = frozenset(
         "not-a-member",
         "not-in-roster",
         "two-commitments",
-        "two-pair-secrets",
         "unusable-pair-key",
         "wrong-charter",
         "wrong-layout",

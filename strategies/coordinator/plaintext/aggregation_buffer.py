@@ -11,6 +11,7 @@ from privacy.layout import Tally, Vector
 from strategies.model_state import State
 from strategies.rules.inputs import WIDTH, Rows, Rule, blocks, check_values
 from strategies.rules.norms import row_norms
+from strategies.rules.separate_rows import SeparateRows
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -58,20 +59,24 @@ class ExactSum:
 
 
 class StackedUpdates:
-    """Stores all updates of a round, for a rule that must see them together.
+    """Holds all updates of a round, for a rule that must see them together.
 
-    Memory grows with the number of sites: float32, shape (n_sites, dim).
+    Memory grows with the number of sites: each update stays where it came, and none is copied.
     """
 
-    def __init__(self, rule: Rule, dim: int, n_sites: int) -> None:
+    def __init__(self, rule: Rule, dim: int) -> None:
         self._rule = rule
-        self._updates = np.empty((n_sites, dim), np.float32)
+        self._dim = dim
+        self._updates: list[NDArray[np.float32]] = []
         self._weights: list[float] = []
 
     def add(self, update: NDArray[np.floating], weight: float) -> None:
-        """Add the update of one site, shape (dim,), with its weight; refuse NaN."""
+        """Add the update of one site, shape (dim,), with its weight; refuse NaN.
+
+        The update must not change until the result is out.
+        """
         check_values(update)
-        self._updates[len(self._weights)] = update
+        self._updates.append(np.asarray(update, np.float32))
         self._weights.append(weight)
 
     def result(self) -> Vector:
@@ -83,8 +88,8 @@ class StackedUpdates:
         return update_deviation(self._rows, aggregate)
 
     @property
-    def _rows(self) -> NDArray[np.float32]:
-        return self._updates[: len(self._weights)]
+    def _rows(self) -> SeparateRows:
+        return SeparateRows(tuple(self._updates), self._dim)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,11 +97,10 @@ class Gather:
     """How a strategy aggregates updates, round after round.
 
     Args:
-        begin: Returns the gathering for one round, from the state before it and the number of
-            sites that are asked.
+        begin: Returns the gathering for one round, from the state before it.
     """
 
-    begin: Callable[[State, int], Gathering]
+    begin: Callable[[State], Gathering]
 
 
 def update_deviation(updates: Rows, aggregate: Vector) -> UpdateDeviation:

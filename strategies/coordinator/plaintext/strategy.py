@@ -191,7 +191,7 @@ class Synchronous(Strategy):
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
         """Move the model by the replies; return its new arrays and the number of sites used."""
         state = self._progress.state
-        gathering = self._gather.begin(state, len(self._round.sites))
+        gathering = self._gather.begin(state)
         for reply in replies:
             with Quarantine(self._observe, server_round, self._site_of(reply)):
                 self._take_update(reply, gathering)

@@ -16,6 +16,7 @@ from consortium.cli.site import COMMANDS as site_commands
 from scenarios.cli.main import COMMANDS as scenario_commands
 
 HEAVY = ("torch", "transformers", "matplotlib")
+EVERY_DAY = ("site", "coordinator", "charter", "run", "run-config")
 HEAVIER_THAN_HELP = ("flwr", "torch", "pandas", "pandera", "matplotlib", "numpy", "pydantic")
 LISTED = (
     "charter",
@@ -83,19 +84,33 @@ def test_help_loads_nothing_that_takes_long_to_load(program: str) -> None:
     assert shown.stdout.splitlines()[-1] == "loaded:"
 
 
-@pytest.mark.parametrize("command", ["site", "coordinator", "charter", "run", "run-config"])
-def test_what_an_operator_types_every_day_loads_nothing_that_learns_or_draws(command: str) -> None:
+@pytest.fixture(scope="module")
+def loaded_by() -> Mapping[str, str]:
+    """Return what of the heavy is loaded once each command was typed, in one process in turn."""
     code = (
         "import sys\n"
         "from typer.testing import CliRunner\n"
         "from consortium.cli.main import app\n"
-        f"CliRunner().invoke(app, [{command!r}, 'none', '--help'])\n"
-        f"print(*[name for name in {HEAVY} if name in sys.modules])"
+        f"for command in {EVERY_DAY}:\n"
+        "    CliRunner().invoke(app, [command, 'none', '--help'])\n"
+        f"    print(command, *[name for name in {HEAVY} if name in sys.modules], sep=':')\n"
+        "import consortium.site.data_check\n"
+        "print('data_check', *{'transformers', 'peft'} & set(sys.modules), sep=':')"
     )
-    loaded = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert loaded.stdout.split() == []
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return {name: rest for name, _, rest in (ln.partition(":") for ln in told.stdout.splitlines())}
+
+
+@pytest.mark.parametrize("command", EVERY_DAY)
+def test_what_an_operator_types_every_day_loads_nothing_that_learns_or_draws(
+    command: str, loaded_by: Mapping[str, str]
+) -> None:
+    assert loaded_by[command] == ""
+
+
+def test_records_are_checked_without_what_reads_texts(loaded_by: Mapping[str, str]) -> None:
+    """It takes three seconds to load."""
+    assert loaded_by["data_check"] == ""
 
 
 def test_a_site_that_answers_loads_nothing_that_reads_learns_or_accounts_before_it_does() -> None:

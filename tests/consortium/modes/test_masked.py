@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from consortium.charter.document import Charter, Floors, Member
 from consortium.config import RunConfig, Scalar
 from consortium.coordinator.assembly import cohort_for
-from consortium.modes.contract import OutsideCharter
+from consortium.modes.contract import LeagueTerms, OutsideCharter
 from consortium.modes.encrypted import encryption_of
 from consortium.modes.registry import mode_of
 from privacy.protocol.masks.groups import (
@@ -142,6 +142,31 @@ def test_where_rounds_may_sum_different_sites_it_is_said_what_that_shows() -> No
     assert "cosine 0.9" in mode_of(masked()).notes(masked(), charter)[-1]
     noisy = masked(**PRIVATE)
     assert "which carries noise" in mode_of(noisy).notes(noisy, charter)[-1]
+
+
+def league(config: RunConfig, **said: Any) -> LeagueTerms:
+    noise = config.privacy.offered is not None
+    charter = charter_of(40, **said)
+    return mode_of(config).league_terms(charter, noun="bank", nouns="banks", noise=noise)
+
+
+@given(colluders=st.integers(0, 10), sets=st.sampled_from(["", "one", "any"]))
+def test_only_of_a_masked_run_is_it_said_that_a_league_reads_nothing(
+    colluders: int, sets: str
+) -> None:
+    """With what is not claimed beside it."""
+    said: dict[str, Any] = {"max_colluders": colluders, "sets_in_run": sets}
+    (closed,) = league(masked(), **said).closed
+    assert "could read neither the update nor the counts" in closed
+    number = max(colluders, 1)
+    assert ("with 1 bank could" in closed) if number == 1 else (f"up to {number} banks" in closed)
+    not_closed = " ".join(league(masked(), **said).not_closed)
+    assert "this does not hold" in not_closed
+    assert ("can estimate the update" in not_closed) == (sets == "any")
+    (one_lock,) = league(RunConfig(aggregation="encrypted"), **said).not_closed
+    assert "one that colludes with the coordinator can open" in one_lock
+    assert league(RunConfig(aggregation="encrypted"), **said).closed == ()
+    assert league(RunConfig()) == LeagueTerms()
 
 
 @pytest.mark.parametrize("mode", ["clear", "encrypted"])

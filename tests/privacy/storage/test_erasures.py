@@ -118,6 +118,25 @@ def reading(path: Path, act: Callable[[], None]) -> None:
         act()
 
 
+def test_an_erasure_that_may_wait_costs_an_answer_no_sync_of_its_own(tmp_path: Path) -> None:
+    """Outside of an answer it waits for nothing."""
+    database = SiteDatabase(tmp_path, FORM)
+    erasures, first, second = Erasures(database), keep(database, "one"), keep(database, "two")
+
+    def drop_with_the_next(name: str) -> None:
+        with database.writing():
+            database.execute("DELETE FROM things WHERE name = ?", name)
+            erasures.note()
+        erasures.finish_with_the_next()
+
+    with deferred_syncs([database.path], sync=database.sync):
+        drop_with_the_next("one")
+    assert first in all_bytes(tmp_path)
+    drop_with_the_next("two")
+    assert first not in all_bytes(tmp_path)
+    assert second not in all_bytes(tmp_path)
+
+
 def test_a_reader_in_the_way_is_told_and_the_erasure_stays_due(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privacy.layout import Matrix, Vector
@@ -42,6 +42,7 @@ def honest_progress(known: Knowledge) -> float:
 
 @pytest.mark.parametrize("rule", ROBUST)
 @given(seed=SEEDS)
+@settings(max_examples=25)  # of a seed, for each of the rules
 def test_a_lie_by_line_search_harms_no_less_than_the_fixed_one(rule: str, seed: int) -> None:
     """Of its own directions, it finds what does at least about as much harm as the paper's step."""
     known = knowledge(seed, rule)

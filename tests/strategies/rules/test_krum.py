@@ -4,9 +4,22 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from privacy.layout import Matrix, Vector
-from strategies.rules.krum import _mean_near_median, bulyan, krum, multi_krum
+from strategies.rules.distance_bounds import bound_distances
+from strategies.rules.krum import (
+    TIE,
+    _divide,
+    _mean_near_median,
+    _nearest_apart,
+    _rows_of_least_scores,
+    _scores,
+    _select_rows,
+    bulyan,
+    krum,
+    multi_krum,
+)
 
 few = settings(max_examples=40)
 
@@ -149,3 +162,85 @@ def test_equal_scores_are_told_apart_by_the_first_place_in_which_rows_differ() -
     updates = np.zeros((3, 40_000))
     updates[0, -1], updates[1, -1], updates[2, 0] = 2.0, 1.0, 100.0
     assert krum(updates, np.ones(3), num_byzantine=0)[-1] == 1.0
+
+
+def near_ties(seed: int, n_sites: int, kind: str) -> NDArray[np.float32]:
+    """Return float32 updates whose scores are far apart, nearly equal, or equal."""
+    rng = np.random.default_rng(seed)
+    updates = rng.normal(size=(n_sites, 200))
+    if kind == "close":  # all at one distance from each other, but for a millionth
+        updates = np.eye(n_sites, 200) * (1 + 1e-6 * rng.random((n_sites, 1)))
+    elif kind == "twins":
+        updates = updates[rng.integers(0, max(2, n_sites // 2), n_sites)]
+    elif kind == "grid":
+        updates = np.round(updates[:, :2])
+    elif kind == "shifted":
+        updates += 1e5
+    return updates.astype(np.float32)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    num_byzantine=st.integers(0, 3),
+    more=st.integers(0, 20),
+    kind=st.sampled_from(["apart", "close", "twins", "grid", "shifted"]),
+    data=st.data(),
+)
+def test_what_bounds_decide_is_what_exact_distances_decide(
+    seed: int, num_byzantine: int, more: int, kind: str, data: st.DataObject
+) -> None:
+    updates = near_ties(seed, 2 * num_byzantine + 3 + more, kind)
+    count = data.draw(st.integers(1, len(updates)))
+    found = _rows_of_least_scores(updates, num_byzantine, count)
+    assert sorted(found) == sorted(_select_rows(updates, num_byzantine, count, renewed=False))
+
+
+@few
+@given(scores=st.lists(st.floats(0, 10), min_size=1, max_size=12), data=st.data())
+def test_bounds_leave_open_what_they_do_not_decide(
+    scores: list[float], data: st.DataObject
+) -> None:
+    """Rows are sure or out only if every choice of scores within the bounds says so."""
+    exact = np.array(scores)
+    widths = st.lists(st.floats(0, 2), min_size=len(scores), max_size=len(scores))
+    low = np.maximum(exact - data.draw(widths), 0)
+    high = exact + data.draw(widths)
+    count = data.draw(st.integers(1, len(scores)))
+    sure, left_open = _divide(low, high, count)
+    for _ in range(5):
+        drawn = low + (high - low) * np.array(
+            data.draw(st.lists(st.floats(0, 1), min_size=len(scores), max_size=len(scores)))
+        )
+        order = np.argsort(drawn, kind="stable")
+        last = drawn[order[count - 1]]
+        assert set(sure) <= set(np.flatnonzero(drawn <= last))
+        assert set(np.flatnonzero(drawn < last)) <= {*sure, *left_open}
+    assert not {*sure} & {*left_open}
+    assert len(sure) <= count <= len(sure) + len(left_open)
+
+
+def test_bounds_that_are_exact_leave_nothing_open_but_ties() -> None:
+    scores = np.array([3.0, 1.0, 2.0, 2.0 * (1 + TIE), 5.0])
+    assert _divide(scores, scores, 1) == ([1], [])
+    assert _divide(scores, scores, 2) == ([1], [2, 3])
+    assert _divide(scores, scores, 3) == ([1, 2, 3], [])
+    assert _divide(scores, scores, 5) == ([0, 1, 2, 3, 4], [])
+
+
+@pytest.mark.parametrize("count", [1, 8])
+def test_honest_updates_are_told_apart_by_bounds_alone(count: int) -> None:
+    updates = np.random.default_rng(5).normal(size=(12, 300)).astype(np.float32)
+    bounds = bound_distances(updates)
+    assert bounds is not None
+    low, high = (_scores(one, 2) for one in bounds)
+    sure, left_open = _divide(low, high, count)
+    assert (len(sure), left_open) == (count, [])
+
+
+def test_rows_that_bounds_leave_open_are_measured_and_a_tie_is_not_decided() -> None:
+    updates = np.zeros((5, 300), np.float32)
+    updates[:, 0] = [0.0, 1.0, 2.0, 3.0 + 1e-6, 9.0]
+    assert _nearest_apart(updates, 0, [1, 2], 1) == [2]
+    updates[3, 0] = 3.0
+    assert _nearest_apart(updates, 0, [1, 2], 1) is None

@@ -5,7 +5,8 @@ import pytest
 from numpy.typing import NDArray
 
 from privacy.layout import Matrix
-from strategies.rules.pairwise_distances import measure_distances
+from strategies.rules.inputs import LARGEST, NonFiniteUpdate
+from strategies.rules.pairwise_distances import central_rows, distances_from, measure_distances
 
 
 def brute_force(updates: NDArray[Any]) -> Matrix:
@@ -78,3 +79,34 @@ def test_the_centre_is_not_the_liar() -> None:
     updates = np.random.default_rng(11).normal(size=(7, 300))
     updates[2] *= 1e9
     assert measure_distances(updates).centre != 2
+
+
+@pytest.mark.parametrize("name", clouds(0, 2))
+@pytest.mark.parametrize("dim", [3, 20_000])
+def test_distances_from_some_rows_are_those_of_brute_force_to_ten_digits(
+    name: str, dim: int
+) -> None:
+    updates = clouds(12, dim)[name]
+    rows = [7, 0, 3]
+    np.testing.assert_allclose(
+        distances_from(updates, rows), brute_force(updates)[rows], rtol=1e-10
+    )
+
+
+def test_the_most_central_rows_are_those_nearest_to_the_median() -> None:
+    updates = np.array([0.0, 5.0, 1.0, -1.5, 90.0])[:, np.newaxis] * np.ones(40)
+    assert central_rows(updates, 3).tolist() == [2, 0, 3]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_float32_value_that_is_no_number_shows_in_the_squares(value: float) -> None:
+    updates = np.ones((5, 40_000), np.float32)
+    updates[3, -1] = value
+    with pytest.raises(NonFiniteUpdate, match=r"rows \[3\]"):
+        measure_distances(updates)
+
+
+def test_the_largest_float32_values_have_distances() -> None:
+    updates = np.full((3, 40_000), LARGEST, np.float32)
+    updates[1] *= -1
+    np.testing.assert_allclose(measure_distances(updates).squared, brute_force(updates), rtol=1e-10)

@@ -13,7 +13,6 @@ from privacy.protocol.masks.pair_messages import (
     PairCiphertext,
     PairKey,
     PairTerms,
-    TwoPairSecrets,
     UnreadablePairSecret,
     WrongPairKeys,
     decode_ciphertexts,
@@ -131,8 +130,7 @@ class PairSetup:
             self.exchange, mask_messages.PAIR, opening.terms.roster, lambda _site: content
         ):
             with Quarantine(done.leave_out, 0, site):
-                joined = mask_messages.read_pair_ciphertexts(reply_content(reply))
-                sent = decode_ciphertexts(joined) if joined else ()
+                sent = decode_ciphertexts(mask_messages.read_pair_ciphertexts(reply_content(reply)))
                 self._require_ciphertexts(site, sent, opening, key_list)
                 made += sent
         return made
@@ -141,9 +139,6 @@ class PairSetup:
         self, site: str, sent: Sequence[PairCiphertext], opening: Opening, key_list: bytes
     ) -> None:
         """Check all of what a site made that needs no key: so nobody else is blamed for it."""
-        recipients = [one.terms.recipient for one in sent]
-        if len(set(recipients)) != len(recipients):
-            raise TwoPairSecrets(f"{site} made two secrets for one site")
         for one in sent:
             if one.terms.recipient not in opening.terms.roster:
                 raise ForeignPairSecret(f"{site} made a secret for a site that is not in the run")

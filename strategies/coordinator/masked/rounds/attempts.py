@@ -50,11 +50,6 @@ class Attempt:
         """Whom to ask next: without the missing, and without buckets that are too small then."""
         return self._sites_of(self._large_enough)
 
-    @property
-    def num_remaining_buckets(self) -> int:
-        """The buckets of those who remain."""
-        return len(self._large_enough)
-
     @cached_property
     def _large_enough(self) -> tuple[int, ...]:
         sizes = Counter(self.came.values())

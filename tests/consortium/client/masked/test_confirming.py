@@ -22,7 +22,7 @@ def refused(standing: Standing, name: str, **changes: object) -> str:
     """Return why a site does not confirm a set with some of its parts changed; signed anew."""
     run, gathered = standing
     asked = replace(run.confirmation_request(gathered, name), **changes)  # type: ignore[arg-type]
-    return run.refusal(name, "query.confirm", signed_request(run, asked).content())
+    return run.refusal(name, "query.confirm", signed_request(asked).content())
 
 
 def test_asked_again_after_a_restart_it_confirms_with_the_same_bytes(trained: Standing) -> None:

@@ -11,6 +11,7 @@ from privacy.protocol.envelope import Receipt
 from privacy.protocol.masks.bundles import ShareBundle
 from privacy.protocol.masks.confirmations import Confirmation
 from privacy.secrets.masks.share_bundles import open_shares, seal_shares
+from privacy.storage.sqlite import SiteDatabase
 from tests.consortium.client.masked.conftest import Standing
 from tests.masked_by_hand import ByHand, Gathered, memory_of, session_at
 from tests.small_consortium import forget_processes
@@ -181,3 +182,20 @@ def test_shares_and_uploads_of_a_round_are_deleted_when_the_next_one_is_opened(
     run.train(3, after)
     assert memory.masks.own_share(gathered.slot) is None
     assert memory.masks.own_share(after.slot) is not None
+
+
+def test_a_round_is_answered_without_emptying_the_memorys_log(
+    trained: Standing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That takes syncs of its own, and an answer takes one; the end of a run does it."""
+    run, gathered = trained
+    emptied: list[int] = []
+    empty = SiteDatabase.empty_log
+
+    def counting(database: SiteDatabase) -> None:
+        emptied.append(1)
+        empty(database)
+
+    monkeypatch.setattr(SiteDatabase, "empty_log", counting)
+    run.train(3, run.train(2, gathered))
+    assert not emptied

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from privacy.protocol.masks.pair_messages import (
+    PAIR_CIPHERTEXT_SIZE,
+    PairCiphertext,
     PairKey,
     decode_ciphertexts,
     decode_pair_keys,
@@ -14,6 +16,7 @@ from privacy.protocol.masks.pair_messages import (
 )
 from privacy.secrets.masks.pair_keys import PairPrivateKey, sign_pair_key
 from privacy.wire import mask_messages
+from privacy.wire.flower_records import read_refusal
 from tests.masked_by_hand import ByHand, memory_of
 from tests.small_consortium import Consortium, forget_processes
 
@@ -132,6 +135,38 @@ def test_a_ciphertext_that_is_missing_is_named_and_nothing_is_sealed_before(
     assert forged.refusal("west", "query.pair_secrets", asked) == "pair-secrets-missing"
     question = forged.question(0).content()
     assert forged.refusal("west", "query.statistics", question) == "pair-secrets-missing"
+
+
+def from_north(opened: ByHand, recipient: str, ciphertext: bytes) -> PairCiphertext:
+    """Return what north signs for a place in the run, whatever it holds."""
+    (earlier,) = (
+        one
+        for one in decode_ciphertexts(opened.ciphertexts[recipient])
+        if one.terms.sender == "north"
+    )
+    said = PairCiphertext.body_of(terms=earlier.terms, ciphertext=ciphertext)
+    signature = opened.consortium.identity("north").sign(said)
+    return PairCiphertext(terms=earlier.terms, ciphertext=ciphertext, signature=signature)
+
+
+@pytest.mark.parametrize(
+    ("before", "code"), [(True, "two-pair-secrets"), (False, "unreadable-pair-secret")]
+)
+def test_who_signs_a_wrong_secret_is_named_by_its_place(
+    opened: ByHand, before: bool, code: str
+) -> None:
+    """Whether the site holds the right one already, or not."""
+    if before:
+        opened.pair()
+    else:
+        opened.gather_secrets()
+    wrong = from_north(opened, "west", bytes(PAIR_CIPHERTEXT_SIZE))
+    others = [
+        one for one in decode_ciphertexts(opened.ciphertexts["west"]) if one.terms.sender != "north"
+    ]
+    opened.ciphertexts["west"] = join_ciphertexts([*others, wrong])
+    answer = opened.places["west"].ask("query.pair_secrets", opened.pair_secrets("west"))
+    assert read_refusal(answer) == (code, {"sender": opened.names.index("north")})
 
 
 def test_a_ciphertext_for_another_site_is_refused(opened: ByHand) -> None:

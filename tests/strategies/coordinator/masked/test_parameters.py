@@ -1,6 +1,7 @@
 """What a masked run agrees on beside an encrypted one."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ def test_the_witnesses_and_their_number_are_those_that_the_sites_compute(
 
 def test_without_noise_a_bucket_sums_one_set_of_sites(terms: MaskedTerms, tmp_path: Path) -> None:
     assert terms.one_set
-    private = {"dp.unit": "person", "dp.noise-multiplier": 1.0, "dp.steps": 1}
+    private: dict[str, Any] = {"dp.unit": "person", "dp.noise-multiplier": 1.0, "dp.steps": 1}
     noisy = Consortium.placed(tmp_path / "noisy").strategy(Course(), masks=True, **private)
     assert isinstance(noisy._terms, MaskedTerms)
     assert not noisy._terms.one_set

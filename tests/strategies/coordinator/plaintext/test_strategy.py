@@ -74,9 +74,7 @@ def sends(*values: float) -> Mapping[str, Spoil]:
 def gather_by(name: str, *, num_byzantine: int = 0) -> Gather:
     spec, options = RULES[name], RuleOptions(num_byzantine=num_byzantine, clip_norm=1.0)
     return Gather(
-        begin=lambda state, n_sites: StackedUpdates(
-            spec.build(options, state.memory), state.vector.size, n_sites
-        ),
+        begin=lambda state: StackedUpdates(spec.build(options, state.memory), state.vector.size)
     )
 
 
@@ -163,7 +161,7 @@ def test_an_update_of_zero_is_an_update(rule: str) -> None:
 def test_the_last_aggregate_is_handed_to_a_gathering_that_needs_it() -> None:
     seen: list[Vector | None] = []
 
-    def begin(state: State, _n_sites: int) -> StreamingMean:
+    def begin(state: State) -> StreamingMean:
         seen.append(state.memory)
         return StreamingMean(state.vector.size)
 

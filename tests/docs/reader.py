@@ -1,31 +1,46 @@
-"""What the pages say is what happens: their commands run, their figures are those that come out."""
+"""Somebody who reads a page and types what it shows, and what that leaves on the disk."""
 
-import ast
-import json
 import os
 import re
 import shlex
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from scenarios.data.datasets import heart_hospitals, load_dataset
-from scenarios.library.registry import SCENARIOS
-from tests.benchmarks import homomorphic
-from tests.docs.pages import README, ROOT, Command, blocks, commands, reading_order
+from tests.docs.pages import README, ROOT, Command, blocks, commands
 from tests.forked import Forked
 from tests.synthetic_notes import synthetic_notes
 
-PERFORMANCE = ROOT / "docs" / "performance.md"
+DOCS = ROOT / "docs"
+SCIENTIST = DOCS / "scientist.md"
+OFFICER = DOCS / "data-protection-officer.md"
+PRIVACY = DOCS / "privacy.md"
+TEXT = DOCS / "text.md"
+LIARS = DOCS / "lying-sites.md"
 
-NOT_LEFT = [
+# Of what docs/run-directory.md describes, what the runs of the README do not leave: the page whose
+# runs do.
+LEFT_BY: Mapping[str, Path] = {
+    "comparison.json": SCIENTIST,
+    "coordinator/coordinator.log": SCIENTIST,
+    "sites/*/site.log": SCIENTIST,
+    "model/trained.safetensors": TEXT,
+    "model/tokenizer.json": TEXT,
+    "model/tokenizer_config.json": TEXT,
+    "model/labels.json": TEXT,
+    "model/README.md": TEXT,
+    "sites/*/own-data.parquet": TEXT,
+    "liars.json": LIARS,
+    "coordinator/evidence.jsonl": LIARS,
+}
+NOT_LEFT = (
     "privacy.json",  # minutes: each epsilon, several times
     "robustness.json",  # minutes: each attack against each rule
     "coordinator/sealed/round-*/*/uploads-deleted",  # by a deployed coordinator
@@ -33,11 +48,7 @@ NOT_LEFT = [
     "sites/*/mistakes/last.jsonl",  # if a site's policy asks for it
     "app/**",  # on Flower's engine: tests/scenarios/test_simulation.py
     "flower/**",
-]
-
-# benchmarks whose figures docs/performance.md shows
-WHOLE_RUNS = ("sealed_run", "deployment", "deployed_rounds", "checks")
-
+)
 ENTRY = {
     "scenario": "from scenarios.cli.main import main; main()",
     "consortium": "from consortium.cli.main import main; main()",
@@ -46,7 +57,7 @@ QUOTED = re.compile(r"'[^']*'|\"[^\"$`]*\"")  # what a shell takes as it stands
 SHELL = re.compile(r"[;|&<>$*`]")  # what a shell reads otherwise
 
 
-def prepare(folder: Path) -> None:
+def write_readers_files(folder: Path) -> None:
     """Write the files that a reader has."""
     frame = load_dataset("heart-disease")
     ours = frame[heart_hospitals(frame) == "cleveland"].drop(columns=["hospital", "severity"])
@@ -142,12 +153,20 @@ def require_shown(command: Command, printed: str) -> None:
 
 
 def follow(page: Path, reader: Reader) -> None:
+    """Run every command and program of a page, in order; each prints what the page shows."""
     for block in blocks(page):
         if block.language == "python":
             reader.starts(block.text)
         for command in commands(block) if block.language == "console" else ():
             if command.is_run:
                 require_shown(command, reader.types(command.line))
+
+
+def command_that_makes(run: str) -> str:
+    """Return the command of the README that makes a run directory."""
+    shown = [one.line for block in blocks(README) for one in commands(block)]
+    (line,) = (one for one in shown if one.endswith(f"--out {run}"))
+    return line
 
 
 def documented_paths() -> list[str]:
@@ -158,80 +177,29 @@ def documented_paths() -> list[str]:
 
 
 def left_behind(run_directory: Path) -> set[str]:
+    """Return the files below a run directory."""
     files = [path for path in run_directory.rglob("*") if path.is_file()]
     return {path.relative_to(run_directory).as_posix() for path in files}
 
 
-def is_documented(path: str, patterns: list[str]) -> bool:
+def is_documented(path: str, patterns: Sequence[str]) -> bool:
+    """Whether a path is of one of these patterns."""
     forms = [re.escape(p).replace(r"\*\*", ".*").replace(r"\*", "[^/]*") for p in patterns]
     return any(re.fullmatch(form, path) for form in forms)
 
 
-def worth_table() -> dict[str, list[str]]:
-    """Return the rows of the README's table of comparisons, by scenario."""
-    rows = re.findall(r"^\| `([a-z-]+)` \|(.*)\|$", README.read_text(), re.M)
-    return {name: [cell.strip() for cell in rest.split("|")] for name, rest in rows}
+def require_described(folder: Path) -> list[str]:
+    """Check that what the runs in a folder left is described; return the patterns that they left.
 
-
-def arms_as_written(comparison: Path) -> list[float]:
-    """Return together, best alone, mean alone, pooled."""
-    record = json.loads(comparison.read_text())
-    by_kind: dict[str, list[float]] = {"federated": [], "alone": [], "pooled": []}
-    for arm in record["arms"]:
-        by_kind[arm["kind"]].append(arm["value"])
-    alone = by_kind["alone"]
-    return [*by_kind["federated"], max(alone), sum(alone) / len(alone), *by_kind["pooled"]]
-
-
-@pytest.mark.timeout(1800)
-def test_the_pages_can_be_followed(tmp_path: Path) -> None:
-    """Every command and program in them runs, in order, and prints what is shown.
-
-    What the runs leave behind is what docs/run-directory.md describes, and the figures of the
-    README's row for the comparison it shows are those that come out. One test, as these are a
-    minute and a half of runs.
+    The runs are in `runs`, as a reader has them.
     """
-    prepare(tmp_path)
-    with Forked(also=("peft",)) as forked:
-        for page in reading_order():
-            follow(page, Reader(tmp_path, forked))
-    runs = [path for path in (tmp_path / "runs").iterdir() if path.is_dir()]
+    runs = [path for path in (folder / "runs").iterdir() if path.is_dir()]
     left = set().union(*map(left_behind, runs))
     patterns = documented_paths()
     assert [path for path in sorted(left) if not is_documented(path, patterns)] == []
-    absent = [p for p in patterns if not any(is_documented(path, [p]) for path in left)]
-    assert absent == NOT_LEFT, "described, and in no run"
-    _, _, *written = worth_table()["heart-diagnosis"]
-    for cell, came in zip(
-        written, arms_as_written(tmp_path / "runs/compared/comparison.json"), strict=True
-    ):
-        assert float(cell.split()[0]) == pytest.approx(came, abs=0.01)
+    return [one for one in patterns if any(is_documented(path, [one]) for path in left)]
 
 
-def test_figures_are_named_as_the_benchmarks_name_them() -> None:
-    """Every key in a table of figures is one that the command above it prints."""
-    keys = set(re.findall(r"^\| `([a-z0-9]+_\w+)` \|", PERFORMANCE.read_text(), re.M))
-    benchmarks = [ROOT / "tests" / "benchmarks" / f"{name}.py" for name in WHOLE_RUNS]
-    of_runs = set().union(*map(strings_of, benchmarks))
-    of_sums = {*homomorphic.AT_MOST, *homomorphic.AT_LEAST}
-    assert of_sums <= keys, "a target of the project is not reported"
-    assert keys - of_sums <= of_runs
-
-
-def strings_of(program: Path) -> set[str]:
-    nodes = ast.walk(ast.parse(program.read_text()))
-    return {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
-
-
-def test_the_table_of_comparisons_names_scenarios_with_their_sites() -> None:
-    table = {name: row for name, row in worth_table().items() if name in SCENARIOS}
-    assert len(table) == 3
-    assert {n: int(row[0]) for n, row in table.items()} == {
-        name: len(SCENARIOS[name].sites) for name in table
-    }
-
-
-def test_the_picture_of_the_report_is_small() -> None:
-    content = (ROOT / "docs" / "report.png").read_bytes()
-    assert content.startswith(b"\x89PNG")
-    assert len(content) < 300_000
+def only_left_by(page: Path) -> set[str]:
+    """Return the patterns that the runs of a page leave, and those of the README do not."""
+    return {pattern for pattern, by in LEFT_BY.items() if by == page}

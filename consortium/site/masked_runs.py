@@ -1,0 +1,69 @@
+"""The secrets that a site keeps of masked runs, and how its operator deletes them.
+
+docs/protocol.md, "What is deleted".
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from consortium.site.directory import SiteDirectory, read_site_config
+from privacy.errors import ConsortiumError
+from privacy.secrets.masks.pair_memory import PairMemory
+from privacy.secrets.replay_guard import SiteMemory
+
+
+class NothingToForget(ConsortiumError, LookupError, code="nothing-to-forget"):
+    """A site keeps no secrets of the run that it is to forget."""
+
+
+def open_runs(site: Path) -> tuple[str, ...]:
+    """Return the masked runs whose secrets a site keeps, the oldest first.
+
+    Raises:
+        BadSite: There is no site.
+    """
+    with _pair_memory(site) as pairs:
+        return () if pairs is None else pairs.open_runs()
+
+
+def forget_run(site: Path, run: str) -> None:
+    """Delete the secrets of a masked run, and burn it: the site takes no further part in it.
+
+    Guarantee: when it returns, the site's disk holds no secret of the run.
+
+    Raises:
+        NothingToForget: The site keeps none of it.
+        BadSite: There is no site.
+    """
+    with _pair_memory(site) as pairs:
+        if pairs is None or run not in pairs.open_runs():
+            raise NothingToForget(
+                f"this site keeps no secrets of run {run}: it came to its end, or did not begin "
+                f"here; `consortium site forget {site}` lists those of which it does"
+            )
+        pairs.forget_run(run)
+
+
+def forget_open_runs(site: Path) -> tuple[str, ...]:
+    """Forget every open run and every unused pair key, as after a memory was put back.
+
+    Guarantee: when it returns, the site's disk holds no secret of a masked run.
+
+    Raises:
+        BadSite: There is no site.
+    """
+    with _pair_memory(site) as pairs:
+        return () if pairs is None else pairs.forget_open_runs()
+
+
+@contextmanager
+def _pair_memory(site: Path) -> Iterator[PairMemory | None]:
+    """Yield a site's memory of pair secrets; None if it remembers nothing yet."""
+    read_site_config(site)
+    path = SiteDirectory(site).memory
+    if not path.exists():  # to ask must not make one
+        yield None
+        return
+    with SiteMemory(path) as memory:
+        yield memory.pairs
