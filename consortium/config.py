@@ -339,6 +339,7 @@ KEYS: Mapping[str, Scalar] = RunConfig.model_construct().flat()
 # What a run that begins now has where nothing else is chosen: the defaults that people are told.
 DEFAULTS: Mapping[str, Scalar] = {
     **KEYS,
+    "masks": True,
     "min-local-steps": 20,
     "scale-rule": "following",
     "score-bins": "following",
