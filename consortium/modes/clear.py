@@ -27,6 +27,7 @@ class InTheClear(Mode):
     coordinator_reads: ClassVar[bool] = True
     needs_identities: ClassVar[bool] = False
     keeps_signed_sums: ClassVar[bool] = False
+    masks_uploads: ClassVar[bool] = False
     voter: ClassVar[str] = "site"
     who_reads: ClassVar[str] = "The coordinator could read each site's update, and the model."
     hidden_figure: ClassVar[str] = "withheld"

@@ -52,6 +52,7 @@ class Mode(Protocol):
             only runs where it does not.
         needs_identities: Whether every member must have keys.
         keeps_signed_sums: Whether the coordinator keeps sums that anybody can add again.
+        masks_uploads: Whether pairs of sites close each upload once more, with masks that cancel.
         voter: What the rule takes a vote from, in singular.
         who_reads: For a model card: what the coordinator read.
         hidden_figure: For a report: what stands in the place of a figure of one site.
@@ -61,6 +62,7 @@ class Mode(Protocol):
     coordinator_reads: ClassVar[bool]
     needs_identities: ClassVar[bool]
     keeps_signed_sums: ClassVar[bool]
+    masks_uploads: ClassVar[bool]
     voter: ClassVar[str]
     who_reads: ClassVar[str]
     hidden_figure: ClassVar[str]

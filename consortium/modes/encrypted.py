@@ -29,6 +29,7 @@ class Encrypted(Mode):
     coordinator_reads: ClassVar[bool] = False
     needs_identities: ClassVar[bool] = True
     keeps_signed_sums: ClassVar[bool] = True
+    masks_uploads: ClassVar[bool] = False
     voter: ClassVar[str] = "bucket"
     who_reads: ClassVar[str] = (
         "The coordinator added ciphertexts. It could read neither updates nor the model."

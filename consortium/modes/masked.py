@@ -24,6 +24,7 @@ class Masked(Encrypted):
     """
 
     name: ClassVar[str] = "masked"
+    masks_uploads: ClassVar[bool] = True
     who_reads: ClassVar[str] = (
         "The coordinator added ciphertexts. It could read neither updates nor the model. In league "
         "with as many sites as the charter allows for, it could not read the update of another."

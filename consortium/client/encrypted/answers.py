@@ -19,7 +19,6 @@ from consortium.client.mod_types import Next
 from consortium.client.one_sync import one_sync
 from consortium.config import RunConfig
 from consortium.model.provisional import make_provisional_folder
-from consortium.modes.masked import Masked
 from consortium.protocol.parameters import count_placement, update_placement
 from consortium.protocol.round_counts import round_counts_placement
 from consortium.site.site import Site
@@ -163,7 +162,7 @@ def read_round(site: Site, message: Message) -> SealedRound:
         sums_bytes=config.buckets * largest.sum_bytes,
         count_bytes=max(before.sum_bytes, counted.sum_bytes),
     )
-    if bool(request.masks) != isinstance(site.mode, Masked):
+    if bool(request.masks) != site.mode.masks_uploads:
         raise MalformedRecord("a question says who is asked if the run has masks, and only then")
     first, last = _rounds(message.metadata.message_type, config.num_server_rounds)
     if not first <= request.server_round <= last:
