@@ -253,7 +253,8 @@ def test_a_site_that_is_silent_in_a_round_is_left_out_and_the_run_continues(
             raise Vanished
         return client_app(message, context)
 
-    chosen: dict[str, Scalar] = {"deadline-s": 3.0, "aggregation": aggregation}
+    # With masks the run waits for the site instead, and is parked if it stays away.
+    chosen: dict[str, Scalar] = {"deadline-s": 3.0, "aggregation": aggregation, "masks": False}
     run = run_with_app(tmp_path, silent_in_round_two, chosen)
     summary = read_record(run.summary, Summary)
     assert summary.status == "finished"

@@ -205,7 +205,7 @@ class Masked(Encrypted):
         """
         kind = messages.TRAIN if purpose == TRAINING else messages.EVALUATE
         for _ in range(1, self._terms.attempts):
-            missing = [one for one in self._tried.missing if one not in self._final.sites]
+            missing = [one for one in self._silent(purpose) if one not in self._final.sites]
             if not missing:
                 break
             self._roster = reception.refresh_roster(self._roster, server_round)
@@ -214,13 +214,18 @@ class Masked(Encrypted):
             self._gather(reception.exchange.replies(asked))
             self._tried = self._attempt_of(purpose)
         if not self._is_accepted(purpose, is_last=True):
-            missing = list(self._tried.missing)
+            missing = self._silent(purpose) or list(self._tried.missing)
             raise SitesAwaited(
                 f"round {server_round} waits for {abbreviated_names(missing)}: this run sums one "
                 "set of sites in all rounds. What the others sealed is kept. Bring them back, and "
                 "resume",
                 missing=len(missing),
             )
+
+    def _silent(self, purpose: str) -> list[str]:
+        """Return who was asked and sent nothing that counts: who did is not asked once more."""
+        added = self._question.sums[purpose].added
+        return [site for site in self._masked.asked if site not in added]
 
     def _name_who_disputes(self, server_round: int, purpose: str) -> None:
         """Name the sites that signed another state than most, in an attempt that is void."""

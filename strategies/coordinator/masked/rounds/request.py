@@ -69,6 +69,8 @@ class MaskedRequest(SealedRequest):
             STATISTICS: (sent.count_receipt, sent.count_terms, sent.count_bundle),
         }
         read = {purpose: self._read_masks(*parts[purpose]) for purpose in self.sums}
+        if site in self.replies:
+            return  # asked twice, it answers the same: an upload is added once
         super()._take(site, sent)
         for purpose, one in read.items():
             self.masks.setdefault(purpose, {})[site] = one

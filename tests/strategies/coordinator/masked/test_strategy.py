@@ -239,6 +239,27 @@ def test_a_last_evaluation_without_a_site_confirms_the_model_and_opens_no_counts
     assert confirmed(course)[ROUNDS + 1].confirmed_by == NAMES[:3]
 
 
+def test_a_run_that_waits_for_half_of_its_sites_asks_only_those_again(
+    tmp_path: Path, unmasked: Course
+) -> None:
+    """Without them no state has a majority; what the others sealed is counted all the same."""
+    consortium = placed(tmp_path / "run")
+
+    def away(passing: Passing) -> RecordDict:
+        if passing.kind == "train" and passing.number == 2 and passing.site in NAMES[2:]:
+            raise Vanished
+        return passing.content
+
+    first = consortium.start(down=away, masks=True)
+    assert isinstance(first.error, SitesAwaited)
+    assert f"waits for {NAMES[2]}, {NAMES[3]}:" in str(first.error)
+    answered = [asked.site for asked, _ in first.answers("train") if asked.number == 2]
+    assert sorted(answered) == sorted(NAMES[:2])
+    second = gone_on(consortium)
+    assert second.error is None, second.error
+    assert second.model == unmasked.model
+
+
 def test_a_run_that_sums_one_set_waits_for_all_at_the_last_evaluation(
     tmp_path: Path, unmasked: Course
 ) -> None:

@@ -161,3 +161,14 @@ def test_a_site_is_asked_the_same_once_more_under_its_new_node(honest: Run) -> N
     assert not asked.left_out
     assert set(asked.replies) == {"east"}
     assert list(asked.nodes) == list(NAMES)
+
+
+def test_an_answer_that_comes_twice_is_added_once(honest: Run) -> None:
+    told: list[RunEvent] = []
+    asked = question(honest, told)
+    reply = sent(honest, NAMES[0])
+    asked.gather([replied(asked, NAMES[0], reply)])
+    once = {purpose: dict(sums.added) for purpose, sums in asked.sums.items()}
+    asked.gather([replied(asked, NAMES[0], reply)] * 5)  # more than a sum of these sites can hold
+    assert not codes(told)
+    assert {purpose: dict(sums.added) for purpose, sums in asked.sums.items()} == once
