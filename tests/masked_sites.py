@@ -28,7 +28,7 @@ from privacy.protocol.part_digests import sha256_of
 from privacy.protocol.receipts import join_receipts
 from privacy.secrets.answer_memory import Answer
 from privacy.secrets.keys import Identity
-from privacy.secrets.masks.pair_memory import KeptPairKey
+from privacy.secrets.masked_runs.pair_memory import KeptPairKey
 from privacy.secrets.replay_guard import SiteMemory
 
 RUN = "run"

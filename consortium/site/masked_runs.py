@@ -9,7 +9,7 @@ from pathlib import Path
 
 from consortium.site.directory import SiteDirectory, read_site_config
 from privacy.errors import ConsortiumError
-from privacy.secrets.masks.pair_memory import PairMemory
+from privacy.secrets.masked_runs.pair_memory import PairMemory
 from privacy.secrets.replay_guard import SiteMemory
 
 

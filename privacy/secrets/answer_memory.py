@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from privacy.errors import ConsortiumError
 from privacy.protocol.envelope import TRAINING, Slot
-from privacy.secrets.masks.mask_memory import keep_own_share, require_undecided
+from privacy.secrets.masked_runs.mask_memory import keep_own_share, require_undecided
 from privacy.storage.reply_store import ReplyPlace, ReplyStore
 from privacy.storage.sqlite import SiteDatabase
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from privacy.errors import ConsortiumError
 from privacy.secrets.answer_memory import ANSWER_TABLES, QUESTION_TABLES, AnswerMemory
 from privacy.secrets.bucket_draws import DRAW_TABLES, DrawMemory
-from privacy.secrets.masks.mask_memory import MASK_TABLES, MaskMemory
-from privacy.secrets.masks.pair_memory import PAIR_TABLES, PairMemory
+from privacy.secrets.masked_runs.mask_memory import MASK_TABLES, MaskMemory
+from privacy.secrets.masked_runs.pair_memory import PAIR_TABLES, PairMemory
 from privacy.secrets.roster_memory import ROSTER_TABLES, RosterMemory
 from privacy.storage.carried_tails import TAIL_TABLES, CarriedTails
 from privacy.storage.erasures import ERASURE_TABLES, Erasures

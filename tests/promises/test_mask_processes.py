@@ -8,8 +8,8 @@ from pathlib import Path
 
 from privacy.errors import ConsortiumError
 from privacy.secrets.answer_memory import Answer
-from privacy.secrets.masks.mask_memory import ConfirmedSet
-from privacy.secrets.masks.pair_memory import KeptPairKey, KeptPairSecret
+from privacy.secrets.masked_runs.mask_memory import ConfirmedSet
+from privacy.secrets.masked_runs.pair_memory import KeptPairKey, KeptPairSecret
 from privacy.secrets.replay_guard import SiteMemory
 from tests.carrier import staged
 from tests.masked_sites import CHARTER, RUN, begin, no_claim, slot_of

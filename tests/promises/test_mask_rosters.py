@@ -14,7 +14,7 @@ from privacy.errors import ConsortiumError
 from privacy.protocol.envelope import TRAINING, Slot
 from privacy.protocol.masks.groups import confirmations_needed
 from privacy.protocol.masks.set_checks import ShownSet
-from privacy.secrets.masks.mask_memory import OtherSetConfirmed
+from privacy.secrets.masked_runs.mask_memory import OtherSetConfirmed
 from privacy.secrets.replay_guard import SiteMemory
 from privacy.secrets.roster_memory import CountedData, OtherBuckets, OtherSites, Start
 from tests.mask_views import open_sums

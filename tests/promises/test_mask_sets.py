@@ -31,7 +31,7 @@ from privacy.protocol.masks.groups import (
 from privacy.protocol.masks.set_checks import AnotherCohort, ShownSet, StatesDiffer, check_set
 from privacy.protocol.masks.sum_set import digests_of_sums
 from privacy.protocol.receipts import TooFewOthers
-from privacy.secrets.masks.mask_memory import RoundConfirmed
+from privacy.secrets.masked_runs.mask_memory import RoundConfirmed
 from privacy.secrets.masks.mask_streams import UPDATE_DOOR, MaskPlace, Masks, OwnMask
 from privacy.secrets.masks.pair_secrets import PairSecret
 from tests.masked_sites import (

@@ -32,8 +32,8 @@ from privacy.protocol.masks.pair_messages import (
     masked_descriptor,
 )
 from privacy.secrets.answer_memory import Answer
+from privacy.secrets.masked_runs.pair_memory import KeptPairKey, KeptPairSecret
 from privacy.secrets.masks.pair_keys import PairPrivateKey, sign_pair_key
-from privacy.secrets.masks.pair_memory import KeptPairKey, KeptPairSecret
 from privacy.secrets.masks.pair_secrets import accept_pair_secret, make_pair_secret
 
 _PAIRING = "pairing"  # the purpose under which a site remembers the key list of a run

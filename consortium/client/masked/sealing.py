@@ -14,7 +14,7 @@ from privacy.protocol.masks.bundles import SHARE_SIZE
 from privacy.protocol.masks.groups import cohort_digest
 from privacy.protocol.masks.mask_terms import MaskTerms
 from privacy.protocol.masks.set_checks import check_cohort
-from privacy.secrets.masks.mask_memory import RoundConfirmed
+from privacy.secrets.masked_runs.mask_memory import RoundConfirmed
 from privacy.secrets.masks.mask_streams import Masks, OwnMask
 from privacy.secrets.masks.share_bundles import seal_bundle
 from privacy.wire.encrypted_messages import SealedRound

@@ -10,7 +10,7 @@ import pytest
 from consortium.cli.site import app
 from consortium.site.directory import SiteDirectory
 from consortium.site.masked_runs import NothingToForget, forget_open_runs, forget_run, open_runs
-from privacy.secrets.masks.pair_memory import KeptPairKey
+from privacy.secrets.masked_runs.pair_memory import KeptPairKey
 from tests.consortium.client.masked.conftest import Standing
 from tests.masked_by_hand import ByHand, memory_of
 from tests.small_consortium import Consortium, forget_processes

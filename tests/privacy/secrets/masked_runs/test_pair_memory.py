@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from privacy.protocol.masks.pair_messages import TwoPairSecrets
 from privacy.secrets.keys import SecretStays
-from privacy.secrets.masks.pair_memory import (
+from privacy.secrets.masked_runs.pair_memory import (
     MOST_OPEN_RUNS,
     KeptPairKey,
     KeptPairSecret,

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from privacy.protocol.envelope import EVALUATION, STATISTICS, TRAINING, Slot, WrongAttempt
 from privacy.secrets.answer_memory import Answer, AnswerForgotten
-from privacy.secrets.masks.mask_memory import ConfirmedSet, OtherSetConfirmed, RoundConfirmed
-from privacy.secrets.masks.pair_memory import RunForgotten
+from privacy.secrets.masked_runs.mask_memory import ConfirmedSet, OtherSetConfirmed, RoundConfirmed
+from privacy.secrets.masked_runs.pair_memory import RunForgotten
 from privacy.secrets.replay_guard import SiteMemory
 from privacy.secrets.roster_memory import CountedData, OtherSites, Start
 from tests.masked_sites import begin, no_claim, slot_of

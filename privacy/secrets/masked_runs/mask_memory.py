@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from privacy import canonical
 from privacy.errors import ConsortiumError
 from privacy.protocol.envelope import EVALUATION, TRAINING, Slot, WrongAttempt
-from privacy.secrets.masks.pair_memory import require_open_run
+from privacy.secrets.masked_runs.pair_memory import require_open_run
 from privacy.storage.erasures import Erasures
 from privacy.storage.reply_store import ReplyStore
 from privacy.storage.sqlite import SiteDatabase
