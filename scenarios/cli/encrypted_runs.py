@@ -1,5 +1,6 @@
 """`scenario inspect` and `audit-sum`: what a coordinator saw, and whether its sums are right."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -7,10 +8,14 @@ import typer
 from rich.table import Table
 
 from consortium.audit.coordinator_view import coordinator_view
+from consortium.audit.league.view import view_of_league
+from consortium.audit.league.words import described_league
 from consortium.audit.sum_verification import Auditor
 from consortium.run.directory import RunDirectory
 from privacy.errors import number_of
-from scenarios.cli.terminal import FAILED, console, exit_on_refusal
+from scenarios.cli.terminal import FAILED, console, exit_on_refusal, exit_refused
+
+COORDINATOR = "coordinator"
 
 app = typer.Typer()
 
@@ -18,8 +23,22 @@ app = typer.Typer()
 @app.command("inspect")
 def inspect(
     run_directory: Annotated[Path, typer.Argument(metavar="RUN", help="An encrypted run.")],
+    league: Annotated[
+        str,
+        typer.Option(
+            "--as",
+            metavar="coordinator[,SITE...]",
+            help="Show instead what the coordinator in league with these sites can open.",
+        ),
+    ] = COORDINATOR,
 ) -> None:
     """Show what the coordinator of an encrypted run saw and could not read."""
+    first, *sites = league.split(",")
+    if first != COORDINATOR:
+        exit_refused(f"--as must begin with {COORDINATOR}, the sites follow: {COORDINATOR},SITE")
+    if sites:
+        _show_league(RunDirectory(run_directory), sites)
+        return
     view = exit_on_refusal(lambda: coordinator_view(RunDirectory(run_directory)))
     console.print(
         f"run {view.run_id}\nopened by {view.opener} in epoch {view.epoch}, for "
@@ -46,6 +65,14 @@ def inspect(
         soft_wrap=True,
         highlight=False,
     )
+
+
+def _show_league(run: RunDirectory, sites: Sequence[str]) -> None:
+    """Print what the coordinator and some sites can open, and how it was found."""
+    directories = {name: run.site(name) for name in sites}
+    view = exit_on_refusal(lambda: view_of_league(Auditor.for_run(run), directories))
+    for line in described_league(view):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 @app.command("audit-sum")
