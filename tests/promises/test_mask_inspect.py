@@ -14,16 +14,16 @@ import pytest
 from flwr.app import RecordDict
 
 from consortium.audit.league.view import LeagueView, view_of_league
-from consortium.audit.league.words import described_league
 from consortium.audit.sum_verification import Auditor
 from consortium.config import Scalar
 from consortium.run.evidence_store import EvidenceStore
 from privacy.layout import Vector
 from privacy.protocol.envelope import TRAINING, Receipt, Slot
 from privacy.secrets.masks import mask_memory
-from privacy.secrets.masks.mask_memory import MaskMemory, RoundConfirmed
+from privacy.secrets.masks.mask_memory import MaskMemory, OtherSetConfirmed, RoundConfirmed
 from privacy.secrets.masks.mask_streams import OwnMask
 from privacy.wire.messages import Contribution
+from scenarios.cli.encrypted_runs import described_league
 from tests.carrier import staged
 from tests.kept_sets import keep_set
 from tests.masked_by_hand import ByHand, Gathered, memory_of
@@ -60,13 +60,13 @@ def trained(
     return run.again(tmp_path / "run"), counted, gathered
 
 
-def finished(folder: Path, **overrides: Scalar) -> tuple[Consortium, LeagueView]:
-    """Return a run that ended, all of whose uploads are kept, and what opens of it."""
+def finished(folder: Path, *, masks: bool) -> LeagueView:
+    """Return what opens of a run that ended, all of whose uploads are kept."""
     forget_processes()
     consortium = Consortium.placed(folder)
-    course = consortium.start(num_server_rounds=2, keep_uploads="all", **overrides)
+    course = consortium.start(num_server_rounds=2, keep_uploads="all", masks=masks)
     staged(so=course.error is None, what="the run did not end")
-    return consortium, seen_by(consortium, MEMBER, num_server_rounds=2, **overrides)
+    return seen_by(consortium, MEMBER, num_server_rounds=2, masks=masks)
 
 
 def seen_by(consortium: Consortium, *members: str, **overrides: Scalar) -> LeagueView:
@@ -74,7 +74,8 @@ def seen_by(consortium: Consortium, *members: str, **overrides: Scalar) -> Leagu
     auditor = Auditor(
         consortium.charter, configured(overrides), EvidenceStore(consortium.run.vault)
     )
-    return view_of_league(auditor, {name: consortium.run.site(name) for name in members})
+    places = {name: consortium.run.site(name) for name in NAMES}
+    return view_of_league(auditor, {name: places[name] for name in members}, evidence=places)
 
 
 def seen_in(run: ByHand, *members: str) -> LeagueView:
@@ -83,7 +84,7 @@ def seen_in(run: ByHand, *members: str) -> LeagueView:
 
 
 def test_of_a_masked_run_nothing_opens_but_the_confirmed_sums(tmp_path: Path) -> None:
-    _, view = finished(tmp_path, masks=True)
+    view = finished(tmp_path, masks=True)
     assert not view.opened_sites
     for one in view.rounds:
         (part,) = one.open
@@ -96,7 +97,7 @@ def test_of_a_masked_run_nothing_opens_but_the_confirmed_sums(tmp_path: Path) ->
 
 
 def test_of_an_encrypted_run_without_masks_every_upload_opens(tmp_path: Path) -> None:
-    _, view = finished(tmp_path)
+    view = finished(tmp_path, masks=False)
     assert {*view.opened_sites} == {*NAMES} - {MEMBER}
     for one in view.rounds:
         assert [part.honest for part in one.alone] == [(name,) for name in view.opened_sites]
@@ -165,6 +166,37 @@ def test_a_copy_of_a_memory_that_is_put_back_opens_a_sites_update(
     second = run.train(1, counted, asked=OTHERS, attempt=2)
     keep_set(run, second, run.confirm(second, OTHERS))
     opens_as(seen_in(run, MEMBER), truth)
+
+
+def test_where_two_rounds_differ_by_one_site_its_update_can_be_estimated(
+    trained: tuple[ByHand, Gathered, Gathered],
+) -> None:
+    """What is not claimed with `sets_in_run = any`: what two lawful sums say over rounds."""
+    run, _, gathered = trained
+    keep_set(run, gathered, run.confirm(gathered))
+    second = run.train(2, gathered, asked=OTHERS)
+    keep_set(run, second, run.confirm(second, OTHERS))
+    view = seen_in(run, MEMBER)
+    assert not view.opened_sites
+    (guess,) = view.estimates
+    assert (guess.site, guess.server_round, guess.other_round) == (VICTIM, 1, 2)
+    assert guess.cosine is not None
+    assert guess.relative_error is not None
+    assert guess.cosine > 0.8
+    assert 0 < guess.relative_error < 1
+    assert any(f"differ by {VICTIM}" in line for line in described_league(view))
+
+
+def test_with_one_set_in_the_run_who_is_left_out_in_the_next_round_stops_it(
+    tmp_path: Path,
+) -> None:
+    forget_processes()
+    run = ByHand(Consortium.placed(tmp_path))
+    run.set_up()
+    gathered = run.train(1, run.statistics())
+    said = run.confirm(gathered)
+    asked = run.question(2, before=gathered, confirmations=said, asked=OTHERS).content()
+    assert {run.refusal(name, "train", asked) for name in OTHERS} == {OtherSetConfirmed.code}
 
 
 def test_no_own_mask_is_in_any_file_or_message_and_pair_secrets_are_gone_after_release(

@@ -9,23 +9,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+
 from consortium.audit.sum_verification import Auditor
 from consortium.protocol.parameters import upload_header
 from consortium.run.directory import BadRunDirectory
 from consortium.site.directory import SiteDirectory
 from privacy.encryption.parameters import Placement
-from privacy.protocol.envelope import Receipt, Slot
+from privacy.layout import Vector
+from privacy.protocol.envelope import Receipt, Slot, UploadLabel
 from privacy.protocol.grouping import assign_buckets
 from privacy.protocol.key_messages import Opening
 from privacy.protocol.masks.confirmations import Confirmation, decode_confirmations
 from privacy.protocol.masks.mask_terms import MaskTerms, decode_terms
 from privacy.protocol.receipts import decode_receipts
 from privacy.protocol.upload import upload_digest
+from privacy.secrets.answer_memory import AnswerForgotten
 from privacy.secrets.bucket_draws import SiteDraws
 from privacy.secrets.keys import EpochSecret, Identity
 from privacy.secrets.masks.pair_memory import RunForgotten
 from privacy.secrets.masks.pair_secrets import PairSecret
 from privacy.secrets.replay_guard import SiteMemory
+from privacy.wire.messages import Contribution
 from strategies.coordinator.encrypted.rounds.ciphertext_sums import RECEIPTS_FILE, upload_file
 from strategies.coordinator.masked.rounds.chosen_set import (
     CONFIRMATIONS_FILE,
@@ -160,6 +165,29 @@ def member_holdings(
             )
         finally:
             memory.close()
+
+
+def kept_update(directory: Path, label: UploadLabel) -> Vector | None:
+    """Return what a site trained for an upload, times its share; None if it let go of it.
+
+    Args:
+        directory: The site's.
+        label: Of the upload.
+    """
+    kept = SiteDirectory(directory).memory
+    if not kept.exists():
+        return None
+    with TemporaryDirectory(prefix="inspected-") as folder:
+        memory = SiteMemory(Path(shutil.copytree(kept, Path(folder) / "memory")))
+        try:
+            found = memory.answers.recall_update(label.slot)
+        except AnswerForgotten:
+            found = None
+        finally:
+            memory.close()
+    if found is None:
+        return None
+    return np.asarray(Contribution.decode(found).update, np.float64) * label.weight_class / 8
 
 
 def _held_set(place: Path) -> HeldSet | None:

@@ -1,4 +1,4 @@
-"""Plaintexts: uploads decrypted with the run's key, known masks off, and combined."""
+"""Plaintexts: uploads decrypted with the run's key, known masks off, combined, and read."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,17 +8,27 @@ from functools import cached_property
 import numpy as np
 from scipy.stats import chi2
 
+from consortium.audit.league.elimination import Combination
 from consortium.audit.league.holdings import HeldUpload
-from consortium.audit.league.streams import Symbol
+from consortium.audit.league.streams import Symbol, Value
+from consortium.audit.sum_verification import Auditor
+from consortium.protocol.evaluation_bins import bin_steps
+from consortium.protocol.parameters import planes, step_of
+from consortium.protocol.run_state import RunState
 from privacy.encryption.ciphertext_sum import Adder, summed_rows
-from privacy.encryption.quantisation import Levels
+from privacy.encryption.quantisation import Levels, Scales, joined_levels, mean_from_levels
 from privacy.errors import ConsortiumError
-from privacy.layout import Tally
+from privacy.layout import Tally, Vector
+from privacy.protocol.envelope import SealedState
 from privacy.secrets.keys import RunKeys
 from privacy.secrets.linear_mac import MAX_ROWS, upload_pad, verify_tag
 from privacy.secrets.masks.mask_streams import Masks
 from privacy.secrets.packing import Integers, centre_residues, take_tag
 from privacy.secrets.sealer import BfvSecret, exchange_checksum
+from privacy.secrets.state_encryption import open_state
+from sites.statistics.contract import statistics_for
+
+STATE_FILE = "state.bin"
 
 _BITS_TESTED = 8
 
@@ -121,6 +131,84 @@ class Plaintexts:
             removed=tuple(self.seeds[one] for one, factor in known.items() if factor > 0),
         ).add_to(rows, 0)
         return rows
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Numbers:
+    """The numbers that open.
+
+    Args:
+        values: An update, times the share of its site in the average; or counts.
+        checksum_right: Whether the checksum proves that this is what the sites sealed.
+    """
+
+    values: Vector
+    checksum_right: bool
+
+    @property
+    def norm(self) -> float:
+        """Their Euclidean length."""
+        return float(np.linalg.norm(self.values))
+
+
+@dataclass(frozen=True, eq=False)
+class RoundNumbers:
+    """Reads what is open of the uploads of one kind in one round.
+
+    Args:
+        auditor: Of the coordinator's files.
+        keys: Of the run.
+        plaintexts: The uploads.
+    """
+
+    auditor: Auditor
+    keys: RunKeys
+    plaintexts: Plaintexts
+
+    def of(self, combination: Combination[Value]) -> Numbers | None:
+        """Return what a combination holds; None if that cannot be computed."""
+        content = self.plaintexts.combined(combination.weights)
+        if content is None:
+            return None
+        return Numbers(values=self._values(content), checksum_right=content.checksum_right)
+
+    def _values(self, content: Content) -> Vector:
+        if not content.levels.size:
+            return content.tally.astype(np.float64)
+        config, server_round = self.auditor.config, self._server_round
+        parameters = self.plaintexts.uploads[0].placement.parameters
+        split = planes(config, server_round)
+        return mean_from_levels(
+            joined_levels(content.levels, parameters, split),
+            total_class=8,  # the whole: each update counts by its own class
+            scales=self._scales,
+            parameters=parameters,
+            planes=split,
+        )
+
+    @property
+    def _server_round(self) -> int:
+        return self.plaintexts.uploads[0].receipt.label.slot.server_round
+
+    @cached_property
+    def _scales(self) -> Scales:
+        """What the sites' levels of this round stand for, from the state they trained from."""
+        auditor, layout = self.auditor, self.auditor.read_layout()
+        path = auditor.vault.folder / f"round-{self._server_round}" / STATE_FILE
+        sealed = SealedState.decode(path.read_bytes())
+        content = open_state(
+            sealed,
+            keys=self.keys,
+            server_round=sealed.context.server_round,
+            digest=self.plaintexts.uploads[0].receipt.label.state,
+        )
+        state = RunState.decode(
+            content,
+            layout=layout,
+            statistics_size=statistics_for(auditor.charter.table).layout.size,
+            bins_size=len(bin_steps(auditor.config, auditor.charter).first),
+        )
+        return step_of(auditor.config, auditor.charter, layout).scales(state)
 
 
 def adjusted_for_their_number(p_values: Sequence[float]) -> list[float]:

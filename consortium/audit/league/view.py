@@ -8,18 +8,25 @@ What is left of the equations is what opens, and nothing else of these uploads d
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from itertools import groupby
+from itertools import groupby, product
 from pathlib import Path
+
+from numpy.linalg import norm
 
 from consortium.audit.league.elimination import Combination, combinations_without
 from consortium.audit.league.holdings import (
     HeldUpload,
     held_uploads,
+    kept_update,
     member_holdings,
     uploads_without_receipt,
 )
-from consortium.audit.league.numbers import Numbers, RoundNumbers
-from consortium.audit.league.plaintexts import Plaintexts, adjusted_for_their_number
+from consortium.audit.league.plaintexts import (
+    Numbers,
+    Plaintexts,
+    RoundNumbers,
+    adjusted_for_their_number,
+)
 from consortium.audit.league.streams import League, Symbol, Value
 from consortium.audit.sum_verification import Auditor
 from consortium.run.directory import BadRunDirectory
@@ -85,6 +92,31 @@ class RoundView:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What two confirmed sums of rounds that follow one another say of the site between them.
+
+    Where the sets of two rounds differ by one site, the difference of their sums is close to what
+    that site sent: the others move little from one round to the next.
+
+    Args:
+        site: The site that is in one of them.
+        server_round: The round in which it was.
+        other_round: The round in which it was not.
+        norm: Length of the estimate.
+        cosine: Of the angle between the estimate and what the site trained; None if the site did
+            not keep it to compare with.
+        relative_error: Length of the error by that of what the site trained; None as before.
+    """
+
+    site: str
+    server_round: int
+    other_round: int
+    norm: float
+    cosine: float | None
+    relative_error: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class LeagueView:
     """What those in league can open.
 
@@ -95,6 +127,7 @@ class LeagueView:
         without_secrets: Members whose secrets with other sites are deleted: what these closed is
             taken as known to them, but is not computed here.
         unsigned: Kept uploads of which no receipt is kept.
+        estimates: What can be estimated from one round to the next.
     """
 
     members: tuple[str, ...]
@@ -102,6 +135,7 @@ class LeagueView:
     rounds: tuple[RoundView, ...]
     without_secrets: tuple[str, ...]
     unsigned: int
+    estimates: tuple[Estimate, ...]
 
     @property
     def opened_sites(self) -> tuple[str, ...]:
@@ -110,12 +144,15 @@ class LeagueView:
         return tuple(sorted({site for part in parts for site in part.honest}))
 
 
-def view_of_league(auditor: Auditor, sites: Mapping[str, Path]) -> LeagueView:
+def view_of_league(
+    auditor: Auditor, sites: Mapping[str, Path], *, evidence: Mapping[str, Path] | None = None
+) -> LeagueView:
     """Return what the coordinator and some members can open of a run.
 
     Args:
         auditor: Of the coordinator's files.
         sites: The directory of each member in league.
+        evidence: The directories of sites, only to say how close an estimate of them is.
 
     Raises:
         BadRunDirectory: There is no upload, no member, or its files are not those of a member.
@@ -142,14 +179,16 @@ def view_of_league(auditor: Auditor, sites: Mapping[str, Path]) -> LeagueView:
     material = epoch.unwrap(opening.wrapped, terms=terms.encode())
     parameters = uploads[0].placement.parameters
     solver = _Solver(auditor, league, BfvSecret.from_material(parameters, material))
+    rounds = _corrected(list(solver.rounds(uploads)))
     return LeagueView(
         members=tuple(sorted(league.names)),
         masked=league.masked,
-        rounds=_corrected(list(solver.rounds(uploads))),
+        rounds=rounds,
         without_secrets=tuple(
             sorted(one.name for one in members if league.masked and not one.pairs)
         ),
         unsigned=uploads_without_receipt(auditor, uploads),
+        estimates=tuple(_estimates(rounds, uploads, evidence or {})),
     )
 
 
@@ -266,3 +305,42 @@ def _corrected(rounds: Sequence[RoundView]) -> tuple[RoundView, ...]:
         )
         for one in rounds
     )
+
+
+def _estimates(
+    rounds: Sequence[RoundView], uploads: Sequence[HeldUpload], evidence: Mapping[str, Path]
+) -> Iterator[Estimate]:
+    """Yield an estimate for each two confirmed sums, one round apart, that differ by one site."""
+    updates = [one for one in rounds if one.what == "updates"]
+    for (before, first), (after, second) in product(_confirmed(updates), repeat=2):
+        if abs(before - after) != 1 or first.numbers is None or second.numbers is None:
+            continue
+        more, fewer = {*first.factors}, {*second.factors}
+        if not fewer < more or len(more - fewer) != 1:
+            continue
+        (site,) = more - fewer
+        guessed = first.numbers.values - second.numbers.values
+        labels = [
+            one.receipt.label
+            for one in uploads
+            if (one.what, one.site) == ("updates", site)
+            and one.receipt.label.slot.server_round == before
+        ]
+        kept = kept_update(evidence[site], labels[0]) if site in evidence else None
+        yield Estimate(
+            site=site,
+            server_round=before,
+            other_round=after,
+            norm=float(norm(guessed)),
+            cosine=None if kept is None else float(guessed @ kept / norm(guessed) / norm(kept)),
+            relative_error=None if kept is None else float(norm(guessed - kept) / norm(kept)),
+        )
+
+
+def _confirmed(rounds: Sequence[RoundView]) -> list[tuple[int, OpenPart]]:
+    return [
+        (one.server_round, part)
+        for one in rounds
+        for part in one.open
+        if part.confirmed_by and not part.is_small
+    ]
