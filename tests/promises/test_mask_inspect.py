@@ -30,7 +30,6 @@ from tests.masked_by_hand import ByHand, Gathered, memory_of
 from tests.small_consortium import (
     NAMES,
     Consortium,
-    Course,
     Passing,
     configured,
     forget_processes,
@@ -203,7 +202,7 @@ def test_no_own_mask_is_in_any_file_or_message_and_pair_secrets_are_gone_after_r
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forget_processes()
-    own_masks, pair_secrets, course = set[bytes](), set[bytes](), Course()
+    own_masks, pair_secrets = set[bytes](), set[bytes]()
     made = OwnMask.fresh
 
     def noted() -> OwnMask:
