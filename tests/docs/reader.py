@@ -24,7 +24,6 @@ OFFICER = DOCS / "data-protection-officer.md"
 PRIVACY = DOCS / "privacy.md"
 TEXT = DOCS / "text.md"
 LIARS = DOCS / "lying-sites.md"
-COORDINATOR = DOCS / "coordinator.md"
 
 # Of what docs/run-directory.md describes, what the runs of the README do not leave: the page whose
 # runs do.
@@ -40,8 +39,6 @@ LEFT_BY: Mapping[str, Path] = {
     "sites/*/own-data.parquet": TEXT,
     "liars.json": LIARS,
     "coordinator/evidence.jsonl": LIARS,
-    "coordinator/sealed/round-*/set.bin": COORDINATOR,
-    "coordinator/sealed/round-*/confirmations.bin": COORDINATOR,
 }
 NOT_LEFT = (
     "privacy.json",  # minutes: each epsilon, several times

@@ -29,6 +29,7 @@ from consortium.audit.league.plaintexts import (
 )
 from consortium.audit.league.streams import League, Symbol, Value
 from consortium.audit.sum_verification import Auditor
+from consortium.modes.registry import mode_of
 from consortium.run.directory import BadRunDirectory
 from privacy.protocol.masks.groups import smallest_sum
 from privacy.secrets.sealer import BfvSecret
@@ -173,7 +174,7 @@ def view_of_league(
         roster=terms.roster,
         members=members,
         keys=epoch.run_keys(charter=terms.charter, run=opening.run),
-        masked=auditor.config.masks,
+        masked=mode_of(auditor.config).masks_uploads,
         colluders=auditor.charter.num_colluders,
     )
     material = epoch.unwrap(opening.wrapped, terms=terms.encode())

@@ -15,7 +15,6 @@ from flwr.app import Context, Message
 from typer.testing import CliRunner
 
 from consortium.client_app import app as client_app
-from consortium.config import Scalar
 from consortium.deployment.processes import LaunchFailed
 from consortium.run.directory import RunDirectory
 from consortium.wording.formatting import SPACE
@@ -28,7 +27,7 @@ from scenarios.engines.in_process import Vanished
 from scenarios.engines.staging import new_run_directory
 from scenarios.library.registry import SCENARIOS, scenario_named
 from scenarios.scenario import scenario_of_charter
-from tests.scenarios.conftest import Done, done
+from tests.scenarios.conftest import Done
 
 
 def run_command(*words: str) -> Result:
@@ -395,15 +394,8 @@ def test_inspect_shows_the_coordinators_view_and_audit_sum_the_audit(
     assert "in the clear" in one_line(refused.output)
 
 
-def test_inspect_solves_what_the_coordinator_and_a_site_can_open_of_a_masked_run(
-    tmp_path: Path,
-) -> None:
-    chosen: dict[str, Scalar] = {
-        "num-server-rounds": 1,
-        "aggregation": "encrypted",
-        "masks": True,
-    }
-    run = str(done("heart-diagnosis", tmp_path, chosen).run.path)
+def test_inspect_solves_what_the_coordinator_and_a_site_can_open(sealed_heart: Done) -> None:
+    run = str(sealed_heart.run.path)
     solved = run_command("inspect", run, "--as", "coordinator,hungary")
     assert solved.exit_code == 0, solved.output
     assert "opens: the sum over cleveland, hungary, switzerland, va-long-beach" in solved.output
