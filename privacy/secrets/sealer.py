@@ -17,6 +17,7 @@ from typing import Any, Self, SupportsIndex
 import numpy as np
 import tenseal.sealapi as seal
 
+from privacy import canonical
 from privacy.encryption.ciphertext_sum import (
     Buffer,
     MalformedCiphertext,
@@ -29,6 +30,7 @@ from privacy.encryption.quantisation import Levels
 from privacy.encryption.seal_serialisation import SEED_BYTES, Form, Inlet, Octets, Outlet, pack
 from privacy.errors import ConsortiumError, number_of
 from privacy.layout import Tally
+from privacy.secrets.keys import RunKeys
 from privacy.secrets.linear_mac import MAX_ROWS, PRIME, Checksum, verify_tag
 from privacy.secrets.masks.mask_streams import Masks
 from privacy.secrets.packing import FieldOverflow, Integers, centre_residues, put_tag, take_tag
@@ -290,6 +292,19 @@ class Sealer:
                 "a member sealed a value that is out of bounds"
             )
         return Opened(levels=integers.levels, tally=integers.tally)
+
+
+def exchange_checksum(
+    keys: RunKeys, *, purpose: str, server_round: int, placement: Placement
+) -> Checksum:
+    """Return the coefficients by which the uploads of one purpose in one round are checked."""
+    return Checksum(
+        keys.checksum,
+        # A sum of another round or kind of message fails the checksum under these coefficients.
+        canonical.text(purpose) + canonical.number(server_round),
+        num_rows=placement.num_ciphertexts,
+        row_length=placement.parameters.degree,
+    )
 
 
 def sum_over_processes(task: Callable[[int, int], int], count: int, *, processes: int) -> int:

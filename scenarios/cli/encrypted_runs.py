@@ -1,5 +1,7 @@
 """`scenario inspect` and `audit-sum`: what a coordinator saw, and whether its sums are right."""
 
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
 
@@ -7,10 +9,16 @@ import typer
 from rich.table import Table
 
 from consortium.audit.coordinator_view import coordinator_view
+from consortium.audit.league.plaintexts import Numbers
+from consortium.audit.league.view import Estimate, LeagueView, OpenPart, RoundView, view_of_league
 from consortium.audit.sum_verification import Auditor
 from consortium.run.directory import RunDirectory
-from privacy.errors import number_of
-from scenarios.cli.terminal import FAILED, console, exit_on_refusal
+from privacy.errors import abbreviated_names, number_of
+from scenarios.cli.terminal import FAILED, console, exit_on_refusal, exit_refused
+
+COORDINATOR = "coordinator"
+
+_NUM_SHOWN = 4
 
 app = typer.Typer()
 
@@ -18,8 +26,22 @@ app = typer.Typer()
 @app.command("inspect")
 def inspect(
     run_directory: Annotated[Path, typer.Argument(metavar="RUN", help="An encrypted run.")],
+    league: Annotated[
+        str,
+        typer.Option(
+            "--as",
+            metavar="coordinator[,SITE...]",
+            help="Show instead what the coordinator in league with these sites can open.",
+        ),
+    ] = COORDINATOR,
 ) -> None:
     """Show what the coordinator of an encrypted run saw and could not read."""
+    first, *sites = league.split(",")
+    if first != COORDINATOR:
+        exit_refused(f"--as must begin with {COORDINATOR}, the sites follow: {COORDINATOR},SITE")
+    if sites:
+        _show_league(RunDirectory(run_directory), sites)
+        return
     view = exit_on_refusal(lambda: coordinator_view(RunDirectory(run_directory)))
     console.print(
         f"run {view.run_id}\nopened by {view.opener} in epoch {view.epoch}, for "
@@ -46,6 +68,17 @@ def inspect(
         soft_wrap=True,
         highlight=False,
     )
+
+
+def _show_league(run: RunDirectory, sites: Sequence[str]) -> None:
+    """Print what the coordinator and some sites can open, and how it was found."""
+    directories = {name: run.site(name) for name in sites}
+    everybody = {path.name: path for path in run.path.glob("sites/*")}
+    view = exit_on_refusal(
+        lambda: view_of_league(Auditor.for_run(run), directories, evidence=everybody)
+    )
+    for line in described_league(view):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 @app.command("audit-sum")
@@ -84,3 +117,84 @@ def audit_sum(
         console.print(f"{name}: not decided, its uploads were deleted", highlight=False)
     if any(verdict.deviation for verdict in verdicts):
         raise typer.Exit(FAILED)
+
+
+def described_league(view: LeagueView) -> Iterator[str]:
+    """Yield the lines that say what opens, round by round, and the conclusion last."""
+    members = ", ".join(view.members)
+    yield (
+        f"the coordinator in league with {members}: every kept upload is decrypted with the run's "
+        f"key{', the masks that they know are taken off, ' if view.masked else ', '}"
+        "and the equations that are left are solved"
+    )
+    for name in view.without_secrets:
+        yield (
+            f"{name} has deleted its secrets with other sites; the equations are solved as if it "
+            "had kept them"
+        )
+    for one in view.rounds:
+        yield from _described_round(one, view.members)
+    yield from map(_described_estimate, view.estimates)
+    if view.unsigned:
+        yield f"{number_of(view.unsigned, 'kept upload')} without a receipt: not looked at"
+    opened = view.opened_sites
+    yield (
+        f"OPEN: more than the confirmed sums, of {', '.join(opened)}"
+        if opened
+        else "nothing opens but sums that the sites confirmed"
+    )
+
+
+def _described_round(one: RoundView, members: Sequence[str]) -> Iterator[str]:
+    yield f"round {one.server_round} {one.what}, {number_of(len(one.uploads), 'upload')}:"
+    for part in one.open:
+        yield f"  opens: {_described_part(part)}"
+    if not one.open:
+        yield "  nothing opens"
+    told = ", ".join(
+        f"{upload.site} {upload.p_value:.2g}"
+        + (f" (attempt {upload.attempt})" if upload.attempt > 1 else "")
+        for upload in one.uploads
+        if upload.site not in members  # who knows what it sent itself
+    )
+    yield f"  p-values if what is left of each is noise, which is no proof: {told}"
+
+
+def _described_part(part: OpenPart) -> str:
+    if part.confirmed_by and not part.is_small:
+        told = f"the sum over {_added(part.factors)}, confirmed by "
+        told += abbreviated_names(part.confirmed_by)
+    elif len(part.factors) == 1:
+        told = f"what {part.honest[0]} sent, ALONE"
+    else:
+        told = f"{_added(part.factors)}, which nobody confirmed"
+    return f"{told}; {_numbers(part.numbers)}"
+
+
+def _described_estimate(one: Estimate) -> str:
+    told = (
+        f"the sums of rounds {one.server_round} and {one.other_round} differ by {one.site}: what "
+        f"it sent in round {one.server_round} can be estimated"
+    )
+    if one.cosine is None or one.relative_error is None:
+        return f"{told}; it kept nothing to compare that with"
+    return f"{told}, with a cosine of {one.cosine:.2f} and a relative error of " + (
+        f"{one.relative_error:.2f}"
+    )
+
+
+def _added(factors: Mapping[str, Fraction]) -> str:
+    if set(factors.values()) == {Fraction(1)}:
+        return abbreviated_names(sorted(factors))
+    return " ".join(f"{factor:+} {site}" for site, factor in sorted(factors.items()))
+
+
+def _numbers(numbers: Numbers | None) -> str:
+    if numbers is None:
+        return "not computed: secrets that it takes are deleted"
+    shown = " ".join(f"{one:.3g}" for one in numbers.values[:_NUM_SHOWN])
+    proof = "its checksum proves it" if numbers.checksum_right else "its checksum is WRONG"
+    return (
+        f"{number_of(len(numbers.values), 'number')} of norm {numbers.norm:.3g}, beginning "
+        f"{shown}; {proof}"
+    )

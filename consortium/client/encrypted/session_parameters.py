@@ -16,7 +16,6 @@ from consortium.protocol.round_counts import FEWEST_SITES_FOR_PAIRS, round_count
 from consortium.protocol.run_state import Step
 from consortium.site.key_ring import KeyRing
 from consortium.site.site import Site
-from privacy import canonical
 from privacy.contribution import Contribution
 from privacy.encryption.parameters import Placement
 from privacy.identity.public_identity import PublicIdentity
@@ -24,8 +23,7 @@ from privacy.layout import Tally
 from privacy.protocol.envelope import STATISTICS, Slot
 from privacy.protocol.grouping import assign_buckets, weight_class
 from privacy.secrets.key_exchange import OpenedRun
-from privacy.secrets.linear_mac import Checksum
-from privacy.secrets.sealer import BfvSecret, Sealer
+from privacy.secrets.sealer import BfvSecret, Sealer, exchange_checksum
 from sites.evaluation.contract import pair_counts
 from strategies.round_counts import RoundCounts
 from strategies.score_bins import BinSteps
@@ -144,11 +142,7 @@ class SiteTerms:
 
     def sealer(self, purpose: str, server_round: int, placement: Placement) -> Sealer:
         """Return what seals and opens one kind of upload in one round."""
-        checksum = Checksum(
-            self.opened.keys.checksum,
-            # A sum of another round or kind of message fails the checksum under these coefficients.
-            canonical.text(purpose) + canonical.number(server_round),
-            num_rows=placement.num_ciphertexts,
-            row_length=placement.parameters.degree,
+        checksum = exchange_checksum(
+            self.opened.keys, purpose=purpose, server_round=server_round, placement=placement
         )
         return Sealer(self.secret, placement, checksum)

@@ -10,13 +10,11 @@ from privacy.identity.public_identity import PublicIdentity
 from privacy.protocol.envelope import TRAINING, Slot, UploadLabel
 from privacy.protocol.masks.bundles import Deal
 from privacy.protocol.masks.groups import (
-    cohort_digest,
     confirmations_needed,
     neighbours,
     smallest_sum,
     witnesses,
 )
-from privacy.secrets.masks.mask_streams import COUNTS_DOOR, UPDATE_DOOR, MaskPlace
 from privacy.secrets.masks.pair_secrets import PairSecret
 from privacy.secrets.replay_guard import SiteMemory
 
@@ -112,17 +110,4 @@ class RunMasks:
             witnesses=tuple(self.witnesses),
             threshold=self.confirmations_needed,
             commitment=commitment,
-        )
-
-    def place(self, label: UploadLabel, asked: Iterable[str]) -> MaskPlace:
-        """Return what the masks of an upload, and of its sum, are bound to."""
-        trained = label.slot.purpose == TRAINING
-        return MaskPlace(
-            slot=label.slot,
-            state=label.state,
-            # A question is its slot, and what the state follows from. The opening is the rest.
-            question=bytes.fromhex(self.terms.opened.run[-64:]),
-            cohort=cohort_digest(asked),
-            bucket=label.bucket,
-            door=UPDATE_DOOR if trained else COUNTS_DOOR,
         )

@@ -15,7 +15,7 @@ from privacy.protocol.masks.groups import cohort_digest
 from privacy.protocol.masks.mask_terms import MaskTerms
 from privacy.protocol.masks.set_checks import check_cohort
 from privacy.secrets.masked_runs.mask_memory import RoundConfirmed
-from privacy.secrets.masks.mask_streams import Masks, OwnMask
+from privacy.secrets.masks.mask_streams import MaskPlace, Masks, OwnMask
 from privacy.secrets.masks.share_bundles import seal_bundle
 from privacy.wire.encrypted_messages import SealedRound
 from privacy.wire.messages import Contribution
@@ -115,7 +115,7 @@ class MaskedAnswers(Answers):
         terms = MaskTerms(cohort=cohort_digest(asked), commitment=commitment, bundle=bundle.digest)
         label = replace(label, nonce=terms.nonce)
         between = {name: pairs[name] for name in neighbours}
-        place = masks.place(label, asked)
+        place = MaskPlace.of(label, asked)
         return UploadCover(
             label=label,
             masks=Masks.to_seal(place, site=label.site, own=own, pairs=between),

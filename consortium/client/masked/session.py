@@ -40,7 +40,7 @@ from privacy.protocol.masks.mask_terms import MaskTerms
 from privacy.protocol.masks.pair_messages import masked_descriptor
 from privacy.protocol.masks.signed_set import SignedSet
 from privacy.secrets.keys import CannotOpen
-from privacy.secrets.masks.mask_streams import Masks
+from privacy.secrets.masks.mask_streams import MaskPlace, Masks
 from privacy.secrets.masks.share_bundles import join_own_mask, open_shares
 from privacy.wire.encrypted_messages import SealedRound
 from privacy.wire.mask_messages import ConfirmationRequest
@@ -145,7 +145,7 @@ class MaskedSession(Session):
                     site,
                 )
             owns.append(own)
-        return Masks.to_open(self.masks.place(receipts[0].label, confirmed.cohort), owns)
+        return Masks.to_open(MaskPlace.of(receipts[0].label, confirmed.cohort), owns)
 
     def finish_run(self) -> None:
         """Delete the pair secrets of the run, and what is kept to be answered again."""

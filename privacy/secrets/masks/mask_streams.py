@@ -19,7 +19,14 @@ from cryptography.hazmat.primitives.ciphers.modes import CTR
 
 from privacy import canonical
 from privacy.layout import Tally
-from privacy.protocol.envelope import MAX_BUCKETS, MAX_ENVELOPE_BYTES, Slot
+from privacy.protocol.envelope import (
+    MAX_BUCKETS,
+    MAX_ENVELOPE_BYTES,
+    TRAINING,
+    Slot,
+    UploadLabel,
+)
+from privacy.protocol.masks.groups import cohort_digest
 from privacy.protocol.records import Record, fixed_bytes, inner, name, number
 from privacy.secrets.keys import SECRET_SIZE, Secret
 from privacy.secrets.masks.pair_secrets import PairSecret
@@ -53,6 +60,24 @@ class MaskPlace(Record, tag=b"consortium.mask-place/1\n"):
     cohort: Annotated[bytes, fixed_bytes("the digest of a cohort")]
     bucket: Annotated[int, number("a bucket", high=MAX_BUCKETS - 1)]
     door: Annotated[str, name("a door")]
+
+    @classmethod
+    def of(cls, label: UploadLabel, asked: Iterable[str]) -> "MaskPlace":
+        """Return the place of an upload, and of the sum that it is in.
+
+        Args:
+            label: Of the upload.
+            asked: The sites that were asked for it, V.
+        """
+        return cls(
+            slot=label.slot,
+            state=label.state,
+            # A question is its slot, and what the state follows from. The opening is the rest.
+            question=bytes.fromhex(label.slot.run[-64:]),
+            cohort=cohort_digest(asked),
+            bucket=label.bucket,
+            door=UPDATE_DOOR if label.slot.purpose == TRAINING else COUNTS_DOOR,
+        )
 
     @cached_property
     def digest(self) -> bytes:

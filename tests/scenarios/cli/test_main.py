@@ -394,6 +394,20 @@ def test_inspect_shows_the_coordinators_view_and_audit_sum_the_audit(
     assert "in the clear" in one_line(refused.output)
 
 
+def test_inspect_solves_what_the_coordinator_and_a_site_can_open(sealed_heart: Done) -> None:
+    run = str(sealed_heart.run.path)
+    solved = run_command("inspect", run, "--as", "coordinator,hungary")
+    assert solved.exit_code == 0, solved.output
+    assert "opens: the sum over cleveland, hungary, switzerland, va-long-beach" in solved.output
+    assert "ALONE" not in solved.output
+    assert solved.output.endswith("nothing opens but sums that the sites confirmed\n")
+    assert run_command("inspect", run, "--as", "coordinator").exit_code == 0
+    refused = run_command("inspect", run, "--as", "coordinator,nobody")
+    assert refused.exit_code == 2
+    assert "nobody must be one of cleveland, hungary" in one_line(refused.output)
+    assert run_command("inspect", run, "--as", "hungary").exit_code == 2
+
+
 def test_an_audit_that_finds_a_wrong_sum_exits_with_1(sealed_heart: Done, tmp_path: Path) -> None:
     run = Path(shutil.copytree(sealed_heart.run.path, tmp_path / "run"))
     sums = run / "coordinator" / "sealed" / "round-3" / "updates" / "sums.bin"
