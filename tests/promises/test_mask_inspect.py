@@ -19,8 +19,8 @@ from consortium.config import Scalar
 from consortium.run.evidence_store import EvidenceStore
 from privacy.layout import Vector
 from privacy.protocol.envelope import TRAINING, Receipt, Slot
+from privacy.secrets.masked_runs import mask_memory
 from privacy.secrets.masked_runs.mask_memory import MaskMemory, OtherSetConfirmed, RoundConfirmed
-from privacy.secrets.masks import mask_memory
 from privacy.secrets.masks.mask_streams import OwnMask
 from privacy.wire.messages import Contribution
 from scenarios.cli.encrypted_runs import described_league
