@@ -10,6 +10,7 @@ from consortium.protocol.aggregation import rule_spec
 from consortium.protocol.robustness_estimate import protection_of
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Protection
+from scenarios.attacks.assignment import draw_liars
 from scenarios.experiments.robustness import (
     NO_ATTACK,
     Robustness,
@@ -22,7 +23,7 @@ from scenarios.experiments.robustness_output import draw_matrix, print_matrix, p
 from scenarios.library.registry import SCENARIOS
 from scenarios.trials import TRIALS, UNDEFENDED, Defence, Trials, defences
 from strategies.rules.registry import RULES
-from tests.scenarios.fifteen import FIFTEEN, SHORT, believed, frame, honest, run_with, two_liars
+from tests.scenarios.fifteen import NINE, SHORT, believed, frame, run_with
 
 ATTACKS = ("sign-flip", "backdoor")
 FEW = Trials(
@@ -52,9 +53,9 @@ def matrix(folder: Path, told: list[str]) -> Iterator[Robustness]:
     """Two attacks, and no attack, against two defences, in this process."""
     with believed():
         yield measure_robustness(
-            FIFTEEN,
+            NINE,
             FEW,
-            FIFTEEN.config_with({**SHORT, "rule.num-byzantine": 2, "rule.name": "krum"}),
+            NINE.config_with({**SHORT, "rule.num-byzantine": 2, "rule.name": "krum"}),
             RunDirectory(folder),
             tell=told.append,
             workers=0,
@@ -82,8 +83,8 @@ def test_the_matrix_shows_what_a_rule_is_worth(matrix: Robustness) -> None:
     assert value("sign-flip", UNDEFENDED) < matrix.ideal - 0.04
     for attack in (NO_ATTACK, *ATTACKS):
         assert value(attack, "trimmed-mean") > matrix.ideal - 0.02
-    assert matrix.honest == honest()
-    assert matrix.liars == tuple(two_liars("nan").attacks)
+    assert matrix.honest == tuple(site for site in NINE.sites if site not in matrix.liars)
+    assert matrix.liars == tuple(draw_liars(NINE.sites, "nan", liars=2, seed=7).attacks)
 
 
 def test_a_backdoor_works_in_the_undefended_model_only(matrix: Robustness) -> None:
@@ -122,7 +123,7 @@ def test_the_matrix_is_drawn_as_svg_and_png(matrix: Robustness, tmp_path: Path) 
 
 def test_there_is_no_backdoor_rate_where_no_record_is_flagged(tmp_path: Path) -> None:
     with believed():
-        run, _ = run_with(tmp_path / "run", {"num-server-rounds": 1})
+        run, _ = run_with(tmp_path / "run", {"num-server-rounds": 1}, scenario=NINE)
         model = read_model(run.model)
         healthy = frame().assign(pressure=-9.0, age=20.0)
         assert backdoor_rate(model, healthy, run) is None

@@ -1,6 +1,5 @@
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from consortium.report.plots.heatmap import Heat, draw_heatmap
 from consortium.report.render import render_report
 from consortium.report.sections.robustness import outlier_scores, robustness_section
 from consortium.run.directory import RunDirectory
-from tests.scenarios.fifteen import FIFTEEN, SITES, believed, run_with, two_liars
+from tests.scenarios.fifteen import NINE, believed, run_with, two_liars
 
 TWO: dict[str, Scalar] = {
     "rule.name": "trimmed-mean",
@@ -20,11 +19,9 @@ TWO: dict[str, Scalar] = {
     "num-server-rounds": 2,
     "seed": 8,  # in which no honest ward stands apart by chance
 }
-# One liar among three buckets of three.
-NINE = replace(FIFTEEN, sites=SITES[:9])
 SEALED: dict[str, Scalar] = {
     **TWO,
-    "rule.num-byzantine": 1,
+    "rule.num-byzantine": 1,  # among three buckets of three
     "num-server-rounds": 1,
     "aggregation": "encrypted",
     "buckets": 3,
@@ -77,7 +74,7 @@ def test_the_report_draws_them_and_does_not_call_them_liars(attacked: RunDirecto
 
 
 def test_where_nobody_stands_apart_nobody_is_named(tmp_path: Path) -> None:
-    run, _ = run_with(tmp_path / "run", TWO)
+    run, _ = run_with(tmp_path / "run", TWO, scenario=NINE)
     assert "is an outlier: none was" in said(run)
 
 
@@ -100,7 +97,7 @@ def test_a_rule_that_only_bounds_does_not_claim_that_nothing_is_spoiled(tmp_path
 
 
 def test_a_mean_in_the_clear_keeps_no_evidence_and_has_no_section(tmp_path: Path) -> None:
-    run, _ = run_with(tmp_path / "run", {"num-server-rounds": 1})
+    run, _ = run_with(tmp_path / "run", {"num-server-rounds": 1}, scenario=NINE)
     assert not run.evidence.exists()
     assert robustness_section(Recorded.read(run)) is None
 

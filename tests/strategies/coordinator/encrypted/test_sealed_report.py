@@ -24,7 +24,7 @@ def test_a_reporter_that_sends_no_state_is_passed_over_for_the_next(
         return spoiled(passing.content, state=b"") if quiet else passing.content
 
     consortium = Consortium.placed(tmp_path / "run", NAMES[:4])
-    course = consortium.start(up=without_state)
+    course = consortium.start(up=without_state, num_server_rounds=1)
     assert course.error is None, course.error
     asked = [one.site for one, _ in course.answers("train") if read_round(one.content).report]
     assert set(asked) == set(NAMES[: shy + 1])
