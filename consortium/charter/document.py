@@ -164,21 +164,7 @@ class Charter(_Agreed):
             BadCharter: A member has no keys in the charter.
             BadAgreement: Keys or openers contradict each other, or the floor cannot be met.
         """
-        keyless = [member.name for member in self.members if not member.signing]
-        if keyless:
-            raise BadCharter(
-                f"encrypted runs need the public keys of all members; {keyless} have none in "
-                "the charter",
-                keyless=len(keyless),
-            )
-        return Agreement(
-            charter=bytes.fromhex(self.fingerprint),
-            members=tuple(
-                PublicIdentity.from_description(member.model_dump()) for member in self.members
-            ),
-            openers=self.openers or self.names,
-            min_others=self.floors.min_others,
-        )
+        return _agreement_of(_ThisCharter(self))
 
     def write(self, path: Path) -> None:
         """Write the charter as JSON."""
@@ -226,6 +212,27 @@ def _fingerprint_of(this: _ThisCharter) -> str:
     unset = {name for name in _LATER_FIELDS if not getattr(charter, name)}
     described = canonical_json(charter.model_dump(mode="json", exclude=unset))
     return hashlib.sha256(described.encode()).hexdigest()
+
+
+@lru_cache(maxsize=16)
+def _agreement_of(this: _ThisCharter) -> Agreement:
+    """Return the agreement of a charter, made once: it grows with the members."""
+    charter = this.charter
+    keyless = [member.name for member in charter.members if not member.signing]
+    if keyless:
+        raise BadCharter(
+            f"encrypted runs need the public keys of all members; {keyless} have none in "
+            "the charter",
+            keyless=len(keyless),
+        )
+    return Agreement(
+        charter=bytes.fromhex(charter.fingerprint),
+        members=tuple(
+            PublicIdentity.from_description(member.model_dump()) for member in charter.members
+        ),
+        openers=charter.openers or charter.names,
+        min_others=charter.floors.min_others,
+    )
 
 
 @lru_cache(maxsize=16)
