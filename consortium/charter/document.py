@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -189,9 +190,7 @@ class Charter(_Agreed):
         A field that came after version 0.1.0 is part of it only where it is set, so that charters
         signed before keep their fingerprint.
         """
-        unset = {name for name in _LATER_FIELDS if not getattr(self, name)}
-        described = canonical_json(self.model_dump(mode="json", exclude=unset))
-        return hashlib.sha256(described.encode()).hexdigest()
+        return _fingerprint_of(_ThisCharter(self))
 
     @property
     def identities(self) -> Mapping[str, PublicIdentity]:
@@ -214,21 +213,7 @@ class Charter(_Agreed):
             BadCharter: A member has no keys in the charter.
             BadAgreement: Keys or openers contradict each other, or the floor cannot be met.
         """
-        keyless = [member.name for member in self.members if not member.signing]
-        if keyless:
-            raise BadCharter(
-                f"encrypted runs need the public keys of all members; {keyless} have none in "
-                "the charter",
-                keyless=len(keyless),
-            )
-        return Agreement(
-            charter=bytes.fromhex(self.fingerprint),
-            members=tuple(
-                PublicIdentity.from_description(member.model_dump()) for member in self.members
-            ),
-            openers=self.openers or self.names,
-            min_others=self.floors.min_others,
-        )
+        return _agreement_of(_ThisCharter(self))
 
     def write(self, path: Path) -> None:
         """Write the charter as JSON."""
@@ -254,6 +239,49 @@ class Charter(_Agreed):
             raise BadCharter(
                 f"{path} is not a charter: {document_mistakes(error, Charter)}"
             ) from error
+
+
+@dataclass(frozen=True, eq=False)
+class _ThisCharter:
+    """A charter as a key: only the same object is the same, because 0.0 equals -0.0."""
+
+    charter: Charter
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ThisCharter) and other.charter is self.charter
+
+    def __hash__(self) -> int:
+        return id(self.charter)
+
+
+@lru_cache(maxsize=16)
+def _fingerprint_of(this: _ThisCharter) -> str:
+    """Return the fingerprint of a charter, computed once: each message of a run is bound to it."""
+    charter = this.charter
+    unset = {name for name in _LATER_FIELDS if not getattr(charter, name)}
+    described = canonical_json(charter.model_dump(mode="json", exclude=unset))
+    return hashlib.sha256(described.encode()).hexdigest()
+
+
+@lru_cache(maxsize=16)
+def _agreement_of(this: _ThisCharter) -> Agreement:
+    """Return the agreement of a charter, made once: it grows with the members."""
+    charter = this.charter
+    keyless = [member.name for member in charter.members if not member.signing]
+    if keyless:
+        raise BadCharter(
+            f"encrypted runs need the public keys of all members; {keyless} have none in "
+            "the charter",
+            keyless=len(keyless),
+        )
+    return Agreement(
+        charter=bytes.fromhex(charter.fingerprint),
+        members=tuple(
+            PublicIdentity.from_description(member.model_dump()) for member in charter.members
+        ),
+        openers=charter.openers or charter.names,
+        min_others=charter.floors.min_others,
+    )
 
 
 @lru_cache(maxsize=16)

@@ -22,6 +22,7 @@ from consortium.site.directory import SiteDirectory
 from consortium.site.earlier_runs import EarlierRuns, earlier_runs
 from privacy.errors import ConsortiumError, number_of
 from privacy.storage.secret_files import SecretExists, SecretMissing, read_secret, write_secret
+from privacy.storage.site_process import SITE_PROCESS, Cache
 from privacy.storage.sqlite import DatabaseForm, SiteStore
 from sites.data.holdout import KEY_BYTES, KeyedSides, Mask, PersonRecords, Sides, is_drawn
 from sites.data.holdout_0_1_0 import SeededSides
@@ -41,6 +42,10 @@ _FORM = DatabaseForm(
     ),
     holds="what this site remembers of who is held out",
 )
+
+# Whether version 0.1.0 began a run of this config at a site. A memory to which a secret was bound
+# learns of no further ones.
+_BEGUN_BEFORE: Cache[tuple[Path, str], bool] = SITE_PROCESS.cache("runs begun before", most=1_024)
 
 Names: TypeAlias = NDArray[np.str_]
 
@@ -120,6 +125,7 @@ class RememberedSides:
             earlier = self._earlier_runs(memory) if made_by_0_1_0 else None
             mask = _Persons(records, rule).remember(memory, earlier)
             begun_before = memory.began_before(self.config.digest)
+        _BEGUN_BEFORE.put((self.directory, self.config.digest), begun_before)
         return SeededSides(self.config.seed).held_out(records) if begun_before else mask
 
     def _earlier_runs(self, memory: "_Memory") -> EarlierRuns | None:
@@ -260,6 +266,8 @@ def _key_digest(key: bytes) -> bytes:
 
 def end_run(directory: Path, config: RunConfig) -> None:
     """Note that a run has ended: only one that version 0.1.0 began makes a difference."""
+    if _BEGUN_BEFORE.find((directory, config.digest)) is False:
+        return
     place = SiteDirectory(directory)
     with _Memory(place.sides) as memory:
         memory.forget_begun(config.digest)

@@ -44,6 +44,23 @@ class Lost:
     roster: tuple[str, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """An announcement of another member, which a site holds.
+
+    Args:
+        member: Who announced it.
+        number: Its number.
+        digest: Its digest.
+        encoded: The announcement.
+    """
+
+    member: str
+    number: int
+    digest: bytes
+    encoded: bytes = field(repr=False)
+
+
 class AnnouncedLedger(Ledger):
     """The ledger of one site, with what it announced and what it holds of others.
 
@@ -171,6 +188,8 @@ class AnnouncedLedger(Ledger):
 
     def note_lost(self, shown: Sequence[Lost]) -> None:
         """Remember announcements of this site that it does not know."""
+        if not shown:
+            return
         with self._database.writing():
             for one in shown:
                 self._database.execute(
@@ -224,18 +243,24 @@ class AnnouncedLedger(Ledger):
         )
         return tuple(rows)
 
-    def hold(self, member: str, number: int, digest: bytes, encoded: bytes) -> None:
-        """Hold an announcement of another member, for as long as there is room for it."""
+    def hold(self, announced: Sequence[Held]) -> None:
+        """Hold announcements of other members, for as long as there is room for them."""
         with self._database.writing():
-            self._database.execute(
-                "INSERT OR IGNORE INTO held VALUES (?, ?, ?, ?)", member, number, digest, encoded
-            )
-            # The lowest numbers go: a later one tells of the same loss.
-            self._database.execute(
-                "DELETE FROM held WHERE member = ? AND rowid NOT IN (SELECT rowid FROM held"
-                " WHERE member = ? ORDER BY number DESC, rowid DESC LIMIT ?)",
-                *(member, member, KEPT),
-            )
+            for one in announced:
+                new = self._database.execute(
+                    "INSERT OR IGNORE INTO held VALUES (?, ?, ?, ?)",
+                    *(one.member, one.number, one.digest, one.encoded),
+                )
+                if new:
+                    self._make_room(one.member)
+
+    def _make_room(self, member: str) -> None:
+        # The lowest numbers go: a later one tells of the same loss.
+        self._database.execute(
+            "DELETE FROM held WHERE member = ? AND rowid NOT IN (SELECT rowid FROM held"
+            " WHERE member = ? ORDER BY number DESC, rowid DESC LIMIT ?)",
+            *(member, member, KEPT),
+        )
 
     def _witnesses(self, digest: bytes) -> set[str]:
         row = self._database.row("SELECT witnesses FROM announced WHERE digest = ?", digest)

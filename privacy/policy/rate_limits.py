@@ -108,6 +108,8 @@ class RateLimits(SiteStore):
 
     def is_new(self, text: str) -> bool:
         """Remember a text; return whether it was not remembered before."""
+        if self._database.row("SELECT 1 FROM known WHERE text = ?", text) is not None:
+            return False
         with self._database.writing():
             return self._database.execute("INSERT OR IGNORE INTO known VALUES (?)", text) == 1
 

@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -24,6 +25,7 @@ _PATIENCE_S = 60.0
 _OPEN: "weakref.WeakSet[SiteDatabase]" = weakref.WeakSet()
 _MOST_CONNECTED = 256  # a connection takes about 130 KB and three files
 _OF_ONE_SITE = 16  # databases that the site which is asked now may use, by far
+_AT_ONCE = 8  # are let go together, because it takes a while to find out which
 _CONNECTED: "weakref.WeakSet[SiteDatabase]" = weakref.WeakSet()
 _USES = itertools.count(1)
 
@@ -185,7 +187,7 @@ class SiteDatabase:
             raise sqlite3.ProgrammingError(f"{self._path} was closed")
         if self._held is None:
             self._synchronous = self._form.synchronous
-            self._held = _open_connection(self._path, self._form)
+            self._held = _open_connection(self._path, self._form, known=self in _OPEN)
             self._process = os.getpid()
             _CONNECTED.add(self)
             _disconnect_others(self)
@@ -283,13 +285,10 @@ def _close_all_before_fork() -> None:
 
 def _disconnect_others(wanted: SiteDatabase) -> None:
     """Let go of connections of other sites, if a process that is many sites has too many."""
-    too_many = len(_CONNECTED) - _MOST_CONNECTED
-    if too_many <= 0:
+    if len(_CONNECTED) <= _MOST_CONNECTED:
         return
-    by_use = sorted(
-        (one for one in _CONNECTED if one is not wanted),
-        key=lambda one: one._last_use,
-    )
+    too_many = len(_CONNECTED) - _MOST_CONNECTED + _AT_ONCE - 1
+    by_use = sorted((one for one in _CONNECTED if one is not wanted), key=attrgetter("_last_use"))
     # What was not used since the wanted one was is of a run that is over.
     idle = [one for one in by_use[:too_many] if one._last_use < wanted._last_use]
     # Sites are asked in turn: the one that was asked last is asked again last.
@@ -301,23 +300,45 @@ def _disconnect_others(wanted: SiteDatabase) -> None:
 os.register_at_fork(before=_close_all_before_fork)
 
 
-def _open_connection(path: Path, form: DatabaseForm) -> sqlite3.Connection:
-    """Return a connection with a write-ahead log; it begins no transaction by itself."""
+def _open_connection(path: Path, form: DatabaseForm, *, known: bool) -> sqlite3.Connection:
+    """Return a connection with a write-ahead log; it begins no transaction by itself.
+
+    Args:
+        path: The file.
+        form: What the database holds, and how far its commits go.
+        known: Whether this process opened the file before, so that it is there and has its log.
+    """
+    connection = _connected(path) if known else _connected_first(path)
+    try:
+        connection.execute(f"PRAGMA synchronous = {form.synchronous}")
+        if form.erases:
+            connection.execute("PRAGMA secure_delete = ON")
+        # SQLite sets 20 pages aside for a larger cache. A process that simulates hundreds of
+        # sites has some connections for each, and the system holds the pages anyway.
+        connection.execute("PRAGMA cache_size = 2")
+        # A transaction may take more, and gives it back: else it would write pages twice.
+        connection.execute("PRAGMA cache_spill = OFF")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    # The mode `rw` makes no file where there is none.
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw", timeout=_PATIENCE_S, isolation_level=None, uri=True
+    )
+
+
+def _connected_first(path: Path) -> sqlite3.Connection:
     _create(path)
     with _directory_lock(path.parent):
-        connection = sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None)
+        connection = _connected(path)
         try:
             # This is why opening is exclusive: to change the journal mode of a new database,
             # SQLite does not wait for a lock, it fails.
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute(f"PRAGMA synchronous = {form.synchronous}")
-            if form.erases:
-                connection.execute("PRAGMA secure_delete = ON")
-            # SQLite sets 20 pages aside for a larger cache. A process that simulates hundreds of
-            # sites has some connections for each, and the system holds the pages anyway.
-            connection.execute("PRAGMA cache_size = 2")
-            # A transaction may take more, and gives it back: else it would write pages twice.
-            connection.execute("PRAGMA cache_spill = OFF")
         except BaseException:
             connection.close()
             raise

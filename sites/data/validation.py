@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -256,8 +257,14 @@ def _parse_cells(column: Cells, item: Item) -> "Cells | None":
             lowest = -1 if isinstance(item, Category) and item.missing else 0
             if codes.min(initial=lowest) < lowest:
                 return None
-            parsed = pd.Categorical.from_codes(codes, dtype=pd.CategoricalDtype(list(names)))
+            parsed = pd.Categorical.from_codes(codes, dtype=_declared_type(tuple(names)))
             return pd.Series(parsed, index=column.index, name=column.name)
+
+
+@lru_cache(maxsize=1_024)
+def _declared_type(names: tuple[str, ...]) -> pd.CategoricalDtype:
+    """Return the type of cells with these values; pandas takes a while to make one."""
+    return pd.CategoricalDtype(list(names))
 
 
 def _declared_codes(column: Cells, names: Sequence[str]) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ from functools import partial
 from flwr.app import RecordDict
 
 from privacy.identity.public_identity import Agreement
-from privacy.protocol.announcements import Announcement, Attestation
+from privacy.protocol.announcements import Announcement, Attestation, verify_once
 from privacy.wire import comparison_messages
 from strategies.coordinator.messaging.events import Observer
 from strategies.coordinator.messaging.exchange import Exchange
@@ -49,13 +49,14 @@ class LedgerComparison:
         shown to them all the same.
         """
         announced = self._announced(roster)
+        digests = {site: Announcement.decode(one).digest for site, one in announced.items()}
         attested: dict[str, dict[str, bytes]] = {}
         content = comparison_messages.announcements(self._charter, announced)
         ask = partial(roster.ask, self.exchange)
         for site, reply in ask(comparison_messages.ATTEST, tuple(announced), lambda _site: content):
             with Quarantine(self.observe, 0, site):
                 said = comparison_messages.read_attestations(reply_content(reply))
-                self._require_all(site, said, announced)
+                self._require_all(site, said, digests)
                 attested[site] = said
 
         def comparison(subject: str) -> RecordDict:
@@ -80,26 +81,30 @@ class LedgerComparison:
         for site, present in roster.present.items():
             with Quarantine(self.observe, 0, site):
                 # Checked here: a site refuses all at once if one is not right.
-                Announcement.decode(present.announcement).verify(self.agreement.member(site))
+                verify_once(self.agreement.member(site), present.announcement)
                 announced[site] = present.announcement
         return announced
 
     def _require_all(
-        self, witness: str, said: Mapping[str, bytes], announced: Mapping[str, bytes]
+        self, witness: str, said: Mapping[str, bytes], digests: Mapping[str, bytes]
     ) -> None:
         """Check all of what a site says that needs no ledger: so nobody else is blamed for it.
+
+        Args:
+            witness: The site.
+            said: Its encoded attestations by member.
+            digests: Those of the announcements, by member.
 
         Raises:
             NotAttested: Something is missing, or answers something else.
             BadSignature: The site did not sign it.
             MalformedEnvelope: It is none.
         """
-        if set(said) != set(announced) - {witness}:
+        if set(said) != set(digests) - {witness}:
             raise NotAttested(f"{witness} does not say what it holds of each other site")
         for subject, encoded in said.items():
             one = Attestation.decode(encoded)
             one.verify(self.agreement.member(witness))
-            answered = Announcement.decode(announced[subject]).digest
-            expected = (self.agreement.charter, subject, answered)
+            expected = (self.agreement.charter, subject, digests[subject])
             if (one.charter, one.subject, one.answers) != expected:
                 raise NotAttested(f"what {witness} says is no answer to {subject}")

@@ -13,10 +13,10 @@ from consortium.site.directory import SiteDirectory
 from consortium.site.key_ring import member_at
 from consortium.site.site import Site
 from consortium.site.tails import complete_tails
-from privacy.differential.announced_ledger import AnnouncedLedger, Lost
+from privacy.differential.announced_ledger import AnnouncedLedger, Held, Lost
 from privacy.errors import ConsortiumError
 from privacy.identity.public_identity import Agreement, BadSignature, PublicIdentity
-from privacy.protocol.announcements import MOST_SHOWN, Announcement, Attestation
+from privacy.protocol.announcements import MOST_SHOWN, Announcement, Attestation, verify_once
 from privacy.protocol.envelope import WrongRun
 from privacy.secrets.keys import Identity
 from privacy.secrets.roster_memory import CountedData
@@ -24,7 +24,7 @@ from privacy.storage.site_process import SITE_PROCESS, Cache
 
 _LOG = logging.getLogger(__name__)
 _LEDGERS: Cache[Path, AnnouncedLedger] = SITE_PROCESS.cache(
-    "announced ledgers", most=64, close=lambda ledger: ledger.close()
+    "announced ledgers", most=1_024, close=lambda ledger: ledger.close()
 )
 
 
@@ -54,19 +54,29 @@ def attest_others(site: Site, announced: Mapping[str, bytes]) -> dict[str, bytes
     member = member_at(site.directory, name, site.charter)
     counted = CountedData(charter=site.fingerprint, data_set=site.config.data_set)
     roster = member.memory.rosters.claimed_roster(counted)
-    made = {}
+    ledger, made = announced_ledger(site.directory), {}
+    now_held: list[Held] = []
     for subject in sorted(set(announced) - {name}):
         came = Announcement.decode(announced[subject])
-        came.verify(agreement.member(subject))
-        held = _held_before(announced_ledger(site.directory), came, agreement.member(subject))
+        verify_once(agreement.member(subject), announced[subject])
         made[subject] = Attestation(
             charter=agreement.charter,
             witness=name,
             subject=subject,
             answers=came.digest,
             roster=roster,
-            held=held,
+            held=_held_before(ledger, came, agreement.member(subject)),
         )
+        now_held.append(
+            Held(
+                member=subject,
+                number=came.number,
+                digest=came.digest,
+                encoded=announced[subject],
+            )
+        )
+    # Together, and before anything is said of them: each commit waits for the disk.
+    ledger.hold(now_held)
     return {
         subject: one.with_signature(member.identity.sign).encode() for subject, one in made.items()
     }
@@ -75,17 +85,15 @@ def attest_others(site: Site, announced: Mapping[str, bytes]) -> dict[str, bytes
 def _held_before(
     ledger: AnnouncedLedger, came: Announcement, subject: PublicIdentity
 ) -> tuple[bytes, ...]:
-    """Return what was held of a member before an announcement, which is held from now on."""
+    """Return what is held of a member from before an announcement."""
     held = []
     for encoded in ledger.held(came.site, came.since):
-        before = Announcement.decode(encoded)
         try:
-            before.verify(subject)
+            verify_once(subject, encoded)
         except BadSignature:
             continue  # made with keys that the member has no more, and cannot open
-        if before.digest != came.digest:
+        if Announcement.decode(encoded).digest != came.digest:
             held.append(encoded)
-    ledger.hold(came.site, came.number, came.digest, came.encode())
     return tuple(held[-MOST_SHOWN:])
 
 
@@ -103,14 +111,15 @@ def compare_ledger(site: Site, shown: Mapping[str, bytes]) -> None:
         LedgerRestored: A member held what this ledger does not know.
     """
     now, ledger = time.time(), announced_ledger(site.directory)
-    agreement = site.charter.agreement  # once: it grows with the members, as `shown` does
+    agreement = site.charter.agreement
+    own = Identity.read(SiteDirectory(site.directory).identity, name=site.config.name).public
     answered: dict[bytes, set[str]] = {}
     for witness, encoded in sorted(shown.items()):
         try:
             said = _read_attestation(site, agreement, witness, encoded)
             if not ledger.is_fresh(said.answers, at=now):
                 raise WrongRun("it answers nothing that this site announced within the hour")
-            ledger.note_lost(_unknown(site, ledger, said))
+            ledger.note_lost(_unknown(site, ledger, own, said))
         except ConsortiumError as error:
             # Whoever says nothing that can be believed has said nothing.
             _LOG.warning("what %s says of this site's ledger is left out: %s", witness, error)
@@ -155,13 +164,14 @@ def _read_attestation(
     return said
 
 
-def _unknown(site: Site, ledger: AnnouncedLedger, said: Attestation) -> list[Lost]:
+def _unknown(
+    site: Site, ledger: AnnouncedLedger, own: PublicIdentity, said: Attestation
+) -> list[Lost]:
     """Return what a member held of this site that its ledger does not know."""
-    own = Identity.read(SiteDirectory(site.directory).identity, name=site.config.name).public
     lost = []
     for encoded in said.held:
+        verify_once(own, encoded)  # nobody can invent one
         one = Announcement.decode(encoded)
-        one.verify(own)  # nobody can invent one
         if not ledger.knows(one.number, one.digest):
             lost.append(
                 Lost(

@@ -12,7 +12,7 @@ from consortium.client.comparison.announcing import PlannedCost
 from consortium.client.comparison.gap import enter_gap
 from consortium.client.comparison.witnesses import attest_others
 from consortium.differential_privacy import DifferentiallyPrivate, PrivacyKeys
-from privacy.differential.announced_ledger import AnnouncedLedger, Lost
+from privacy.differential.announced_ledger import AnnouncedLedger, Held, Lost
 from privacy.identity.public_identity import BadSignature
 from privacy.protocol.announcements import Announcement, Attestation
 from privacy.secrets.keys import CannotOpen, Identity
@@ -173,7 +173,7 @@ def test_a_member_says_what_it_held_before_and_nothing_of_earlier_keys(
     stranger = Identity.generate("north")
     with AnnouncedLedger(consortium.run.site("east") / "ledger") as ledger:
         old = replace(first, salt=b"k" * 32).with_signature(stranger.sign)
-        ledger.hold("north", 1, old.digest, old.encode())
+        ledger.hold([Held(member="north", number=1, digest=old.digest, encoded=old.encode())])
     said = [
         Attestation.decode(attest_others(east, {"north": one.encode(), "east": b""})["north"])
         for one in (first, second, second)

@@ -13,6 +13,7 @@ from privacy.differential.announced_ledger import (
     FRESH_S,
     KEPT,
     AnnouncedLedger,
+    Held,
     LedgerNotCompared,
     LedgerRestored,
     Lost,
@@ -38,6 +39,13 @@ LOSS = Reserved(
     budget=Budget(epsilon=0.001, delta=1e-6),
     at="2026-01-01T00:00:00+00:00",
 )
+
+
+def announced_by(member: str, number: int, digest: bytes = b"") -> Held:
+    """Return what stands for an announcement: its number and its digest."""
+    told = digest or number.to_bytes(32, "big")
+    encoded = number.to_bytes(8, "big") + told
+    return Held(member=member, number=number, digest=told, encoded=encoded)
 
 
 class Site:
@@ -79,7 +87,7 @@ class Site:
             own.note_announced(number, digest, settings=PLAN, at=NOW)
             for name in roster:
                 held = self.held[name].held("a", number)
-                self.held[name].hold("a", number, digest, number.to_bytes(8, "big") + digest)
+                self.held[name].hold([announced_by("a", number, digest)])
                 if shown:
                     own.note_lost([lost(one) for one in held if not own.knows(*read(one))])
             try:
@@ -262,16 +270,16 @@ def test_what_is_entered_is_known_and_serves_no_run(own: AnnouncedLedger) -> Non
 
 def test_of_what_is_held_the_lowest_numbers_go_first(own: AnnouncedLedger) -> None:
     for number in range(1, KEPT + 11):
-        own.hold("b", number, number.to_bytes(32, "big"), number.to_bytes(8, "big"))
-    found = [int.from_bytes(one, "big") for one in own.held("b", 1)]
+        own.hold([announced_by("b", number)])
+    found = [int.from_bytes(one[:8], "big") for one in own.held("b", 1)]
     assert found == list(range(11, KEPT + 11))
 
 
 def test_shown_is_what_is_held_from_a_number_on_and_the_last_before(own: AnnouncedLedger) -> None:
     for number in (2, 5, 6, 9):
-        own.hold("b", number, number.to_bytes(32, "big"), bytes([number]))
-    assert own.held("b", 6) == (b"\x05", b"\x06", b"\x09")
-    assert own.held("b", 12) == (b"\x09",)
+        own.hold([announced_by("b", number)])
+    assert own.held("b", 6) == tuple(announced_by("b", one).encoded for one in (5, 6, 9))
+    assert own.held("b", 12) == (announced_by("b", 9).encoded,)
     assert own.held("c", 1) == ()
 
 
