@@ -139,7 +139,7 @@ def described_league(view: LeagueView) -> Iterator[str]:
         yield f"{number_of(view.unsigned, 'kept upload')} without a receipt: not looked at"
     opened = view.opened_sites
     yield (
-        f"OPEN: more than the confirmed sums, of {', '.join(opened)}"
+        f"OPEN: more than the charter allows, of {', '.join(opened)}"
         if opened
         else "nothing opens but sums that the sites confirmed"
     )
@@ -161,11 +161,12 @@ def _described_round(one: RoundView, members: Sequence[str]) -> Iterator[str]:
 
 
 def _described_part(part: OpenPart) -> str:
-    if part.confirmed_by and not part.is_small:
+    if tuple(part.factors) == part.honest and len(part.honest) == 1:
+        told = f"what {part.honest[0]} sent, ALONE"
+    elif part.confirmed_by:
         told = f"the sum over {_added(part.factors)}, confirmed by "
         told += abbreviated_names(part.confirmed_by)
-    elif len(part.factors) == 1:
-        told = f"what {part.honest[0]} sent, ALONE"
+        told += f"; of them only {', '.join(part.honest)} is honest" if part.is_small else ""
     else:
         told = f"{_added(part.factors)}, which nobody confirmed"
     return f"{told}; {_numbers(part.numbers)}"

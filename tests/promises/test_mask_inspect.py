@@ -59,13 +59,13 @@ def trained(
     return run.again(tmp_path / "run"), counted, gathered
 
 
-def finished(folder: Path, *, masks: bool) -> LeagueView:
-    """Return what opens of a run that ended, all of whose uploads are kept."""
+def finished(folder: Path, *, masks: bool) -> Consortium:
+    """Return sites after a run of theirs, all of whose uploads are kept."""
     forget_processes()
     consortium = Consortium.placed(folder)
     course = consortium.start(num_server_rounds=2, keep_uploads="all", masks=masks)
     staged(so=course.error is None, what="the run did not end")
-    return seen_by(consortium, MEMBER, num_server_rounds=2, masks=masks)
+    return consortium
 
 
 def seen_by(consortium: Consortium, *members: str, **overrides: Scalar) -> LeagueView:
@@ -73,7 +73,7 @@ def seen_by(consortium: Consortium, *members: str, **overrides: Scalar) -> Leagu
     auditor = Auditor(
         consortium.charter, configured(overrides), EvidenceStore(consortium.run.vault)
     )
-    places = {name: consortium.run.site(name) for name in NAMES}
+    places = {name: consortium.run.site(name) for name in consortium.charter.names}
     return view_of_league(auditor, {name: places[name] for name in members}, evidence=places)
 
 
@@ -83,7 +83,8 @@ def seen_in(run: ByHand, *members: str) -> LeagueView:
 
 
 def test_of_a_masked_run_nothing_opens_but_the_confirmed_sums(tmp_path: Path) -> None:
-    view = finished(tmp_path, masks=True)
+    consortium = finished(tmp_path, masks=True)
+    view = seen_by(consortium, MEMBER, num_server_rounds=2, masks=True)
     assert not view.opened_sites
     for one in view.rounds:
         (part,) = one.open
@@ -93,10 +94,34 @@ def test_of_a_masked_run_nothing_opens_but_the_confirmed_sums(tmp_path: Path) ->
         assert part.numbers.checksum_right
     assert min(one.p_value for each in view.rounds for one in each.uploads) > 1e-6
     assert [*described_league(view)][-1] == "nothing opens but sums that the sites confirmed"
+    # More of them than the charter allows for read the only other one from the sum.
+    view = seen_by(consortium, *OTHERS, num_server_rounds=2, masks=True)
+    assert view.opened_sites == (VICTIM,)
+    assert any(f"only {VICTIM} is honest" in line for line in described_league(view))
+
+
+def test_each_bucket_of_a_masked_run_opens_whole_and_no_site_of_it(tmp_path: Path) -> None:
+    forget_processes()
+    names = tuple("abcdef")
+    consortium = Consortium.placed(tmp_path, names)
+    chosen: dict[str, Scalar] = {
+        "num_server_rounds": 1,
+        "masks": True,
+        "buckets": 2,
+        "weighting": "equal",
+    }
+    course = consortium.start(num_server_rounds=1, masks=True, buckets=2, weighting="equal")
+    staged(so=course.error is None, what="the run did not end")
+    view = seen_by(consortium, "c", **chosen)
+    assert not view.opened_sites
+    (updates,) = (one for one in view.rounds if one.what == "updates")
+    assert sorted(site for part in updates.open for site in part.factors) == [*names]
+    assert all(part.numbers and part.numbers.checksum_right for part in updates.open)
 
 
 def test_of_an_encrypted_run_without_masks_every_upload_opens(tmp_path: Path) -> None:
-    view = finished(tmp_path, masks=False)
+    consortium = finished(tmp_path, masks=False)
+    view = seen_by(consortium, MEMBER, num_server_rounds=2, masks=False)
     assert {*view.opened_sites} == {*NAMES} - {MEMBER}
     for one in view.rounds:
         assert [part.honest for part in one.alone] == [(name,) for name in view.opened_sites]
