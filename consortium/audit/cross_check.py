@@ -22,6 +22,8 @@ from privacy.canonical import MalformedEnvelope
 from privacy.differential.ledger_entries import LedgerHead
 from privacy.errors import ConsortiumError, number_of
 from privacy.identity.public_identity import BadSignature
+from privacy.protocol.masks.signed_set import SignedSet
+from privacy.protocol.masks.sum_set import SumSet
 from privacy.protocol.signed_question import MASKED_PARTS, PARTS, QuestionDigests
 
 
@@ -148,12 +150,15 @@ class SiteEvidence:
     Args:
         site: The site's name; its log was signed with its key in the charter.
         questions: The questions that it was shown, each signed by the coordinator.
+        asked_to_confirm: The sets of masked runs that the coordinator asked it to confirm, each
+            signed by the coordinator.
         failed: SHA-256 of each sum whose checksum failed there, hexadecimal, as the site says.
     """
 
     site: str
     questions: tuple[QuestionDigests, ...]
     failed: frozenset[str]
+    asked_to_confirm: tuple[SumSet, ...] = ()
 
 
 def gather_evidence(places: Iterable[Path], charter: Charter) -> tuple[SiteEvidence, ...]:
@@ -176,9 +181,11 @@ def gather_evidence(places: Iterable[Path], charter: Charter) -> tuple[SiteEvide
 
 def _evidence_in(log: ReadLog, charter: Charter) -> SiteEvidence:
     shown = (_question(entry, charter) for entry in log.entries_of(audit.SHOWN))
+    asked = (_sum_set(entry, charter) for entry in log.entries_of(audit.CONFIRMED))
     return SiteEvidence(
         site=log.owner,
         questions=tuple(question for question in shown if question),
+        asked_to_confirm=tuple(one for one in asked if one),
         failed=frozenset(
             str(entry.event.facts.get("sum", "")) for entry in log.entries_of(audit.SPOILED)
         ),
@@ -201,6 +208,18 @@ def _question(entry: Entry, charter: Charter) -> QuestionDigests | None:
         # Of an earlier charter, or the invention of a site: no evidence against anybody.
         return None
     return question
+
+
+def _sum_set(entry: Entry, charter: Charter) -> SumSet | None:
+    """Return the set of an entry; None if the coordinator did not ask for its confirmation."""
+    facts = entry.event.facts
+    try:
+        sum_set = SumSet.decode(bytes.fromhex(str(facts["set"])))
+        asked = SignedSet(charter=bytes.fromhex(charter.fingerprint), set_digest=sum_set.digest)
+        asked.verify(bytes.fromhex(charter.coordinator_key), bytes.fromhex(str(facts["signed"])))
+    except (LookupError, ValueError, MalformedEnvelope, BadSignature):
+        return None  # as in `_question`
+    return sum_set
 
 
 def ledger_heads(site: str, logs: Sequence[ReadLog]) -> list[LedgerHead]:

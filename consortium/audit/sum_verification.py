@@ -13,7 +13,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from consortium.audit.confirmed_sets import ConfirmedSet, confirmed_set
 from consortium.audit.cross_check import SiteEvidence, gather_evidence
+from consortium.audit.shown_sums import NOTHING, ShownSum
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
 from consortium.modes.registry import recorded_mode
@@ -24,7 +26,7 @@ from consortium.run.evidence_store import EvidenceStore
 from consortium.run.records import Summary, read_record
 from privacy.encryption.ciphertext_sum import Adder
 from privacy.encryption.parameters import Placement
-from privacy.errors import ConsortiumError
+from privacy.errors import ConsortiumError, abbreviated_names
 from privacy.layout import Layout
 from privacy.protocol.envelope import Receipt
 from privacy.protocol.key_messages import Opening
@@ -40,66 +42,6 @@ from strategies.coordinator.encrypted.rounds.ciphertext_sums import (
     upload_file,
 )
 
-_NOTHING = hashlib.sha256(b"").digest()  # of a part that is not in a question
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShownSum:
-    """What sites were shown of one sum, as the coordinator's signatures prove.
-
-    Args:
-        right: Sites that were shown the sum of the signed uploads.
-        other_sum: Sites that were shown another one.
-        other_receipts: Sites that were shown other receipts than those that were kept.
-    """
-
-    right: tuple[str, ...]
-    other_sum: tuple[str, ...]
-    other_receipts: tuple[str, ...]
-
-    @classmethod
-    def found(
-        cls,
-        evidence: Sequence[SiteEvidence],
-        *,
-        opening: bytes,
-        server_round: int,
-        parts: tuple[str, str],
-        kept: tuple[bytes, bytes],
-    ) -> "ShownSum":
-        """Compare what sites were shown with what is right.
-
-        Args:
-            evidence: Of the sites.
-            opening: SHA-256 of the run's opening.
-            server_round: The round of the questions.
-            parts: Names of the receipts and of the sums among `PARTS`.
-            kept: The receipts that were kept, and the sums of the uploads that they sign.
-        """
-        receipts, sums = (_signed_parts(evidence, opening, server_round, part) for part in parts)
-        of_receipts, of_sums = (hashlib.sha256(one).digest() for one in kept)
-        return cls(
-            right=tuple(site for site, digests in sums.items() if of_sums in digests),
-            other_sum=tuple(site for site, digests in sums.items() if digests - {of_sums}),
-            other_receipts=tuple(
-                site for site, digests in receipts.items() if digests - {of_receipts}
-            ),
-        )
-
-    def deviation(self) -> str:
-        """Return what the coordinator is convicted of, in words; empty if nothing."""
-        if self.other_sum:
-            return (
-                f"the coordinator signed another sum for {', '.join(self.other_sum)} than that of "
-                "the signed uploads"
-            )
-        if self.other_receipts:
-            return (
-                f"the coordinator signed other receipts for {', '.join(self.other_receipts)} than "
-                "those that it kept"
-            )
-        return ""
-
 
 @dataclass(frozen=True, kw_only=True)
 class SumCheck:
@@ -113,6 +55,7 @@ class SumCheck:
         deviation: What is wrong and who is responsible, in words; empty if nothing is wrong.
         undecided: Why nobody can say whether the sites were shown this sum; empty if they were.
         shown_to: The sites that were shown exactly this sum, as the coordinator's signature proves.
+        confirmed_by: In a masked run the sites that signed exactly this sum before it was read.
     """
 
     server_round: int
@@ -122,6 +65,7 @@ class SumCheck:
     deviation: str = ""
     undecided: str = ""
     shown_to: tuple[str, ...] = ()
+    confirmed_by: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -130,6 +74,8 @@ class SumCheck:
             return self.deviation
         if self.undecided:
             return f"added correctly; not decided: {self.undecided}"
+        if self.confirmed_by:
+            return f"added correctly, and confirmed so by {abbreviated_names(self.confirmed_by)}"
         return f"added correctly, and shown so to {', '.join(self.shown_to)}"
 
 
@@ -195,7 +141,7 @@ class Auditor:
             question.server_round - 1
             for one in self.evidence
             for question in one.questions
-            if question.parts[0] == opening and question.parts[PARTS.index("sums")] != _NOTHING
+            if question.parts[0] == opening and question.parts[PARTS.index("sums")] != NOTHING
         }
         return sorted(asked - kept)
 
@@ -258,8 +204,16 @@ class Auditor:
                 )
             )
         shown = self._shown(server_round, folder, b"".join(right))
+        confirmed = self._confirmed(server_round)
         for check, summed in zip(checks, right, strict=True):
-            yield check if check.deviation else self._with_evidence(check, summed, shown)
+            if check.deviation:
+                yield check
+            elif confirmed is None:
+                yield self._with_evidence(check, summed, shown)
+            else:
+                kept = (folder / RECEIPTS_FILE).read_bytes()
+                told = shown.deviation() or confirmed.deviation(check.what, kept)
+                yield self._with_confirmations(replace(check, deviation=told), summed, confirmed)
 
     def _recomputed_sum(
         self, folder: Path, placement: Placement, receipts: list[Receipt]
@@ -293,6 +247,44 @@ class Auditor:
             kept=((folder / RECEIPTS_FILE).read_bytes(), right),
         )
 
+    def _confirmed(self, server_round: int) -> ConfirmedSet | None:
+        return confirmed_set(
+            self.vault,
+            server_round,
+            charter=self.charter,
+            opening=self.verified_opening(),
+            evidence=self.evidence,
+        )
+
+    def _with_confirmations(
+        self, check: SumCheck, summed: bytes, confirmed: ConfirmedSet
+    ) -> SumCheck:
+        """Return the verdict on a sum that was added right, given which set the sites confirmed."""
+        if check.deviation:
+            return check
+        if not confirmed.is_confirmed:
+            few = (
+                f"{len(confirmed.confirmed_by)} of the {confirmed.needed} confirmations that it "
+                "takes are kept, so nobody could read it"
+            )
+            return replace(check, undecided=few)
+        if not confirmed.opens(check.what):
+            return replace(check, undecided="the set that the sites confirmed does not open it")
+        if not confirmed.covers(check.what, check.bucket, summed):
+            other = (
+                "the coordinator let the sites confirm another sum than that of the signed uploads"
+            )
+            return replace(check, deviation=other)
+        refused = self._refused(summed)
+        if refused:
+            return self._with_refusals(check, refused)
+        return replace(check, confirmed_by=confirmed.confirmed_by)
+
+    def _refused(self, summed: bytes) -> tuple[str, ...]:
+        """Return the sites that say that the checksum of this sum failed there."""
+        digest = hashlib.sha256(summed).hexdigest()
+        return tuple(one.site for one in self.evidence if digest in one.failed)
+
     def _with_evidence(self, check: SumCheck, summed: bytes, shown: ShownSum) -> SumCheck:
         """Return the verdict on a sum that was added right, given what sites were shown."""
         if not self.charter.coordinator_key:
@@ -302,8 +294,7 @@ class Auditor:
             return replace(check, deviation=told)
         if not shown.right:
             return replace(check, undecided="no site gave evidence that it was shown this sum")
-        digest = hashlib.sha256(summed).hexdigest()
-        refused = tuple(one.site for one in self.evidence if digest in one.failed)
+        refused = self._refused(summed)
         return (
             self._with_refusals(check, refused) if refused else replace(check, shown_to=shown.right)
         )
@@ -319,19 +310,3 @@ class Auditor:
             deviation=f"one of {', '.join(check.sites)} spoiled its part: the coordinator added "
             f"and showed it correctly, and {told}",
         )
-
-
-def _signed_parts(
-    evidence: Sequence[SiteEvidence], opening: bytes, server_round: int, part: str
-) -> dict[str, frozenset[bytes]]:
-    """Return the digests of a part that the coordinator signed for each site, if it sent it."""
-    at = PARTS.index(part)
-    return {
-        one.site: frozenset(
-            question.parts[at]
-            for question in one.questions
-            if (question.parts[0], question.server_round) == (opening, server_round)
-        )
-        - {_NOTHING}
-        for one in evidence
-    }

@@ -28,6 +28,7 @@ from privacy.policy.document import Policy
 from privacy.policy.rate_limits import RateLimits
 from privacy.policy.refusal_windows import RefusedTogether
 from privacy.protocol.envelope import Receipt, Slot
+from privacy.protocol.masks.sum_set import SumSet
 from privacy.secrets.keys import Identity
 from privacy.storage.site_process import SITE_PROCESS, Cache
 from privacy.wire import flower_records as wire
@@ -241,17 +242,19 @@ def keep_question(site: Site, request: SealedRound) -> None:
     )
 
 
-def note_confirmed(site: Site, slot: Slot, set_digest: bytes, signature: bytes) -> None:
-    """Note that this site confirms a set, with the coordinator's signature of its question.
+def note_asked_to_confirm(site: Site, sum_set: SumSet, signature: bytes) -> None:
+    """Note a set that this site is asked to confirm, with the coordinator's signature of it.
 
-    Two of these for one round, of different sets, prove that the coordinator asked for both.
+    Two of these for one round, of different sets, prove that the coordinator asked for both. What
+    is signed is the digest of the whole set, so no site can say that it was of another round.
     """
+    slot = sum_set.slot
     journal_of(site.directory, site.config.name).note(
         audit.CONFIRMED,
         purpose=slot.purpose,
         round=slot.server_round,
         attempt=slot.attempt,
-        set=set_digest.hex(),
+        set=sum_set.encode().hex(),
         signed=signature.hex(),
     )
 

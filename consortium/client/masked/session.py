@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from weakref import ReferenceType, ref
 
-from consortium.client.audit_trail import note_confirmed, note_left_out
+from consortium.client.audit_trail import note_asked_to_confirm, note_left_out
 from consortium.client.encrypted.opening import run_descriptor
 from consortium.client.encrypted.session import Session
 from consortium.client.masked.confirming import signed_confirmation
@@ -209,7 +209,7 @@ class MaskedSession(Session):
         if key:
             said = SignedSet(charter=bytes.fromhex(site.fingerprint), set_digest=seen.digest)
             said.verify(bytes.fromhex(key), asked.signature)
-        note_confirmed(site, seen.slot, seen.digest, asked.signature)
+        note_asked_to_confirm(site, seen.shown.sum_set, asked.signature)
 
     def _claim(self, seen: SeenSet) -> None:
         """Claim, as the roster memory asks, what this site gave to a set that it confirms."""
