@@ -80,6 +80,19 @@ def deployed(scenario: Scenario, config: Mapping[str, Scalar]) -> Deployed:
     return Deployed(summary.seconds, statistics.median(rounds), cpu_ms)
 
 
+def masked_round_ratio() -> dict[str, float]:
+    """Return how long a round of five sites takes with masks, without, and their ratio."""
+    banks, sealed = scenario_named("bank-credit"), {"aggregation": "encrypted"}
+    config: dict[str, Scalar] = {"num-server-rounds": SHORT_ROUNDS, **sealed}
+    without = deployed(banks, {**config, "masks": False})
+    masked = deployed(banks, {**config, "masks": True})
+    return {
+        "encrypted_round_s": round(without.round_s, 2),
+        "masked_round_s": round(masked.round_s, 2),
+        "masked_round_ratio": round(masked.round_s / without.round_s, 3),
+    }
+
+
 def cpu_until_the_end(run: RunDirectory, marks: list[Mark]) -> Counter[str]:
     """Wait for the summary of a run; return the CPU of each program, also of one that has ended."""
     spent = cpu_by_program(marks)
