@@ -96,6 +96,7 @@ def encrypted_strategy(  # noqa: PLR0913 -- each is another part of the coordina
     observe: Observer,
     keep: Keep,
     reach: Reach,
+    keep_before_sending: Keep | None = None,
     asked_last: tuple[str, ...] = (),
     sign: Sign | None = None,
     claim_roster: ClaimRoster | None = None,
@@ -108,6 +109,7 @@ def encrypted_strategy(  # noqa: PLR0913 -- each is another part of the coordina
         observe: Told what happens.
         keep: Keeps a file of the coordinator's.
         reach: Told how far the run is.
+        keep_before_sending: Keeps a file before the next question is sent; if None, `keep` does.
         asked_last: Openers that failed the others in an earlier run.
         sign: Signs with the coordinator's key, if the charter names it.
         claim_roster: Remembers for whom statistics are summed, and refuses others.
@@ -132,6 +134,7 @@ def encrypted_strategy(  # noqa: PLR0913 -- each is another part of the coordina
         terms=_masked_terms(terms, config, charter),
         observe=observe,
         keep=keep,
+        keep_before_sending=keep_before_sending or keep,
         reach=reach,
     )
 

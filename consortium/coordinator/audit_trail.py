@@ -1,6 +1,7 @@
 """The coordinator's audit trail: every message it sent and received, and the outcome."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,9 +41,13 @@ class CoordinatorAuditTrail:
     Args:
         journal: The coordinator's log.
         links: For each node, its site's name and the key of its messages' digests.
+        before_sending: Within this block requests are written to disk before they leave.
     """
 
     journal: Journal
+    before_sending: Callable[[], AbstractContextManager[None]] = field(
+        default=nullcontext, repr=False
+    )
     links: dict[int, tuple[str, bytes]] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -81,7 +86,8 @@ class CoordinatorAuditTrail:
                 self._note_message(
                     audit.SENT, message.metadata.dst_node_id, kind, content, digests[key]
                 )
-        self.journal.commit()
+        with self.before_sending():
+            self.journal.commit()
 
     def note_received(self, reply: Message) -> None:
         """Note an answer."""

@@ -1,6 +1,5 @@
 """How an encrypted run is led: from sums and receipts that its coordinator cannot read."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,10 +9,11 @@ from consortium.coordinator.failed_openers import FailedOpeners
 from consortium.coordinator.led_run import Ending, LedRun
 from consortium.coordinator.question_key import signer_of_questions
 from consortium.coordinator.resume import standing
+from consortium.coordinator.run_store import RunStore
+from consortium.modes.masked import Masked
+from consortium.modes.registry import mode_of
 from consortium.run.evidence_store import EvidenceStore
-from consortium.run.redo_slots import RedoSlots
-from privacy.storage.deferred_sync import deferred_syncs
-from strategies.coordinator.encrypted.progress import PROGRESS_FILE, SealedProgress
+from strategies.coordinator.encrypted.progress import SealedProgress
 from strategies.coordinator.messaging.events import RunEvent
 
 
@@ -30,21 +30,8 @@ class EncryptedAtCoordinator:
             ConsortiumError: As the strategy says.
         """
         vault = EvidenceStore(led.directory.vault, keeps_all=led.config.keep_uploads == "all")
-
-        chain = led.trail.journal.chain
-        slots = RedoSlots(led.directory.vault, chain.path)
-
-        def sync() -> None:
-            slots.copy(vault.take_unsynced(), log_from=chain.synced_size)
-
-        def keep(name: str, parts: Iterable[bytes]) -> None:
-            if name != PROGRESS_FILE:
-                vault.keep(name, parts)
-                return
-            # One sync for the answers in the log, and for all that the next question is made of.
-            with deferred_syncs([chain.path, vault.folder / name], sync=sync):
-                led.trail.commit()
-                vault.keep(name, parts)
+        store = RunStore(vault, led.trail, has_sets=isinstance(mode_of(led.config), Masked))
+        led.trail.before_sending = store.before_sending
 
         def reach(progress: SealedProgress) -> None:
             led.ending = Ending(progress.layout, progress.rounds, progress.model_digest)
@@ -69,7 +56,8 @@ class EncryptedAtCoordinator:
             led.config,
             led.charter,
             observe=observe,
-            keep=keep,
+            keep=store.keep,
+            keep_before_sending=store.keep_before_sending,
             reach=reach,
             asked_last=openers.names,
             sign=signer_of_questions(led.directory, led.charter),

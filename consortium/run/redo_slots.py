@@ -1,4 +1,4 @@
-"""Two files that take turns; each holds what was written since the other, on the disk by one sync.
+"""Files that take turns; each holds what was written since the other, on the disk by one sync.
 
 A round of an encrypted run leaves six files in three folders, and each file and folder would need
 a sync of its own. Instead they are copied into one file that is there already, and that is synced.
@@ -18,7 +18,7 @@ from consortium.run.evidence_store import ROUNDS_KEPT
 from privacy.audit.log_tail import LogTail
 from privacy.storage.durable_files import sync_directory, write_atomically
 
-SLOTS = ("redo-0.bin", "redo-1.bin")
+SLOTS = ("redo-0.bin", "redo-1.bin", "redo-2.bin", "redo-3.bin")
 
 _MAGIC = b"consortium.redo/1\n"
 _NUMBERS = struct.Struct("<QQ")  # of the copy, and bytes of its table
@@ -54,10 +54,13 @@ class RedoSlots:
     Args:
         folder: The folder.
         log: The log.
+        num_slots: How many files take turns: 2 if a round makes one copy, 4 if it makes two. Then
+            the files of a copy are of a round that is deleted when another copy takes its place.
     """
 
     folder: Path
     log: Path
+    num_slots: int = 2
     _number: int = field(default=-1, init=False)
     _held: dict[int, tuple[Path, ...]] = field(default_factory=dict, init=False)
 
@@ -66,7 +69,7 @@ class RedoSlots:
         if self._number < 0:
             self._number = max((one.number for one in self._copies()), default=0)
         number, chosen = self._number + 1, tuple(files)
-        slot = number % len(SLOTS)
+        slot = number % self.num_slots
         self._sync_those_held(slot, but=chosen)
         path = self.folder / SLOTS[slot]
         is_new = not path.exists()

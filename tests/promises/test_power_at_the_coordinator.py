@@ -33,9 +33,11 @@ class Led:
 
     Args:
         folder: For all of it.
+        masks: Whether masks close the uploads a second time.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, masks: bool = False) -> None:
+        self.masks = masks
         self.run = RunDirectory(folder / "run")
         self.consortium = Consortium.placed(folder / "sites", coordinator_key="")
         self.run.path.mkdir()
@@ -55,17 +57,19 @@ class Led:
             return app
 
         apps = {index: app_of(name) for index, name in enumerate(NAMES)}
-        config = configured({"num_server_rounds": ROUNDS})
+        config = configured({"num_server_rounds": ROUNDS, "masks": self.masks})
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv(ENVIRONMENT, str(self.run.path))
             run_in_process(server_app, apps, num_sites=len(NAMES), run_config=config.flat())
         return read_record(self.run.summary, Summary)
 
 
-@pytest.fixture(scope="module")
-def watched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Led, Disk, str]:
+@pytest.fixture(scope="module", params=[False, True], ids=["unmasked", "masked"])
+def watched(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> tuple[Led, Disk, str]:
     """Return a run, the moments from the answers of a round to the next question, and its model."""
-    led = Led(tmp_path_factory.mktemp("led"))
+    led = Led(tmp_path_factory.mktemp("led"), masks=request.param)
     disks: list[Disk] = []
     blocks = []
     number = 0
@@ -89,12 +93,15 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Led, Disk, str]:
     return led, disks[0], summary.model_digest
 
 
-def test_a_round_takes_two_syncs(watched: tuple[Led, Disk, str]) -> None:
-    """One for all that the next question is made of, one for the log before it leaves."""
-    _, disk, _ = watched
+def test_a_round_takes_two_syncs_and_with_masks_three(watched: tuple[Led, Disk, str]) -> None:
+    """One for all that the next question is made of, one for the log before it leaves.
+
+    With masks one more, for the set that witnesses are then asked to confirm.
+    """
+    led, disk, _ = watched
     names = [Path(one).name for one in disk.syncs]
-    assert names[0] in SLOTS
-    assert names[1:] == ["log.jsonl"]
+    assert [name in SLOTS for name in names] == [True] * (2 if led.masks else 1) + [False]
+    assert names[-1] == "log.jsonl"
 
 
 def test_the_power_may_go_at_any_moment_of_a_round(watched: tuple[Led, Disk, str]) -> None:

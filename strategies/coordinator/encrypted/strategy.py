@@ -159,8 +159,11 @@ class Encrypted(Strategy):
     def _keep_progress(self, models: tuple[str, ...] = ()) -> None:
         """Store the run's standing, after everything else of the last round was stored."""
         standing = self._standing(models)
-        self._keep(PROGRESS_FILE, [standing.describe()])
+        self._store_progress(standing.describe())
         self._reach(standing.progress(self._num_rounds))
+
+    def _store_progress(self, described: bytes) -> None:
+        self._keep(PROGRESS_FILE, [described])
 
     def _standing(self, models: tuple[str, ...]) -> SealedStanding:
         return SealedStanding(

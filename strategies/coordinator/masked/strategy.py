@@ -16,7 +16,7 @@ from privacy.protocol.masks.mask_part import MaskPart
 from privacy.wire import messages
 from privacy.wire.encrypted_messages import SealedRound
 from strategies.coordinator.encrypted.parameters import StateDisputed
-from strategies.coordinator.encrypted.progress import Reach, SealedStanding
+from strategies.coordinator.encrypted.progress import PROGRESS_FILE, Reach, SealedStanding
 from strategies.coordinator.encrypted.rounds.ciphertext_sums import Keep, UploadForm
 from strategies.coordinator.encrypted.rounds.request import nodes_of
 from strategies.coordinator.encrypted.strategy import Encrypted
@@ -48,15 +48,31 @@ class Masked(Encrypted):
     Guarantee: for each round the coordinator asks for the confirmation of one set only. The set,
     and all that its digest covers, is on disk before it asks, and stays the same after a restart.
     No sum is shown to a site without the confirmations. See `Encrypted` for the rest.
+
+    Args:
+        cohort: As in `Encrypted`.
+        terms: The agreed parameters.
+        observe: As in `Encrypted`, like `keep` and `reach`.
+        keep: As in `Encrypted`.
+        keep_before_sending: Stores a file durably before the next question is sent.
+        reach: As in `Encrypted`.
     """
 
     _terms: MaskedTerms
     _question: MaskedRequest
 
     def __init__(
-        self, *, cohort: Cohort, terms: MaskedTerms, observe: Observer, keep: Keep, reach: Reach
+        self,
+        *,
+        cohort: Cohort,
+        terms: MaskedTerms,
+        observe: Observer,
+        keep: Keep,
+        keep_before_sending: Keep,
+        reach: Reach,
     ) -> None:
         super().__init__(cohort=cohort, terms=terms, observe=observe, keep=keep, reach=reach)
+        self._keep_before_sending = keep_before_sending
         self._masked = MaskedStanding()
         self._confirming: Confirming | None = None
         self._was_asked = False
@@ -86,6 +102,12 @@ class Masked(Encrypted):
     def _standing(self, models: tuple[str, ...]) -> SealedStanding:
         self._models = models or self._models
         return replace(super()._standing(self._models), masks=self._masked.describe())
+
+    def _store_progress(self, described: bytes) -> None:
+        # A set is kept just before witnesses are asked to confirm it: that sends at once.
+        waits = self._confirming is not None and not self._masked.confirmed
+        keep = self._keep_before_sending if waits else self._keep
+        keep(PROGRESS_FILE, [described])
 
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
