@@ -35,9 +35,9 @@ MAX_COLLUDERS = typer.Option(
 SETS_IN_RUN = typer.Option(
     None, help="`one` set of sites in a bucket for a whole masked run, or `any`."
 )
-SUITE = typer.Option(
-    None, help="`mlkem768_x25519`: every encrypted run has masks. `x25519`: none has."
-)
+_SUITES = "`mlkem768_x25519`: every encrypted run has masks. `x25519`: none has."
+SUITE = typer.Option(None, help=_SUITES)
+NEW_SUITE = typer.Option("mlkem768_x25519", help=_SUITES)
 WITHOUT_MASKS = typer.Option(
     None,
     "--without-masks/--no-without-masks",
@@ -61,7 +61,7 @@ def new(
     coordinator_key: Path | None = COORDINATOR_KEY,
     max_colluders: int | None = MAX_COLLUDERS,
     sets_in_run: str | None = SETS_IN_RUN,
-    suite: str | None = SUITE,
+    suite: str = NEW_SUITE,
     without_masks: bool | None = WITHOUT_MASKS,
 ) -> None:
     """Draft a charter from the members' public halves, for them to sign."""

@@ -183,8 +183,7 @@ def cohort_for(config: RunConfig, charter: Charter) -> Cohort:
         OutsideCharter: The charter does not allow such a run.
         ImpossibleCohort: The quorum can never be reached.
     """
-    mode = mode_of(config)
-    mode.require_agreed(config, charter)
+    mode_of(config).require_agreed(config, charter)
     if config.quorum < charter.floors.min_sites:
         raise BadConfig(
             f"quorum={config.quorum} is below the charter's floor of {charter.floors.min_sites} "
@@ -195,7 +194,7 @@ def cohort_for(config: RunConfig, charter: Charter) -> Cohort:
     config.require_members_left_out(charter.names)
     return Cohort(
         members=tuple(name for name in charter.names if name not in config.left_out),
-        quorum=mode.quorum(config, charter),
+        quorum=config.quorum,
         fraction=config.fraction,
         deadline_s=config.deadline_s,
         join_deadline_s=config.join_deadline_s,

@@ -64,10 +64,6 @@ class InTheClear(Mode):
         """Return nothing: a run in the clear promises nothing that needs a note."""
         return ()
 
-    def quorum(self, config: RunConfig, charter: Charter) -> int:
-        """Return the quorum of the run config."""
-        return config.quorum
-
     def voters(self, config: RunConfig, charter: Charter) -> int:
         """Return the sites of a full round."""
         share = math.ceil(config.fraction * len(charter.names) - _ROUNDING)

@@ -114,10 +114,6 @@ class Mode(Protocol):
 
     # Who votes, and what a sum hides.
 
-    def quorum(self, config: RunConfig, charter: Charter) -> int:
-        """Return the fewest answers that make a round."""
-        ...
-
     def voters(self, config: RunConfig, charter: Charter) -> int:
         """Return how many votes the rule sees in a full round."""
         ...

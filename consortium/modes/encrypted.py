@@ -82,8 +82,10 @@ class Encrypted(Mode):
             )
 
     def notes(self, config: RunConfig, charter: Charter) -> Sequence[str]:
-        """Return nothing: there is nothing beyond what the rule promises."""
-        return ()
+        """Return that one member is enough for the coordinator to open an upload."""
+        return (
+            "without masks the coordinator together with one member can open the upload of another",
+        )
 
     def require_rule(self, config: RunConfig, charter: Charter, spec: RuleSpec) -> None:
         """Check that the members fill the buckets, and that all sites compute the same.
@@ -106,10 +108,6 @@ class Encrypted(Mode):
                 f"rule.pre-step={config.rule.pre_step} runs in the clear only: under encryption "
                 "the sites see bucket means, which are clipped to rule.clip-norm; choose none"
             )
-
-    def quorum(self, config: RunConfig, charter: Charter) -> int:
-        """Return the quorum of the run config."""
-        return config.quorum
 
     def voters(self, config: RunConfig, charter: Charter) -> int:
         """Return the buckets: the rule sees their means."""

@@ -103,8 +103,8 @@ class Masked(Encrypted):
             )
         if self.sums_one_set(config, charter):
             yield (
-                "a bucket sums the same sites in all rounds: fraction and quorum mean everybody, "
-                "who is gone is waited for, and nobody joins late"
+                "a bucket sums the same sites in all rounds: who is gone is waited for, and nobody "
+                "joins late"
             )
             return
         bounded = config.privacy.offered is not None
@@ -117,12 +117,6 @@ class Masked(Encrypted):
     def smallest_sum(self, charter: Charter) -> int:
         """Return how many sites each sum must hold, so that two of them are honest."""
         return smallest_sum(charter.num_colluders, charter.floors.min_others)
-
-    def quorum(self, config: RunConfig, charter: Charter) -> int:
-        """Return all sites of the run where each bucket sums one set; else the quorum."""
-        if self.sums_one_set(config, charter):
-            return _num_sites(config, charter)
-        return config.quorum
 
     # What only masked runs have.
 

@@ -173,8 +173,8 @@ def with_agreed_masks(charter: Charter, masks: AgreedMasks) -> Charter:
     """Return a draft that says something else of masks.
 
     Raises:
-        BadCharter: A value is none of those it may have; or every encrypted run is to have masks,
-            and there are too few members for them.
+        BadCharter: A value is none of those it may have; or every run is to be encrypted and have
+            masks, and there are too few members for them.
     """
     said = {name: value for name, value in asdict(masks).items() if value is not None}
     try:
@@ -183,7 +183,8 @@ def with_agreed_masks(charter: Charter, masks: AgreedMasks) -> Charter:
         mistakes = document_mistakes(error, Charter)
         raise BadCharter(f"the draft is not a valid charter: {mistakes}") from error
     needed = smallest_sum(changed.num_colluders, changed.floors.min_others)
-    if changed.asks_for_masks and len(changed.names) < needed:
+    bound = changed.floors.encrypted and changed.asks_for_masks
+    if bound and len(changed.names) < needed:
         raise BadCharter(
             f"masks need {number_of(needed, 'site')} with max_colluders={changed.num_colluders} "
             f"and min_others={changed.floors.min_others}, and the draft has "

@@ -32,16 +32,19 @@ def new_charter(founded: Founded, to: Path, *chosen: str) -> Charter:
     return Charter.read(to)
 
 
-def test_a_draft_that_says_nothing_of_masks_is_the_one_that_was_drafted_before(
+def test_a_draft_asks_for_masks_unless_it_says_nothing_of_them_as_before(
     founded: Founded, tmp_path: Path
 ) -> None:
-    assert new_charter(founded, tmp_path / "charter.json") == founded.charter
+    asking = new_charter(founded, tmp_path / "charter.json")
+    assert asking == founded.charter.model_copy(update={"suite": "mlkem768_x25519"})
+    assert asking.asks_for_masks
+    assert new_charter(founded, tmp_path / "before.json", "--suite", "") == founded.charter
 
 
 def test_what_is_chosen_of_masks_is_drafted_shown_and_revised(
     founded: Founded, tmp_path: Path
 ) -> None:
-    chosen = ("--suite", "mlkem768_x25519", "--max-colluders", "1", "--sets-in-run", "any")
+    chosen = ("--max-colluders", "1", "--sets-in-run", "any")
     drafted = tmp_path / "charter.json"
     agreed = new_charter(founded, drafted, *chosen)
     assert (agreed.max_colluders, agreed.sets_in_run) == (1, "any")

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from consortium.charter.document import Charter, Floors, Member
 from consortium.config import RunConfig, Scalar
-from consortium.coordinator.assembly import cohort_for
 from consortium.modes.contract import LeagueTerms, OutsideCharter
 from consortium.modes.encrypted import encryption_of
 from consortium.modes.registry import mode_of
@@ -93,22 +92,20 @@ def test_an_encrypted_run_does_without_masks_only_where_the_members_did_not_ask_
             mode_of(plain).require_agreed(plain, charter)
 
 
-def test_where_a_bucket_sums_one_set_a_round_asks_and_needs_everybody() -> None:
-    charter, some = charter_of(5), masked(fraction=0.8)
+def test_where_a_bucket_sums_one_set_a_round_asks_everybody() -> None:
+    some = masked(fraction=0.8)
     with pytest.raises(OutsideCharter, match=r"fraction=0\.8 asks only some"):
-        mode_of(some).require_agreed(some, charter)
-    assert cohort_for(masked(), charter).quorum == 5
-    assert cohort_for(masked(without="site-001"), charter).quorum == 4
+        mode_of(some).require_agreed(some, charter_of(5))
 
 
 @pytest.mark.parametrize(
     ("said", "settings"), [({"sets_in_run": "any"}, {}), ({}, PRIVATE)], ids=["any", "noise"]
 )
-def test_where_it_may_sum_any_set_fraction_and_quorum_are_the_coordinators(
+def test_where_it_may_sum_any_set_the_fraction_is_the_coordinators(
     said: dict[str, Any], settings: dict[str, Scalar]
 ) -> None:
-    config = masked(fraction=0.8, quorum=3, **settings)
-    assert cohort_for(config, charter_of(5, **said)).quorum == 3
+    config = masked(fraction=0.8, **settings)
+    mode_of(config).require_agreed(config, charter_of(5, **said))
 
 
 @given(sites=st.integers(3, 60), colluders=st.integers(1, 10))
@@ -132,8 +129,8 @@ def test_of_three_sites_none_may_be_away_and_one_can_stop_the_run() -> None:
         "masks: 3 of 3 sites confirm each sum before it opens, so the run waits for each of them",
         "1 member in league can stop the run by confirming nothing; among 4 sites or more they "
         "could not",
-        "a bucket sums the same sites in all rounds: fraction and quorum mean everybody, who is "
-        "gone is waited for, and nobody joins late",
+        "a bucket sums the same sites in all rounds: who is gone is waited for, and nobody joins "
+        "late",
     )
 
 
@@ -169,8 +166,8 @@ def test_only_of_a_masked_run_is_it_said_that_a_league_reads_nothing(
     assert league(RunConfig()) == LeagueTerms()
 
 
-@pytest.mark.parametrize("mode", ["clear", "encrypted"])
-def test_of_other_runs_nothing_is_said(mode: str) -> None:
-    config = RunConfig.parse({"aggregation": mode})
-    assert mode_of(config).notes(config, charter_of(5)) == ()
-    assert mode_of(config).quorum(config, charter_of(5)) == config.quorum
+def test_of_an_encrypted_run_without_masks_it_is_said_who_could_open_an_upload() -> None:
+    plain = RunConfig(aggregation="encrypted")
+    (said,) = mode_of(plain).notes(plain, charter_of(5))
+    assert "the coordinator together with one member can open" in said
+    assert mode_of(RunConfig()).notes(RunConfig(), charter_of(5)) == ()
