@@ -360,10 +360,10 @@ class Consortium:
         return copy
 
 
-def rehearsed(folder: Path, **overrides: Scalar) -> tuple[Consortium, Course]:
+def rehearsed(folder: Path, *, masks: bool = False) -> tuple[Consortium, Course]:
     """Return a consortium, and a run of it in which nobody lied, with every moment of it."""
     consortium = Consortium.placed(folder / "run")
-    course = consortium.start(photographed=folder / "moments", **overrides)
+    course = consortium.start(photographed=folder / "moments", masks=masks)
     assert course.error is None, course.error
     assert not course.quarantined
     return consortium, course

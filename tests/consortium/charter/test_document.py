@@ -90,7 +90,7 @@ def test_a_charter_that_names_the_sets_of_a_run_decides_with_noise_and_without(
 
 
 def test_what_a_charter_says_of_masks_is_in_its_fingerprint() -> None:
-    said = [
+    said: list[dict[str, object]] = [
         {"max_colluders": 2},
         {"sets_in_run": "one"},
         {"sets_in_run": "any"},
