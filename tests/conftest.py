@@ -30,7 +30,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 LONGEST = (
     "tests/scenarios/test_deaths.py",
     "tests/consortium/test_fuzzed_messages.py",
-    "tests/scenarios/attacks/test_malicious_client.py",
+    "tests/scenarios/attacks/test_rules_under_attack.py",
     "tests/test_operate.py",
     "tests/scenarios/experiments/test_robustness.py",
     "tests/docs/test_scientist_followed.py",

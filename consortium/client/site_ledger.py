@@ -12,7 +12,7 @@ from consortium.site.directory import SiteDirectory
 from consortium.site.key_ring import member_at
 from consortium.site.site import Site
 from consortium.site.tails import complete_tails
-from privacy.differential.ledger import Ledger
+from privacy.differential.announced_ledger import AnnouncedLedger
 from privacy.differential.ledger_entries import DataSet, Released, utc_timestamp
 from privacy.differential.ledger_tail import LedgerTail
 from privacy.differential.mechanisms import HeldOut, Release, WithoutNoise
@@ -24,18 +24,18 @@ EVALUATION = HeldOut(what="evaluation")
 UPDATES = WithoutNoise(what="updates")
 STATISTICS = WithoutNoise(what="statistics")
 
-_LEDGERS: Cache[Path, Ledger] = SITE_PROCESS.cache(
+_LEDGERS: Cache[Path, AnnouncedLedger] = SITE_PROCESS.cache(
     "ledgers", most=1_024, close=lambda ledger: ledger.close()
 )
 
 
-def ledger_of(directory: Path) -> Ledger:
-    """Return the ledger in a site's directory; close it after use."""
+def ledger_of(directory: Path) -> AnnouncedLedger:
+    """Return the ledger in a site's directory, with what it announced; close it after use."""
     complete_tails(directory)
-    return Ledger(SiteDirectory(directory).ledger)
+    return AnnouncedLedger(SiteDirectory(directory).ledger)
 
 
-def shared_ledger(directory: Path) -> Ledger:
+def shared_ledger(directory: Path) -> AnnouncedLedger:
     """Return the ledger in a site's directory that this process keeps open."""
     return _LEDGERS.get(directory, lambda: ledger_of(directory))
 

@@ -57,19 +57,6 @@ class BfvSecret:
     def __init__(self, parameters: SealParameters, key: Any) -> None:  # noqa: ANN401
         self.parameters = parameters
         self.key = key
-        self._benches = threading.local()
-
-    @property
-    def bench(self) -> "_Bench":
-        """SEAL's objects for this key, made once for each process and thread.
-
-        A forked process inherits the objects of its parent, but their memory files are shared with
-        it. So each is made anew under another process id.
-        """
-        made: tuple[int, _Bench] | None = getattr(self._benches, "made", None)
-        if made is None or made[0] != os.getpid():
-            made = self._benches.made = os.getpid(), _Bench(self)
-        return made[1]
 
     def __repr__(self) -> str:
         return "BfvSecret()"
@@ -122,37 +109,75 @@ class Opened:
     tally: Tally
 
 
-class _Bench:
-    """SEAL's objects for one process and thread; their memory files must not be shared."""
+class _Workspace:
+    """Buffers and memory files for SEAL, for one process and thread.
+
+    Guarantee: each is overwritten as a whole before it is read, whoever used it before. So one is
+    enough for all keys.
+    """
+
+    def __init__(self, parameters: SealParameters) -> None:
+        self.plain_form = Form.plaintext(parameters.degree)
+        self.seeded_form = parameters.form(seeded=True)
+        self.plaintexts = Inlet(self.plain_form)
+        self.sums = Inlet(parameters.form(seeded=False))
+        self.outlet = Outlet()
+        self.plain = seal.Plaintext()
+        self.cipher = seal.Ciphertext()
+        self.both = np.empty((2, parameters.degree), dtype=np.uint64)
+
+
+_WORKSPACES = threading.local()
+
+
+def _workspace_for(parameters: SealParameters) -> _Workspace:
+    """Return the workspace of this process and thread for such ciphertexts.
+
+    A forked process inherits the objects of its parent, but their memory files are shared with it.
+    So each is made anew under another process id.
+    """
+    key = os.getpid(), parameters
+    made: tuple[Any, _Workspace] | None = getattr(_WORKSPACES, "made", None)
+    if made is None or made[0] != key:
+        made = _WORKSPACES.made = key, _Workspace(parameters)
+    return made[1]
+
+
+class _Encryption:
+    """Encrypts rows of coefficients under one key. To be let go of after the call that needs it."""
 
     def __init__(self, secret: BfvSecret) -> None:
-        parameters = secret.parameters
-        self._parameters = parameters
-        self._plain_form = Form.plaintext(parameters.degree)
-        self._seeded_form = parameters.form(seeded=True)
-        self._plaintexts = Inlet(self._plain_form)
-        self._sums = Inlet(parameters.form(seeded=False))
-        self._outlet = Outlet()
-        self._encryptor = seal.Encryptor(parameters.context, secret.key)
-        self._decryptor = seal.Decryptor(parameters.context, secret.key)
-        self._plain = seal.Plaintext()
-        self._cipher = seal.Ciphertext()
-        self._both = np.empty((2, parameters.degree), dtype=np.uint64)
+        self._parameters = secret.parameters
+        self._at = _workspace_for(secret.parameters)
+        self._encryptor = seal.Encryptor(secret.parameters.context, secret.key)
 
-    def encrypt(self, row: Tally, out: Octets) -> None:
+    def write(self, row: Tally, out: Octets) -> None:
         """Encrypt a row of coefficients; write the seeded ciphertext to `out`."""
+        at = self._at
         # Two's complement modulo 2^plain_bits: a negative coefficient becomes a residue.
         modulus = np.int64((1 << self._parameters.plain_bits) - 1)
         numbers = (row & modulus).view(np.uint64)
-        self._plaintexts.load(self._plain, self._parameters.context, numbers)
+        at.plaintexts.load(at.plain, self._parameters.context, numbers)
         # Symmetric encryption has far less noise than a public key's. Its second polynomial is
         # random, so a seed of 64 bytes can travel in its place.
-        ciphertext = self._encryptor.encrypt_symmetric(self._plain)
-        numbers, seed = self._outlet.read(ciphertext, self._seeded_form)
+        ciphertext = self._encryptor.encrypt_symmetric(at.plain)
+        numbers, seed = at.outlet.read(ciphertext, at.seeded_form)
         pack(numbers.reshape(1, -1), out[:-SEED_BYTES].view("<u8").reshape(1, -1))
         out[-SEED_BYTES:] = seed
 
-    def decrypt(self, ciphertext: Octets, out: Tally) -> None:
+
+class _Decryption:
+    """Decrypts summed ciphertexts under one key. To be let go of after the call that needs it.
+
+    SEAL gives each of its decryptors a pool of memory, half a megabyte, which it keeps.
+    """
+
+    def __init__(self, secret: BfvSecret) -> None:
+        self._parameters = secret.parameters
+        self._at = _workspace_for(secret.parameters)
+        self._decryptor = seal.Decryptor(secret.parameters.context, secret.key)
+
+    def write(self, ciphertext: Octets, out: Tally) -> None:
         """Decrypt one summed ciphertext; write its coefficients to `out`, shape (degree,).
 
         They are the residues from 0 to below 2^plain_bits.
@@ -160,17 +185,18 @@ class _Bench:
         Raises:
             MalformedCiphertext: The ciphertext is transparent: anybody can make one without a key.
         """
-        both = unpack_polynomials(ciphertext, self._parameters, self._both)
+        at, parameters = self._at, self._parameters
+        both = unpack_polynomials(ciphertext, parameters, at.both)
         if not both[1].any():
             raise MalformedCiphertext(
                 "the second polynomial of a ciphertext is zero: it was not sealed"
             )
-        self._sums.load(self._cipher, self._parameters.context, both)
-        self._decryptor.decrypt(self._cipher, self._plain)
+        at.sums.load(at.cipher, parameters.context, both)
+        self._decryptor.decrypt(at.cipher, at.plain)
         # SEAL drops zero coefficients at the end of a plaintext, so its stream may be shorter.
-        count = int(self._plain.coeff_count())
-        form = self._plain_form if count == self._parameters.degree else Form.plaintext(count)
-        numbers, _ = self._outlet.read(self._plain, form)
+        count = int(at.plain.coeff_count())
+        form = at.plain_form if count == parameters.degree else Form.plaintext(count)
+        numbers, _ = at.outlet.read(at.plain, form)
         out[:count] = numbers.view(np.int64)
         out[count:] = 0
 
@@ -229,7 +255,7 @@ class Sealer:
             put_tag(row[0], (share + pad) % PRIME)
             if masks is not None:
                 masks.add_to(row, last)
-            self._secret.bench.encrypt(row[0], rows[last])
+            _Encryption(self._secret).write(row[0], rows[last])
             # No view of the map may be left, or it cannot be closed.
             del rows, task
             return upload[:]
@@ -237,14 +263,14 @@ class Sealer:
     def _seal_rows(
         self, integers: Integers, masks: Masks | None, rows: Octets, first: int, stop: int
     ) -> int:
-        bench, share, scratch = self._secret.bench, 0, self._blank_rows(MAX_ROWS)
+        encryption, share, scratch = _Encryption(self._secret), 0, self._blank_rows(MAX_ROWS)
         for start in range(first, stop, MAX_ROWS):
             block = integers.write_rows(start, scratch[: stop - start])
             share += self._checksum.of_rows(start, block)
             if masks is not None:
                 masks.add_to(block, start)
             for index, row in enumerate(block, start=start):
-                bench.encrypt(row, rows[index])
+                encryption.write(row, rows[index])
         return share % PRIME
 
     def _blank_rows(self, count: int) -> Tally:
@@ -272,11 +298,11 @@ class Sealer:
             )
         rows = summed_rows(summed, self._placement)
         integers, share, tag = Integers.blank(self._placement), 0, 0
-        bench, scratch = self._secret.bench, self._blank_rows(MAX_ROWS)
+        decryption, scratch = _Decryption(self._secret), self._blank_rows(MAX_ROWS)
         for start in range(0, len(rows), MAX_ROWS):
             block = scratch[: len(rows) - start]
             for ciphertext, row in zip(rows[start:], block, strict=False):
-                bench.decrypt(ciphertext, row)
+                decryption.write(ciphertext, row)
             if masks is not None:
                 masks.add_to(block, start)
             centre_residues(block, self._placement.parameters.plain_bits)

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from consortium.client.encrypted.session import Session
+from consortium.run.directory import RunDirectory
 from sites.tasks.tabular.task import TabularTask
+from tests.consortium.report.sample_reports import SHARED, write_reports
 from tests.small_consortium import NAMES, Consortium, Course, Moment, Place, read_reply, rehearsed
 
 Honest = tuple[Consortium, Course]
@@ -16,6 +18,12 @@ ROUND = 3
 def honest(tmp_path_factory: pytest.TempPathFactory) -> Honest:
     """Four sites, three rounds; nobody lied."""
     return rehearsed(tmp_path_factory.mktemp("honest"))
+
+
+@pytest.fixture(scope="session")
+def shared_reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunDirectory]:
+    """Sample runs with their reports, which nobody changes."""
+    return write_reports(SHARED, tmp_path_factory.mktemp("reports"))
 
 
 @pytest.fixture

@@ -16,14 +16,15 @@ from consortium.audit.journal import open_journal
 from consortium.audit.receipt import write_receipt
 from consortium.report.ledger.page import write_export
 from consortium.report.ledger.statement import read_ledger_view
-from consortium.report.render import render_report
+from consortium.run.directory import RunDirectory
 from consortium.site.directory import SiteDirectory
 from privacy.differential.ledger import Ledger
 from privacy.differential.ledger_entries import Budget, DataSet, Released
 from privacy.differential.mechanisms import HeldOut, SampledGaussian
 from privacy.identity.log_signing_key import SigningKey
 from privacy.policy.document import Policy
-from tests.consortium.sample_run import BANKS, CLEAR_WIN, PRICE, SEVERITY, Sample
+from tests.consortium.report.sample_reports import SHARED, write_reports
+from tests.consortium.sample_run import Sample
 
 CHROMIUM = shutil.which("chromium")
 PHONE, SMALL_PHONE, SCREEN = 390, 320, 1280
@@ -32,10 +33,7 @@ PAPER = 688  # pixels: A4 without the margins
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH")
 
 MANY = tuple(f"hospital-{place}" for place in range(24))  # as many as a table of features shows
-SAMPLES = {
-    "compared": Sample(values=CLEAR_WIN, rounds=2),
-    "severity": Sample(label=SEVERITY, released=BANKS[:2], rounds=2),
-    "price": Sample(label=PRICE, rounds=2),
+OWN = {
     "stopped": Sample(completed=0, error="quorum-not-reached: one of 4 answered"),
     "long-names": Sample(
         members=tuple(f"{letter}{'o' * 61}-n" for letter in "klmn"), rounds=2, released=()
@@ -46,6 +44,7 @@ SAMPLES = {
         values={"federated": 0.75, **dict.fromkeys(MANY, 0.6), "pooled": 0.76},
     ),
 }
+SAMPLES = {**SHARED, **OWN}
 ASK_EACH_FRAME = """
 addEventListener("load", () => {
   const found = [...document.querySelectorAll("iframe")].map(frame => {
@@ -126,15 +125,18 @@ def requested_by_pages(net_log: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def visited(tmp_path_factory: pytest.TempPathFactory) -> Visit:
+def visited(
+    shared_reports: dict[str, RunDirectory], tmp_path_factory: pytest.TempPathFactory
+) -> Visit:
     """All samples, on a screen, on two phones and on paper, in one visit."""
     folder = tmp_path_factory.mktemp("visit")
     pages: dict[Path, tuple[int, ...]] = {}
-    for name, sample in SAMPLES.items():
-        page = render_report(sample.write(folder / name))
-        pages |= {page: (SCREEN, PHONE, SMALL_PHONE), printed(page): (PAPER,)}
-    for page in (ledger_of_many_runs(folder / "ledger"), receipt_of_a_run(folder / "receipt")):
-        pages |= {page: (SCREEN, PHONE, SMALL_PHONE), printed(page): (PAPER,)}
+    runs = shared_reports | write_reports(OWN, folder)
+    shown = [run.report for run in runs.values()]
+    shown += [ledger_of_many_runs(folder / "ledger"), receipt_of_a_run(folder / "receipt")]
+    for number, page in enumerate(shown):
+        on_paper = printed(page, folder / f"printed-{number}.html")
+        pages |= {page: (SCREEN, PHONE, SMALL_PHONE), on_paper: (PAPER,)}
     return visit(folder, pages)
 
 
@@ -169,10 +171,9 @@ def receipt_of_a_run(folder: Path) -> Path:
     return page
 
 
-def printed(page: Path) -> Path:
-    """Return a copy of a page with the style that it has on paper."""
+def printed(page: Path, path: Path) -> Path:
+    """Write a copy of a page with the style that it has on paper; return its path."""
     on_paper = page.read_text().replace("@media print", "@media all")
-    path = page.with_name("printed.html")
     path.write_text(on_paper.replace("@media screen", "@media speech"))
     return path
 

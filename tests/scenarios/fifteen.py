@@ -4,7 +4,7 @@ Staging, apps and rules are those of any scenario. The records are few and synth
 validated, to save time: `sites.data.validation` has its own tests.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -51,6 +51,7 @@ FIFTEEN = Scenario(
     floors=Floors(),
 )
 # Fewer, where two liars among them, or three buckets of three, are enough.
+ELEVEN = replace(FIFTEEN, sites=SITES[:11])  # as many as the most demanding rule asks for
 NINE = replace(FIFTEEN, sites=SITES[:9])
 # Two rounds of long steps lead as far as the four of `FIFTEEN`, with half the messages.
 SHORT: Mapping[str, Scalar] = {"num-server-rounds": 2, "learning-rate": 0.2}
@@ -91,18 +92,23 @@ def run_with(
     return run, run_scenario(order, run)
 
 
-def two_liars(attack: str) -> AttackAssignment:
+def two_liars(attack: str, sites: Sequence[str] = SITES) -> AttackAssignment:
     """Return the two liars drawn by the seed, with an attack."""
-    return draw_liars(SITES, attack, liars=2, seed=7)
+    return draw_liars(sites, attack, liars=2, seed=7)
 
 
-def honest() -> tuple[str, ...]:
+def honest(sites: Sequence[str] = SITES) -> tuple[str, ...]:
     """Return the sites that are not among the two liars."""
-    return tuple(site for site in SITES if site not in two_liars("sign-flip").attacks)
+    return tuple(site for site in sites if site not in two_liars("sign-flip", sites).attacks)
 
 
-def auc(run: RunDirectory) -> float:
-    """Return the AUC of a run's model on the held-out records of the honest sites."""
+def auc(run: RunDirectory, sites: Sequence[str] | None = None) -> float:
+    """Return the AUC of a run's model on the held-out records of the honest sites.
+
+    Args:
+        run: The run.
+        sites: Whose records; by default those of the honest among the fifteen.
+    """
     model = read_model(run.model)
     scored = [
         model.task.score(
@@ -110,7 +116,7 @@ def auc(run: RunDirectory) -> float:
             model.statistics,
             model.vector,
         )
-        for name in honest()
+        for name in sites or honest()
     ]
     labels = np.concatenate([one for _, one in scored])
     metric = resampled_metric("roc_auc", np.concatenate([one for one, _ in scored]), labels)

@@ -9,8 +9,8 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from consortium.client.comparison.witnesses import announced_ledger
 from consortium.client.private_training import delta_of
+from consortium.client.site_ledger import shared_ledger
 from consortium.differential_privacy import DifferentiallyPrivate, PrivacyKeys
 from consortium.protocol.parameters import compares_ledgers
 from consortium.site.directory import SiteDirectory
@@ -93,7 +93,7 @@ def announce_run(site: Site) -> bytes:
     if not compares_ledgers(site.run_config, site.charter):
         return b""
     identity = Identity.read(SiteDirectory(site.directory).identity, name=site.config.name)
-    ledger = announced_ledger(site.directory)
+    ledger = shared_ledger(site.directory)
     number = ledger.next_number()
     announced = Announcement(
         site=site.config.name,

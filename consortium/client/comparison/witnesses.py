@@ -6,13 +6,12 @@ docs/protocol.md, "A restored copy".
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
+from consortium.client.site_ledger import shared_ledger
 from consortium.protocol.parameters import compares_ledgers
 from consortium.site.directory import SiteDirectory
 from consortium.site.key_ring import member_at
 from consortium.site.site import Site
-from consortium.site.tails import complete_tails
 from privacy.differential.announced_ledger import AnnouncedLedger, Held, Lost
 from privacy.errors import ConsortiumError
 from privacy.identity.public_identity import Agreement, BadSignature, PublicIdentity
@@ -20,22 +19,8 @@ from privacy.protocol.announcements import MOST_SHOWN, Announcement, Attestation
 from privacy.protocol.envelope import WrongRun
 from privacy.secrets.keys import Identity
 from privacy.secrets.roster_memory import CountedData
-from privacy.storage.site_process import SITE_PROCESS, Cache
 
 _LOG = logging.getLogger(__name__)
-_LEDGERS: Cache[Path, AnnouncedLedger] = SITE_PROCESS.cache(
-    "announced ledgers", most=1_024, close=lambda ledger: ledger.close()
-)
-
-
-def announced_ledger(directory: Path) -> AnnouncedLedger:
-    """Return the ledger in a site's directory, with what it announced; one object a process."""
-    return _LEDGERS.get(directory, lambda: _opened_ledger(directory))
-
-
-def _opened_ledger(directory: Path) -> AnnouncedLedger:
-    complete_tails(directory)
-    return AnnouncedLedger(SiteDirectory(directory).ledger)
 
 
 def attest_others(site: Site, announced: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -54,7 +39,7 @@ def attest_others(site: Site, announced: Mapping[str, bytes]) -> dict[str, bytes
     member = member_at(site.directory, name, site.charter)
     counted = CountedData(charter=site.fingerprint, data_set=site.config.data_set)
     roster = member.memory.rosters.claimed_roster(counted)
-    ledger, made = announced_ledger(site.directory), {}
+    ledger, made = shared_ledger(site.directory), {}
     now_held: list[Held] = []
     for subject in sorted(set(announced) - {name}):
         came = Announcement.decode(announced[subject])
@@ -110,7 +95,7 @@ def compare_ledger(site: Site, shown: Mapping[str, bytes]) -> None:
     Raises:
         LedgerRestored: A member held what this ledger does not know.
     """
-    now, ledger = time.time(), announced_ledger(site.directory)
+    now, ledger = time.time(), shared_ledger(site.directory)
     agreement = site.charter.agreement
     own = Identity.read(SiteDirectory(site.directory).identity, name=site.config.name).public
     answered: dict[bytes, set[str]] = {}
@@ -149,7 +134,7 @@ def require_compared(site: Site, run: str, *, roster: Sequence[str] = ()) -> Non
         return
     others = sorted({*(roster or site.charter.names)} - {site.config.name})
     needed = len(others) if roster else len(others) // 2 + 1
-    announced_ledger(site.directory).require_compared(
+    shared_ledger(site.directory).require_compared(
         run, settings=site.config_digest, others=others, needed=needed, at=time.time()
     )
 

@@ -16,7 +16,8 @@ from consortium.run.directory import BadRunDirectory, RunDirectory
 from consortium.wording.formatting import SPACE
 from sites.schema.tables import ClassLabel
 from strategies.coordinator.messaging.events import SiteQuarantined
-from tests.consortium.sample_run import BANKS, CLEAR_WIN, PRICE, SEVERITY, Sample
+from tests.consortium.report.sample_reports import SHARED, write_reports
+from tests.consortium.sample_run import BANKS, Sample
 
 LARGEST_BYTES = 1_500_000
 
@@ -33,11 +34,8 @@ NOT_USED = (
     left_out(5, "birch-bank", "moon-in-the-way"),
 )
 MANY = tuple(f"hospital-{place}" for place in range(30))
-SAMPLES = {
-    "compared": Sample(values=CLEAR_WIN),
+OWN = {
     "withheld": Sample(released=(), config={"rule.name": "trimmed-mean", "rule.num-byzantine": 1}),
-    "severity": Sample(label=SEVERITY, released=BANKS[:2]),
-    "price": Sample(label=PRICE),
     "quarantined": Sample(quarantined=NOT_USED),
     "stopped": Sample(completed=2, error="quorum-not-reached: one of 4 answered; missing: x, y"),
     "never-began": Sample(absent=BANKS, completed=0, error="quorum-not-reached: nobody came"),
@@ -57,16 +55,15 @@ SAMPLES = {
         values={"federated": 0.75, **dict.fromkeys(MANY, 0.6), "pooled": 0.76},
     ),
 }
+SAMPLES = {**SHARED, **OWN}
 
 
 @pytest.fixture(scope="module")
-def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunDirectory]:
+def reports(
+    shared_reports: dict[str, RunDirectory], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, RunDirectory]:
     """Every sample run, written and rendered once."""
-    folder = tmp_path_factory.mktemp("runs")
-    runs = {name: sample.write(folder / name) for name, sample in SAMPLES.items()}
-    for run in runs.values():
-        assert render_report(run) == run.report
-    return runs
+    return shared_reports | write_reports(OWN, tmp_path_factory.mktemp("runs"))
 
 
 def text_of(run: RunDirectory) -> str:

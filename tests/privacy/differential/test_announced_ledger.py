@@ -276,8 +276,7 @@ def test_of_what_is_held_the_lowest_numbers_go_first(own: AnnouncedLedger) -> No
 
 
 def test_shown_is_what_is_held_from_a_number_on_and_the_last_before(own: AnnouncedLedger) -> None:
-    for number in (2, 5, 6, 9):
-        own.hold([announced_by("b", number)])
+    own.hold([announced_by("b", number) for number in (2, 5, 6, 9, 5)])
     assert own.held("b", 6) == tuple(announced_by("b", one).encoded for one in (5, 6, 9))
     assert own.held("b", 12) == (announced_by("b", 9).encoded,)
     assert own.held("c", 1) == ()

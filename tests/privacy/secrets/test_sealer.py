@@ -28,6 +28,7 @@ from privacy.secrets.sealer import (
     HelperDied,
     MalformedSecret,
     Sealer,
+    _workspace_for,
     sum_over_processes,
 )
 
@@ -352,17 +353,34 @@ def test_each_secret_is_fresh() -> None:
     assert BfvSecret.generate(DEFAULT).material() != BfvSecret.generate(DEFAULT).material()
 
 
-def test_objects_of_seal_are_made_once_for_each_thread_and_process(
+def test_each_thread_and_process_has_one_workspace_for_all_keys(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    secret = BfvSecret.generate(DEFAULT)
     with ThreadPoolExecutor(1) as other:
-        benches = [secret.bench, other.submit(lambda: secret.bench).result()]
-        assert benches[0] is secret.bench
-        assert benches[1] is other.submit(lambda: secret.bench).result()
+        spaces = [_workspace_for(DEFAULT), other.submit(_workspace_for, DEFAULT).result()]
+        assert spaces[0] is _workspace_for(DEFAULT)
+        assert spaces[1] is other.submit(_workspace_for, DEFAULT).result()
     monkeypatch.setattr(os, "getpid", lambda: -1)
-    benches.append(secret.bench)
-    assert len({id(bench) for bench in benches}) == 3
+    spaces.append(_workspace_for(DEFAULT))
+    assert len({id(space) for space in spaces}) == 3
+
+
+def test_keys_and_parameters_that_take_turns_open_what_each_of_them_sealed() -> None:
+    """They share their workspace: nothing of one may stand in what another reads."""
+    sealers = [
+        (placement, sealer_for(placement, secret=BfvSecret.generate(placement.parameters)))
+        for placement in (
+            Placement(parameters=SETS[name], dim=dim)
+            for name, dim in zip([*SETS] * 2, [1, 9_000, 3, 100, 5_000, 7, 2, 1_000], strict=False)
+        )
+    ]
+    sums = [
+        added(placement, *uploads_of(sealer, placement, [1, 2])) for placement, sealer in sealers
+    ]
+    for (placement, sealer), summed in zip(sealers, sums, strict=True):
+        opened = sealer.open(summed, pads=[1, 2])
+        expected = numbers(placement, 1)[0] + numbers(placement, 2)[0]
+        np.testing.assert_array_equal(opened.levels, expected)
 
 
 def test_a_secret_is_not_printed_copied_or_pickled() -> None:

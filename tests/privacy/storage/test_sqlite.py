@@ -247,6 +247,19 @@ def test_a_process_of_many_sites_holds_some_hundred_connections_and_loses_nothin
         database.close()
 
 
+@pytest.mark.parametrize("what", [None, b"no database at all" * 100])
+def test_a_database_that_is_gone_is_not_made_anew(what: bytes | None, tmp_path: Path) -> None:
+    database = SiteDatabase(tmp_path / "m", FORM)
+    database.disconnect()
+    database.path.unlink()
+    if what is not None:
+        database.path.write_bytes(what)
+    with pytest.raises(MemoryUnavailable):
+        database.column("SELECT name FROM names")
+    assert database.path.exists() == (what is not None)
+    database.close()
+
+
 def test_databases_of_a_run_that_is_over_give_way(tmp_path: Path) -> None:
     """A process that runs one consortium after another opens each database a few times only."""
     over = [SiteDatabase(tmp_path / f"over-{number}", FORM) for number in range(256)]

@@ -1,9 +1,7 @@
-"""Liars among fifteen small sites: rules keep their promises; the mean promises nothing."""
+"""What liars among small sites send, what they may claim, and what becomes of it."""
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
@@ -13,30 +11,11 @@ from consortium.config import Scalar
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Summary
 from scenarios.attacks.assignment import AttackAssignment
-from scenarios.attacks.registry import ATTACKS
 from scenarios.engines.runner import RunFailed
-from strategies.rules.registry import RULES
-from tests.scenarios.fifteen import (
-    FIFTEEN,
-    SHORT,
-    SITES,
-    auc,
-    believed,
-    honest,
-    run_with,
-    two_liars,
-)
+from tests.scenarios.fifteen import SITES, auc, believed, honest, run_with, two_liars
 
-TOLERANCE = 0.02
-TRIED = tuple(name for name in ATTACKS if name != "unit-mix-up")  # tests of poison
-ROBUST = tuple(name for name in RULES if name != "mean")
 TWO: Mapping[str, Scalar] = {"rule.name": "trimmed-mean", "rule.num-byzantine": 2}
 SEALED: Mapping[str, Scalar] = {"aggregation": "encrypted", "buckets": 5}
-OUTVOTING = tuple(  # over buckets, the others only bound
-    name for name in ROBUST if RULES[name].same_on_every_cpu and not RULES[name].only_bounds
-)
-EACH_ONCE = tuple(islice(zip(cycle(ROBUST), cycle(TRIED)), max(len(ROBUST), len(TRIED))))
-HARMFUL = ("sign-flip", "gaussian", "inner-product", "backdoor")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -46,68 +25,10 @@ def _believed() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def ideal_auc(tmp_path_factory: pytest.TempPathFactory) -> float:
-    """The AUC of the honest alone, with the mean."""
-    alone = replace(FIFTEEN, sites=honest())
-    run, _ = run_with(tmp_path_factory.mktemp("ideal") / "run", {}, scenario=alone)
-    return auc(run)
-
-
-@pytest.fixture(scope="module")
 def sign_flipped(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDirectory, Summary]:
     """One round in which both liars reverse their updates."""
     folder = tmp_path_factory.mktemp("sign-flipped") / "run"
     return run_with(folder, {**TWO, "num-server-rounds": 1}, two_liars("sign-flip"))
-
-
-def auc_under_attack(folder: Path, settings: Mapping[str, Scalar], attack: str) -> float:
-    run, _ = run_with(folder / "run", settings, two_liars(attack))
-    return auc(run)
-
-
-@pytest.mark.parametrize(("rule", "attack"), EACH_ONCE)
-def test_robust_rules_survive_attacks(
-    rule: str, attack: str, tmp_path: Path, ideal_auc: float
-) -> None:
-    """Each rule and each attack once; `make test-all` tries every pair."""
-    told: dict[str, Scalar] = {**SHORT, **TWO, "rule.name": rule}
-    assert auc_under_attack(tmp_path, told, attack) > ideal_auc - TOLERANCE
-
-
-@pytest.mark.parametrize("attack", HARMFUL)
-def test_the_undefended_mean_does_not_survive_attacks(
-    attack: str, tmp_path: Path, ideal_auc: float
-) -> None:
-    """It loses more than twice what a robust rule may lose."""
-    assert auc_under_attack(tmp_path, SHORT, attack) < ideal_auc - 2 * TOLERANCE
-
-
-def test_five_buckets_survive_two_liars_under_encryption(tmp_path: Path, ideal_auc: float) -> None:
-    told: dict[str, Scalar] = {**SHORT, **TWO, **SEALED}
-    assert auc_under_attack(tmp_path, told, "sign-flip") > ideal_auc - TOLERANCE
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("attack", TRIED)
-@pytest.mark.parametrize("rule", ROBUST)
-@pytest.mark.parametrize("step", ["none", "nearest-neighbour-mixing", "adaptive-clipping"])
-def test_every_robust_rule_survives_every_attack(
-    rule: str, step: str, attack: str, tmp_path: Path, ideal_auc: float
-) -> None:
-    """Who out-votes liars loses less than TOLERANCE; who bounds them, less than twice that."""
-    told: dict[str, Scalar] = {**TWO, "rule.name": rule, "rule.pre-step": step}
-    loss = TOLERANCE * (2 if RULES[rule].only_bounds else 1)
-    assert auc_under_attack(tmp_path, told, attack) > ideal_auc - loss
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("attack", [name for name in TRIED if name != "nan"])
-@pytest.mark.parametrize("rule", OUTVOTING)
-def test_buckets_survive_every_attack_by_the_promised_number_of_liars(
-    rule: str, attack: str, tmp_path: Path, ideal_auc: float
-) -> None:
-    told: dict[str, Scalar] = {**TWO, "rule.name": rule, **SEALED}
-    assert auc_under_attack(tmp_path, told, attack) > ideal_auc - TOLERANCE
 
 
 @pytest.mark.slow

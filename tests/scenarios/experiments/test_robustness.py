@@ -170,7 +170,7 @@ def test_fifteen_banks_keep_their_model_against_the_worst_attack_and_silence(
 
     In the clear a rule that only bounds keeps the model, too. Over five buckets, two of them
     spoiled, it promises no more than its bound. The other attacks are tried with every rule in
-    tests/scenarios/attacks/test_malicious_client.py, on smaller sites.
+    tests/scenarios/attacks/test_rules_under_attack.py, on smaller sites.
     """
     config = BANKS.config_with({"num-server-rounds": 5})
     console = Console(record=True, width=160)
