@@ -209,9 +209,10 @@ class RunConfig(BaseModel):
             )
 
     @property
-    def left_out_facts(self) -> dict[str, str]:
-        """What an audit log says of who is left out: nothing if nobody is."""
-        return {"without": self.without} if self.without else {}
+    def audit_facts(self) -> dict[str, str]:
+        """What an audit log says of masks and of who is left out, where there are any."""
+        masks = {"masks": "yes"} if mode_of(self).masks_uploads else {}
+        return {**masks, "without": self.without} if self.without else masks
 
     @property
     def privacy(self) -> Privacy:

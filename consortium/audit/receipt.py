@@ -12,7 +12,17 @@ from consortium.wording.pages import render_page
 from privacy.audit.hash_chain import Entry
 from privacy.storage.durable_files import write_atomically
 
-_TERMS = ("run", "charter", "config", "policy", "program", "aggregation", "privacy", "without")
+_TERMS = (
+    "run",
+    "charter",
+    "config",
+    "policy",
+    "program",
+    "aggregation",
+    "masks",
+    "privacy",
+    "without",
+)
 
 
 @dataclass(frozen=True)

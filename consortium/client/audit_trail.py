@@ -100,7 +100,7 @@ class SiteAuditTrail:
                 program=package_digest(),
                 aggregation=site.run_config.aggregation,
                 privacy=site.run_config.privacy.label,
-                **site.run_config.left_out_facts,
+                **site.run_config.audit_facts,
             )
 
     def note_answer(self, kind: str, content: RecordDict) -> RecordDict:

@@ -69,7 +69,7 @@ class CoordinatorAuditTrail:
             program=package_digest(),
             aggregation=config.aggregation,
             privacy=config.privacy.label,
-            **config.left_out_facts,
+            **config.audit_facts,
         )
         journal.commit()
         return cls(journal)

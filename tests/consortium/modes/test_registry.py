@@ -40,3 +40,12 @@ def test_masks_change_no_update_and_yet_the_run_that_a_digest_names() -> None:
     plain, masked = (RunConfig(aggregation="encrypted", masks=masks) for masks in (False, True))
     assert plain.update_settings == masked.update_settings
     assert plain.digest != masked.digest
+
+
+@pytest.mark.parametrize(("chosen", "kind"), RUNS)
+def test_an_audit_log_says_of_masks_where_there_are_any(
+    chosen: dict[str, Scalar], kind: type[Mode]
+) -> None:
+    said = {"masks": "yes"} if kind is Masked else {}
+    assert RunConfig.parse(chosen).audit_facts == said
+    assert RunConfig.parse({**chosen, "without": "a,b"}).audit_facts == {**said, "without": "a,b"}

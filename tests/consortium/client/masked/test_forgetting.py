@@ -59,6 +59,7 @@ def test_what_was_forgotten_is_in_the_sites_log(counted: Standing) -> None:
     noted = [line["entry"] for line in lines(SiteDirectory(site_of(run)).audit_log)]
     told = [one["facts"]["runs"] for one in noted if one["kind"] == "forgotten"]
     assert told == [run.run]
+    assert {one["facts"].get("masks") for one in noted if one["kind"] == "run"} == {"yes"}
 
 
 def test_all_open_runs_go_with_the_unused_keys(counted: Standing) -> None:
