@@ -21,7 +21,6 @@ from sites.schema.tables import ClassLabel
 from sites.schema.texts import MultiLabel, NotesSchema
 from sites.tasks.divided_records import DividedRecords
 from sites.text.tokenisation import Pieces, cut_texts
-from sites.training.privacy_units import Units
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -150,6 +149,8 @@ def load_notes(source: DataSource, schema: NotesSchema, *, sides: Sides) -> Note
 
 def _kept_notes(notes: Notes, at_most: int) -> NDArray[np.intp]:
     """Return the notes of each person that are trained on, the same in every run."""
+    from sites.training.privacy_units import Units
+
     units = Units.of_persons(notes.persons, at_most=at_most, seed=0, content_of=notes.content_of)
     return np.sort(units.rows)
 
