@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from flwr.app import Message
 
+from privacy.errors import number_of
 from privacy.protocol.envelope import EVALUATION, STATISTICS, TRAINING, Receipt
 from privacy.protocol.key_messages import Opening
 from privacy.protocol.masks.bundles import ShareBundle, WrongBundle
@@ -88,8 +89,8 @@ class MaskedRequest(SealedRequest):
             raise WrongBundle("the shares are not those that the mask terms name")
         if len(read.bundle.entries) != self.num_witnesses:
             raise WrongBundle(
-                f"a mask is shared among {self.num_witnesses} witnesses, the bundle has "
-                f"{len(read.bundle.entries)} entries",
+                f"a mask is shared among {number_of(self.num_witnesses, 'witness')}, the bundle "
+                f"has {number_of(len(read.bundle.entries), 'entry')}",
                 needed=self.num_witnesses,
                 came=len(read.bundle.entries),
             )
