@@ -174,6 +174,17 @@ class AnswerMemory:
         row = self._answer_row(slot)
         return row[1] if row else None
 
+    def own_receipts(self, slot: Slot) -> dict[int, bytes]:
+        """Return the encoded receipts that this site gave in the round of a slot, by attempt."""
+        rows = self._database.rows(
+            "SELECT attempt, receipt FROM answers"
+            " WHERE run = ? AND purpose = ? AND server_round = ? ORDER BY attempt",
+            slot.run,
+            slot.purpose,
+            slot.server_round,
+        )
+        return {attempt: bytes(receipt) for attempt, receipt in rows}
+
     def last_state(self, run: str, *, purpose: str = TRAINING) -> LastState | None:
         """Return this site's last answer in a run, or None if it never answered."""
         row = self._database.row(

@@ -4,7 +4,7 @@ docs/protocol.md, "One round".
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,7 +17,6 @@ from privacy.errors import ConsortiumError
 from privacy.layout import Tally
 from privacy.protocol.envelope import (
     EVALUATION,
-    MAX_ATTEMPTS,
     STATISTICS,
     TRAINING,
     Receipt,
@@ -99,8 +98,7 @@ class Checks:
     def _require_last_attempt(self, slot: Slot) -> None:
         # Two attempts can have different sites in them. Whoever has both sums opened gets their
         # difference, which may be one site's update.
-        later = [replace(slot, attempt=one) for one in range(slot.attempt + 1, MAX_ATTEMPTS + 1)]
-        if any(self.terms.member.memory.answers.own_receipt(one) for one in later):
+        if max(self.terms.member.memory.answers.own_receipts(slot), default=0) > slot.attempt:
             raise WrongAttempt(
                 f"this site took part in a later attempt at round {slot.server_round}: attempt "
                 f"{slot.attempt} was void",

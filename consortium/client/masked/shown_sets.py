@@ -10,7 +10,6 @@ from consortium.protocol.aggregation import smallest_voters
 from consortium.protocol.parameters import weight_classes
 from privacy.protocol.envelope import (
     EVALUATION,
-    MAX_ATTEMPTS,
     STATISTICS,
     TRAINING,
     Receipt,
@@ -134,8 +133,7 @@ def _known_round(masks: RunMasks, slot: Slot) -> KnownRound:
     given = {
         (place.purpose, attempt): Receipt.decode(own)
         for place in places
-        for attempt in range(1, MAX_ATTEMPTS + 1)
-        if (own := answers.own_receipt(replace(place, attempt=attempt))) is not None
+        for attempt, own in answers.own_receipts(place).items()
     }
     states = [one.label.state for one in given.values()]
     return KnownRound(

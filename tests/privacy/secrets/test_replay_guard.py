@@ -134,6 +134,7 @@ def test_a_round_once_passed_is_not_gone_back_to(memory: SiteMemory) -> None:
     assert memory.answers.recall_reply(place(4, 3), REQUEST) is None
     assert memory.answers.recall_reply(place(5), REQUEST) is None
     assert memory.answers.own_receipt(place(2)) == b"receipt"
+    assert memory.answers.own_receipts(place(2)) == {place(2).attempt: b"receipt"}
 
 
 def test_every_attempt_at_a_round_starts_from_the_same_state(memory: SiteMemory) -> None:
