@@ -7,6 +7,11 @@ from privacy.protocol.masks.groups import confirmations_needed, smallest_sum, wi
 from strategies.coordinator.encrypted.parameters import RoundVoid, SealedTerms
 from strategies.coordinator.messaging.reply_validation import ReplyRefused
 
+BRING_BACK = (
+    "Bring them back, and resume while the sites keep the secrets of the run: 30 days, unless one "
+    "says otherwise"
+)
+
 
 class ConfirmationsMissing(RoundVoid, code="confirmations-missing"):
     """Too few witnesses confirmed a set. It stays on disk; nothing else opens in its round."""

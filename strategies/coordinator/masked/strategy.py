@@ -11,7 +11,7 @@ from flwr.app import ArrayRecord, ConfigRecord, Message
 from flwr.serverapp import Grid
 
 from privacy.errors import abbreviated_names
-from privacy.protocol.envelope import EVALUATION, STATISTICS, TRAINING
+from privacy.protocol.envelope import EVALUATION, MAX_ATTEMPTS, STATISTICS, TRAINING
 from privacy.protocol.masks.mask_part import MaskPart
 from privacy.wire import messages
 from privacy.wire.encrypted_messages import SealedRound
@@ -21,7 +21,12 @@ from strategies.coordinator.encrypted.rounds.ciphertext_sums import Keep, Upload
 from strategies.coordinator.encrypted.rounds.request import nodes_of
 from strategies.coordinator.encrypted.strategy import Encrypted
 from strategies.coordinator.masked.opening.masked_opening import MaskedOpening
-from strategies.coordinator.masked.parameters import MaskedTerms, SharesUnreadable, SitesAwaited
+from strategies.coordinator.masked.parameters import (
+    BRING_BACK,
+    MaskedTerms,
+    SharesUnreadable,
+    SitesAwaited,
+)
 from strategies.coordinator.masked.progress import (
     MaskedStanding,
     confirming_of,
@@ -152,20 +157,24 @@ class Masked(Encrypted):
             SitesAwaited: The run sums one set of sites, and some of them are missing.
         """
         narrowed: tuple[str, ...] = ()
-        for attempt in range(self._next.attempt, self._terms.attempts + 1):
+        # A question that is asked as it was may still name a site that is gone for good, so a
+        # resumed run has one attempt more.
+        last = max(self._terms.attempts, self._next.attempt + self._was_asked)
+        last = min(last, MAX_ATTEMPTS)
+        for attempt in range(self._next.attempt, last + 1):
             self._roster = reception.refresh_roster(self._roster, server_round)
             self._choose_asked(purpose, server_round, attempt, narrowed)
             self._gather_attempt(reception.exchange, server_round, purpose)
             if self._terms.one_set:
                 self._await_missing(reception, server_round, purpose)
                 return
-            if self._is_accepted(purpose, is_last=attempt == self._terms.attempts):
+            if self._is_accepted(purpose, is_last=attempt == last):
                 return
             self._name_who_disputes(server_round, purpose)
             if self._lacks_sites(self._final.sites):
                 self._raise_void(server_round, attempt)
             narrowed = self._tried.remaining if self._is_enough(self._tried.remaining) else ()
-        self._raise_void(server_round, self._terms.attempts)
+        self._raise_void(server_round, last)
 
     def _choose_asked(
         self, purpose: str, server_round: int, attempt: int, narrowed: tuple[str, ...]
@@ -239,8 +248,7 @@ class Masked(Encrypted):
             missing = self._silent(purpose) or list(self._tried.missing)
             raise SitesAwaited(
                 f"round {server_round} waits for {abbreviated_names(missing)}: this run sums one "
-                "set of sites in all rounds. What the others sealed is kept. Bring them back, and "
-                "resume",
+                f"set of sites in all rounds. What the others sealed is kept. {BRING_BACK}",
                 missing=len(missing),
             )
 

@@ -22,7 +22,7 @@ from privacy.wire import mask_messages
 from privacy.wire.encrypted_messages import SealedRound
 from privacy.wire.mask_messages import ConfirmationRequest
 from strategies.coordinator.encrypted.rounds.request import nodes_of
-from strategies.coordinator.masked.parameters import ConfirmationsMissing, MaskedTerms
+from strategies.coordinator.masked.parameters import BRING_BACK, ConfirmationsMissing, MaskedTerms
 from strategies.coordinator.masked.rounds.chosen_set import ChosenSet
 from strategies.coordinator.messaging.events import SiteQuarantined
 from strategies.coordinator.messaging.exchange import Exchange
@@ -167,8 +167,7 @@ class Confirming:
             f"{number_of(self.needed, 'confirmation')}, {len(self.held)} came; missing: "
             f"{abbreviated_names(self.missing) or 'none'}"
             + (f"; shares that could not be opened are of {blamed}" if blamed else "")
-            + ". The set is kept, and nothing else opens in this round: bring them back, and "
-            "resume",
+            + f". The set is kept, and nothing else opens in this round. {BRING_BACK}",
             needed=self.needed,
             came=len(self.held),
         )

@@ -223,6 +223,19 @@ def test_with_too_few_witnesses_nothing_opens_until_they_are_back(
     assert len(uploads(first, second)) == len(NAMES) * ROUNDS
 
 
+def test_a_resumed_round_has_one_attempt_more_without_who_is_gone_for_good(
+    tmp_path: Path,
+) -> None:
+    """The first is asked as it was, and waits in vain for that site."""
+    consortium = placed(tmp_path / "run", sets_in_run="any")
+    both = silent("train", 2, "south", "west")
+    first = consortium.start(down=both, masks=True, attempts=2)
+    assert isinstance(first.error, RoundVoid)
+    second = gone_on(consortium, down=silent("train", 2, "west"), attempts=2)
+    assert second.error is None, second.error
+    assert asked_together(second)[:2] == [(2, 2, NAMES), (2, 3, NAMES[:3])]
+
+
 def test_a_last_evaluation_without_a_site_confirms_the_model_and_opens_no_counts(
     tmp_path: Path, unmasked: Course
 ) -> None:
