@@ -160,7 +160,7 @@ class ByHand:
     @property
     def witnesses(self) -> tuple[str, ...]:
         """The witnesses of the run."""
-        return witnesses(self.run, self.names)
+        return witnesses(self.names)
 
     @property
     def needed(self) -> int:

@@ -112,7 +112,7 @@ def confirmed_set(
     kept = folder / CONFIRMATIONS_FILE
     confirmations = decode_confirmations(kept.read_bytes()) if kept.exists() else ()
     terms = opening.terms
-    known = charter.agreement.roster(witnesses(opening.run, terms.roster))
+    known = charter.agreement.roster(witnesses(terms.roster))
     valid = {one.witness for one in confirmations if _is_valid(one, sum_set, known)}
     return ConfirmedSet(
         sum_set=sum_set,

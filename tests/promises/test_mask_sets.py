@@ -36,7 +36,6 @@ from privacy.secrets.masks.mask_streams import UPDATE_DOOR, MaskPlace, Masks, Ow
 from privacy.secrets.masks.pair_secrets import PairSecret
 from tests.masked_sites import (
     OTHER_STATE,
-    RUN,
     STATE,
     MaskedSite,
     Upload,
@@ -114,7 +113,7 @@ def opens(told: ShownSet, confirmed: Sequence[str], roster: Sequence[str] = FOUR
         check_confirmations(
             made,
             set_digest=told.sum_set.digest,
-            witnesses=identities(witnesses(RUN, roster)),
+            witnesses=identities(witnesses(roster)),
             needed=confirmations_needed(len(roster), 1),
         )
     except TooFewConfirmations:
@@ -331,7 +330,7 @@ def test_three_sites_can_do_without_one_of_them_if_nobody_is_in_league(
 
 def test_of_33_sites_32_confirm_and_the_other_does_not_count() -> None:
     roster = tuple(f"site-{number:02}" for number in range(33))
-    known = witnesses(RUN, roster)
+    known = witnesses(roster)
     (outside,) = set(roster) - set(known)
     needed = confirmations_needed(len(known), 1)
     assert (len(known), needed) == (32, 17)
@@ -351,7 +350,7 @@ def test_five_hundred_sites_in_buckets_are_one_set(tmp_path: Path) -> None:
     """One of them is missing, and with it its bucket; its witnesses confirm the other buckets."""
     buckets = {f"site-{number:03}": number % 25 for number in range(500)}
     roster = tuple(buckets)
-    witness = witnesses(RUN, roster)[0]
+    witness = witnesses(roster)[0]
     there = [
         upload_of(one, slot_of(), roster, bucket=bucket)
         for one, bucket in buckets.items()

@@ -75,7 +75,7 @@ class League:
     @cached_property
     def witnesses(self) -> tuple[str, ...]:
         """Who confirms the sums of the run."""
-        return witnesses(self.run, self.roster)
+        return witnesses(self.roster)
 
     @property
     def needed(self) -> int:

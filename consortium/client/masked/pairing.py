@@ -223,10 +223,7 @@ def _checked_offer(site: Site, roster: Sequence[str], keys: bytes) -> bytes:
 
 
 def _partners(terms: SiteTerms) -> tuple[str, ...]:
-    opened = terms.opened
-    return partners(
-        terms.site.config.name, roster=opened.roster, buckets=terms.buckets, run=opened.run
-    )
+    return partners(terms.site.config.name, roster=terms.opened.roster, buckets=terms.buckets)
 
 
 def _place(site: Site, run: str, key_list: bytes, names: tuple[str, str]) -> PairTerms:

@@ -46,7 +46,7 @@ class RunMasks:
     @cached_property
     def witnesses(self) -> dict[str, PublicIdentity]:
         """The public keys of the sites that confirm the sums of the run, in order of names."""
-        confirming = witnesses(self.terms.opened.run, self.terms.opened.roster)
+        confirming = witnesses(self.terms.opened.roster)
         return {name: self.terms.roster[name] for name in confirming}
 
     @cached_property

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import cached_property
 
 from consortium.client.encrypted.uploads import Answers, Sent, UploadCover
-from consortium.client.encrypted.verification import Checks
+from consortium.client.encrypted.verification import Checks, ExactCounts
 from consortium.client.masked.run_masks import RunMasks
 from privacy.encryption.quantisation import Scales
 from privacy.layout import Tally
@@ -73,6 +73,7 @@ class MaskedAnswers(Answers):
         Raises:
             NotInRoster, TooFewOthers: V does not hold this site, or too few of its bucket.
             RosterIncomplete: Statistics or exact sums are asked of fewer than everybody.
+            AnotherRoster: Statistics of a large roster were sealed for another one.
             RoundConfirmed: This site confirmed another attempt at this round.
             OtherSetConfirmed: The bucket was confirmed with others, and one set is allowed.
             PairSecretsMissing, RunForgotten: This site does not share the secrets it needs.
@@ -95,6 +96,19 @@ class MaskedAnswers(Answers):
             masks.memory.masks.require_bucket_sites(slot.run, own, sites)
         # Asked now: without them training would be for nothing.
         masks.pair_secrets(masks.witnesses)
+        if purpose == STATISTICS:
+            self._claim_statistics()
+
+    def _claim_statistics(self) -> None:
+        """Choose the roster before anything is sealed for it, where some sites confirm nothing.
+
+        Elsewhere it is chosen with the confirmation, so that who is away binds nobody. But large
+        rosters that differ have other witnesses, and each of these knows of one sum only.
+        """
+        exact = ExactCounts(terms=self.terms)
+        some_only = len(self.masks.witnesses) < len(self.terms.opened.roster)
+        if some_only and exact.of_statistics and exact.counts_statistics():
+            exact.require_roster()
 
     def _asks_everybody(self, request: SealedRound) -> bool:
         return len(request.mask_part.asked) == len(self.terms.opened.roster)

@@ -212,13 +212,14 @@ class MaskedSession(Session):
         note_asked_to_confirm(site, seen.shown.sum_set, asked.signature)
 
     def _claim(self, seen: SeenSet) -> None:
-        """Claim, as the roster memory asks, what this site gave to a set that it confirms."""
-        known = seen.known
-        if known.own is not None:
-            if self.terms.contribution.exact:
-                self.exact.require_roster()
-            else:
-                self.answers.claim_opened(seen.slot.server_round, seen.checked.updates.values())
+        """Claim, as the roster memory asks, whose updates and counts open with a set."""
+        known, updates = seen.known, seen.checked.updates
+        if not self.terms.contribution.exact and updates:
+            # Of a site whose update is not in it, too: another run from this start may have summed
+            # it, and this site may be the only honest one that is asked to confirm both.
+            self.answers.claim_opened(seen.slot.server_round, updates.values())
+        elif known.own is not None:
+            self.exact.require_roster()
         counted = known.own_count
         if counted is None or counted.label.weight_class == WITHHELD or not seen.checked.counts:
             return

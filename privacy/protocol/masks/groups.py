@@ -20,21 +20,22 @@ _WITNESS_TAG = b"consortium.witness/1\n"
 _COHORT_TAG = b"consortium.cohort/1\n"
 
 
-def witnesses(run: str, roster: Sequence[str]) -> tuple[str, ...]:
+def witnesses(roster: Sequence[str]) -> tuple[str, ...]:
     """Return the sites that confirm the sums of a run, in alphabetical order.
 
     They are all sites of the roster, up to `MOST_WITNESSES`. Of a larger roster they are those
-    whose names have the smallest digests under the run id, which nobody knows before the opening.
+    whose names have the smallest digests.
+
+    Guarantee: all runs of a roster have the same witnesses. So what two runs open has passed an
+    honest site that remembers both: other witnesses in each run would know of one only.
 
     Args:
-        run: The run id.
         roster: The sites of the run.
     """
     if len(roster) <= MOST_WITNESSES:
         return tuple(sorted(roster))
-    start = _WITNESS_TAG + canonical.text(run)
     by_digest = sorted(
-        roster, key=lambda site: hashlib.sha256(start + canonical.text(site)).digest()
+        roster, key=lambda site: hashlib.sha256(_WITNESS_TAG + canonical.text(site)).digest()
     )
     return tuple(sorted(by_digest[:MOST_WITNESSES]))
 
@@ -91,9 +92,7 @@ def neighbours(site: str, names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(circle[(place + step) % len(circle)] for step in reach))
 
 
-def partners(
-    site: str, *, roster: Sequence[str], buckets: Mapping[str, int], run: str
-) -> tuple[str, ...]:
+def partners(site: str, *, roster: Sequence[str], buckets: Mapping[str, int]) -> tuple[str, ...]:
     """Return the sites with which a site needs a pair secret in a run, in alphabetical order.
 
     They are the others of its bucket (whoever is missing there, its neighbours are among them), its
@@ -106,9 +105,8 @@ def partners(
         site: A site of the roster.
         roster: The sites of the run.
         buckets: The bucket of each of them.
-        run: The run id.
     """
-    confirming = witnesses(run, roster)
+    confirming = witnesses(roster)
     if site in confirming:
         return tuple(sorted({*roster} - {site}))
     same_bucket = {other for other in roster if buckets[other] == buckets[site]}

@@ -44,9 +44,9 @@ class MaskedTerms(SealedTerms):
         """Fewest sites in a sum."""
         return smallest_sum(self.max_colluders, self.agreement.min_others)
 
-    def witnesses(self, run: str, roster: Sequence[str]) -> tuple[str, ...]:
+    def witnesses(self, roster: Sequence[str]) -> tuple[str, ...]:
         """Return the sites that confirm the sums of a run, sorted."""
-        return witnesses(run, roster)
+        return witnesses(roster)
 
     def confirmations_needed(self, num_witnesses: int) -> int:
         """Return how many of so many witnesses must confirm a set before it opens."""

@@ -83,7 +83,7 @@ class Confirming:
     def __post_init__(self) -> None:
         opening = Opening.decode(self.shown.opening)
         roster = opening.terms.roster
-        self.witnesses = self.terms.witnesses(opening.run, roster)
+        self.witnesses = self.terms.witnesses(roster)
         self.needed = self.terms.confirmations_needed(len(self.witnesses))
         members = self.terms.agreement.roster(roster)
         self._identities: Mapping[str, PublicIdentity] = {

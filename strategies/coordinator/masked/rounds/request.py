@@ -114,5 +114,5 @@ class MaskedQuestions(Questions):
             sums=self.sums(request, forms),
             read=lambda reply: self.read(reply, request.server_round),
             observe=self.observe,
-            num_witnesses=len(self.terms.witnesses(opening.run, opening.terms.roster)),
+            num_witnesses=len(self.terms.witnesses(opening.terms.roster)),
         )

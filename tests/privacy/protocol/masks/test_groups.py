@@ -83,21 +83,26 @@ def test_a_sum_holds_two_honest_sites_and_the_others_of_the_charter(
 
 
 @given(site_names, st.data())
-def test_witnesses_are_drawn_from_run_and_roster_in_whatever_order(
+def test_witnesses_follow_from_the_roster_in_whatever_order(
     names: tuple[str, ...], data: st.DataObject
 ) -> None:
     shuffled = data.draw(st.permutations(names))
-    drawn = witnesses("run-1", shuffled)
-    assert drawn == witnesses("run-1", names) == tuple(sorted(drawn))
+    drawn = witnesses(shuffled)
+    assert drawn == witnesses(names) == tuple(sorted(drawn))
     assert len(drawn) == min(len(names), MOST_WITNESSES)
     assert set(drawn) <= set(names)
 
 
-def test_each_run_of_a_large_roster_has_other_witnesses() -> None:
-    """So nobody can arrange beforehand to be one."""
-    names = tuple(f"site-{one:03}" for one in range(33))
-    left_out = {(set(names) - set(witnesses(f"run-{one}", names))).pop() for one in range(200)}
-    assert len(left_out) > 25
+@pytest.mark.parametrize("count", [33, 40, 500])
+@pytest.mark.parametrize("colluders", range(1, MAX_COLLUDERS + 1))
+def test_what_opens_in_two_runs_of_a_large_roster_has_one_honest_witness(
+    count: int, colluders: int
+) -> None:
+    """It remembers in the second run whose updates from this start opened in the first."""
+    names = tuple(f"site-{one:03}" for one in range(count))
+    needed = confirmations_needed(MOST_WITNESSES, colluders)
+    first, second = witnesses(names)[:needed], witnesses(names[::-1])[-needed:]
+    assert len(set(first) & set(second)) > colluders
 
 
 # --- neighbours ------------------------------------------------------------------------------
@@ -142,8 +147,8 @@ def test_a_site_has_a_pair_secret_with_everybody_it_needs_one_with(
     names: tuple[str, ...], num_buckets: int
 ) -> None:
     buckets = {site: place % num_buckets for place, site in enumerate(names)}
-    need = {site: partners(site, roster=names, buckets=buckets, run="run-1") for site in names}
-    confirming = witnesses("run-1", names)
+    need = {site: partners(site, roster=names, buckets=buckets) for site in names}
+    confirming = witnesses(names)
     for site, others in need.items():
         assert list(others) == sorted(set(others) - {site})
         assert set(others) >= set(confirming) - {site}
@@ -157,9 +162,9 @@ def test_a_site_has_a_pair_secret_with_everybody_it_needs_one_with(
 def test_a_site_of_a_large_roster_does_not_need_everybody() -> None:
     names = tuple(f"site-{one:03}" for one in range(500))
     buckets = {site: place % 100 for place, site in enumerate(names)}
-    confirming = witnesses("run-1", names)
+    confirming = witnesses(names)
     most = max(
-        len(partners(site, roster=names, buckets=buckets, run="run-1"))
+        len(partners(site, roster=names, buckets=buckets))
         for site in names
         if site not in confirming
     )

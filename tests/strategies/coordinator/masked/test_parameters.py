@@ -27,7 +27,7 @@ def test_a_sum_holds_enough_sites_for_the_charter_and_against_those_in_league(
 def test_the_witnesses_and_their_number_are_those_that_the_sites_compute(
     terms: MaskedTerms,
 ) -> None:
-    assert terms.witnesses("run", NAMES) == witnesses("run", NAMES)
+    assert terms.witnesses(NAMES) == witnesses(NAMES)
     assert terms.confirmations_needed(4) == confirmations_needed(4, 1) == 3
 
 

@@ -64,7 +64,7 @@ def question(honest: Run, told: list[RunEvent]) -> MaskedRequest:
     made = questions.put(request, NAMES, forms)
     assert made.request == request  # signed alike
     opening = Opening.decode(request.opening)
-    assert made.num_witnesses == len(terms.witnesses(opening.run, opening.terms.roster))
+    assert made.num_witnesses == len(terms.witnesses(opening.terms.roster))
     return made
 
 
