@@ -2,10 +2,10 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -13,6 +13,7 @@ import pytest
 from consortium.deployment.processes import free_port
 from consortium.run.directory import COORDINATOR, SITE
 from tests.docs.pages import OPERATE, ROOT, shell_lines
+from tests.typed import lines
 
 ENTRY = "from {0}.cli.main import main; main()"
 PORT = "9443"
@@ -38,6 +39,13 @@ def alive_under(path: Path) -> list[int]:
         if (environment.get(SITE) or environment.get(COORDINATOR) or "").startswith(str(path)):
             found.append(process.pid)
     return found
+
+
+def was_missed(event: dict[str, Any]) -> bool:
+    """Whether the machine that died was missing: its part, or its confirmation of a sum."""
+    if event["event"] == "site-quarantined":
+        return bool(event["site"] == "va")
+    return bool(event["event"] == "sum-confirmed" and event["exchanges"] > 1)
 
 
 def test_the_page_goes_from_nothing_to_a_model_in_its_order() -> None:
@@ -84,9 +92,9 @@ def test_every_command_does_what_the_page_says(tmp_path: Path) -> None:
     assert left == []
     for site in ("cleveland", "hungary", "va"):
         assert (tmp_path / site / "model").exists()
-    events = (tmp_path / "coordinator" / "runs" / "first" / "events.jsonl").read_text()
-    assert re.search(r'"site-quarantined", "server_round": \d+, "site": "va"', events)
-    assert '"event": "run-resumed"' in events
+    happened = lines(tmp_path / "coordinator" / "runs" / "first" / "events.jsonl")
+    assert any(was_missed(event) for event in happened)
+    assert "run-resumed" in {event["event"] for event in happened}
     second = json.loads((tmp_path / "coordinator" / "charter.json").read_text())
     assert [member["name"] for member in second["members"]] == [
         "cleveland",
