@@ -184,6 +184,14 @@ def test_shares_and_uploads_of_a_round_are_deleted_when_the_next_one_is_opened(
     assert memory.masks.own_share(after.slot) is not None
 
 
+def test_no_share_of_a_mask_stays_in_memory_after_the_answer(trained: Standing) -> None:
+    """A process may be hundreds of sites, which hold the shares of hundreds."""
+    run, gathered = trained
+    run.train(2, gathered)
+    for place in run.places.values():
+        assert not session_at(place, run.opening)._confirmed
+
+
 def test_a_round_is_answered_without_emptying_the_memorys_log(
     trained: Standing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
