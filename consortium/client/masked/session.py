@@ -53,7 +53,7 @@ class ConfirmedSums:
     """What takes the masks off the sums that a question shows: a quorum confirmed their set.
 
     Args:
-        request: The question; it is kept by nobody here.
+        request: The question; when it is gone, so is this.
         cohort: V of the set.
         terms: The mask terms of each upload, by purpose and site.
         shares: The witnesses' shares of its own mask, by the same.
@@ -172,8 +172,10 @@ class MaskedSession(Session):
         masks.memory.masks.accept(seen.slot, seen.digest, only_sites=seen.only_sites(masks))
         if seen.lacks(masks.site):
             note_left_out(self.terms.site, seen.slot)
+        confirmed = self._confirmed
         return ConfirmedSums(
-            request=ref(request),
+            # A process may be hundreds of sites, and each would hold the shares of all of them.
+            request=ref(request, lambda _gone: confirmed.clear()),
             cohort=seen.shown.cohort,
             terms={(one.label.slot.purpose, one.label.site): said for one, said in seen.uploads},
             shares=self._opened_shares(seen, confirmations),

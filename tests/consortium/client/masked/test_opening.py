@@ -23,6 +23,11 @@ def refused(run: ByHand, name: str, before: Gathered, confirmations: Sequence[Co
     return run.refusal(name, "train", question.content())
 
 
+def altered(summed: bytes) -> bytes:
+    """Return a sum of which one bit is another."""
+    return summed[:-1] + bytes([summed[-1] ^ 1])
+
+
 def test_fewer_than_a_quorum_open_nothing_and_the_key_is_not_burned(trained: Standing) -> None:
     run, gathered = trained
     said = run.confirm(gathered)
@@ -45,9 +50,9 @@ def test_a_quorum_is_enough_whoever_is_away(trained: Standing) -> None:
 def test_a_sum_that_was_forged_after_the_confirmations_is_not_decrypted(trained: Standing) -> None:
     run, gathered = trained
     said = run.confirm(gathered)
-    forged = replace(gathered, sums={0: gathered.sums[0][:-1] + b"x"})
+    forged = replace(gathered, sums={0: altered(gathered.sums[0])})
     assert refused(run, "north", forged, said) == "another-set-confirmed"
-    counts = replace(gathered, count_sum=gathered.count_sum[:-1] + b"x")
+    counts = replace(gathered, count_sum=altered(gathered.count_sum))
     assert refused(run, "north", counts, said) == "another-set-confirmed"
     assert refused(run, "north", gathered, said) == ""
 
@@ -56,7 +61,7 @@ def test_a_site_that_confirmed_one_set_opens_no_other(trained: Standing) -> None
     """Three witnesses confirm another sum, which holds garbage, and show it to the fourth."""
     run, gathered = trained
     run.confirm(gathered, ["north"])
-    other = replace(gathered, sums={0: gathered.sums[0][:-1] + b"x"})
+    other = replace(gathered, sums={0: altered(gathered.sums[0])})
     said = run.confirm(other, ["east", "south", "west"])
     assert refused(run, "north", other, said) == "round-confirmed"
     assert refused(run, "north", gathered, said) == "another-set-confirmed"
@@ -67,7 +72,7 @@ def test_what_it_opened_in_a_round_is_the_one_set_of_that_round(trained: Standin
     said = run.confirm(gathered, ["east", "south", "west"])
     assert refused(run, "north", gathered, said) == ""
     forget_processes()
-    other = replace(gathered, sums={0: gathered.sums[0][:-1] + b"x"})
+    other = replace(gathered, sums={0: altered(gathered.sums[0])})
     asked = run.confirmation_request(other, "north").content()
     assert run.refusal("north", "query.confirm", asked) == "round-confirmed"
 
@@ -182,6 +187,14 @@ def test_shares_and_uploads_of_a_round_are_deleted_when_the_next_one_is_opened(
     run.train(3, after)
     assert memory.masks.own_share(gathered.slot) is None
     assert memory.masks.own_share(after.slot) is not None
+
+
+def test_no_share_of_a_mask_stays_in_memory_after_the_answer(trained: Standing) -> None:
+    """A process may be hundreds of sites, which hold the shares of hundreds."""
+    run, gathered = trained
+    run.train(2, gathered)
+    for place in run.places.values():
+        assert not session_at(place, run.opening)._confirmed
 
 
 def test_a_round_is_answered_without_emptying_the_memorys_log(
