@@ -166,7 +166,7 @@ class _Encryption:
         out[-SEED_BYTES:] = seed
 
 
-class _Decryption:
+class Decryption:
     """Decrypts summed ciphertexts under one key. To be let go of after the call that needs it.
 
     SEAL gives each of its decryptors a pool of memory, half a megabyte, which it keeps.
@@ -298,7 +298,7 @@ class Sealer:
             )
         rows = summed_rows(summed, self._placement)
         integers, share, tag = Integers.blank(self._placement), 0, 0
-        decryption, scratch = _Decryption(self._secret), self._blank_rows(MAX_ROWS)
+        decryption, scratch = Decryption(self._secret), self._blank_rows(MAX_ROWS)
         for start in range(0, len(rows), MAX_ROWS):
             block = scratch[: len(rows) - start]
             for ciphertext, row in zip(rows[start:], block, strict=False):

@@ -24,7 +24,7 @@ from privacy.secrets.keys import RunKeys
 from privacy.secrets.linear_mac import MAX_ROWS, upload_pad, verify_tag
 from privacy.secrets.masks.mask_streams import Masks
 from privacy.secrets.packing import Integers, centre_residues, take_tag
-from privacy.secrets.sealer import BfvSecret, exchange_checksum
+from privacy.secrets.sealer import BfvSecret, Decryption, exchange_checksum
 from privacy.secrets.state_encryption import open_state
 from sites.statistics.contract import statistics_for
 
@@ -123,8 +123,9 @@ class Plaintexts:
         adder.add(upload.path.read_bytes())
         ciphertexts = summed_rows(adder.sum(), placement)
         rows = np.zeros((len(ciphertexts), placement.parameters.degree), dtype=np.int64)
+        decryption = Decryption(self.secret)
         for ciphertext, row in zip(ciphertexts, rows, strict=True):
-            self.secret.bench.decrypt(ciphertext, row)
+            decryption.write(ciphertext, row)
         known = {one: factor for one, factor in equation.items() if one in self.seeds}
         Masks(
             added=tuple(self.seeds[one] for one, factor in known.items() if factor < 0),

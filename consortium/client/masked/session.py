@@ -41,7 +41,7 @@ from privacy.protocol.masks.pair_messages import masked_descriptor
 from privacy.protocol.masks.signed_set import SignedSet
 from privacy.secrets.keys import CannotOpen
 from privacy.secrets.masks.mask_streams import MaskPlace, Masks
-from privacy.secrets.masks.share_bundles import join_own_mask, open_shares
+from privacy.secrets.masks.share_bundles import join_own_masks, open_shares
 from privacy.wire.encrypted_messages import SealedRound
 from privacy.wire.mask_messages import ConfirmationRequest
 
@@ -133,16 +133,17 @@ class MaskedSession(Session):
         Raises:
             MaskNotJoined: The shares that came do not join to the mask that a site committed to.
         """
-        confirmed, owns = self._confirmed_sums(request), []
+        confirmed, dealt, owns = self._confirmed_sums(request), [], []
         for receipt in receipts:
             slot, site = receipt.label.slot, receipt.label.site
             deal = self.masks.deal(slot, site, confirmed.terms[slot.purpose, site].commitment)
-            own, wrong = join_own_mask(confirmed.shares[slot.purpose, site], deal)
+            dealt.append((confirmed.shares[slot.purpose, site], deal))
+        for (_, deal), (own, wrong) in zip(dealt, join_own_masks(dealt), strict=True):
             if wrong:
                 _LOG.warning(
                     "%s confirmed another share of the mask of %s than the others",
                     abbreviated_names(wrong),
-                    site,
+                    deal.site,
                 )
             owns.append(own)
         return Masks.to_open(MaskPlace.of(receipts[0].label, confirmed.cohort), owns)

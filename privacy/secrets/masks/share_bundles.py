@@ -1,6 +1,6 @@
 """Shares of own masks: sealed to the witnesses, opened, confirmed, and joined again."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -177,6 +177,28 @@ def join_own_mask(shares: Mapping[str, int], deal: Deal) -> tuple[OwnMask, tuple
         needed=deal.threshold,
         came=len(shares),
     )
+
+
+def join_own_masks(
+    dealt: Iterable[tuple[Mapping[str, int], Deal]],
+) -> Iterator[tuple[OwnMask, tuple[str, ...]]]:
+    """Yield what `join_own_mask` returns for each of several masks, of one set of witnesses.
+
+    A witness whose share of one mask did not fit is trusted last for the masks that follow. So
+    members that spoil their shares of all masks are looked for once, and not for each.
+
+    Args:
+        dealt: The shares that came of each mask, by witness, and what is public about it.
+
+    Raises:
+        MaskNotJoined, NotInRoster: As `join_own_mask`.
+    """
+    doubted = set[str]()
+    for shares, deal in dealt:
+        ordered = {one: shares[one] for one in sorted(shares, key=doubted.__contains__)}
+        own, wrong = join_own_mask(ordered, deal)
+        doubted.update(wrong)
+        yield own, wrong
 
 
 def judge_shares(shares: Mapping[str, int], deal: Deal, bundle: ShareBundle) -> Judgement:

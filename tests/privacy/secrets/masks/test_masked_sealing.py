@@ -13,7 +13,7 @@ from privacy.secrets.linear_mac import PRIME, Checksum, ChecksumFailed
 from privacy.secrets.masks.mask_streams import UPDATE_DOOR, MaskPlace, Masks, OwnMask
 from privacy.secrets.masks.pair_secrets import PairSecret
 from privacy.secrets.packing import Integers
-from privacy.secrets.sealer import BfvSecret, Opened, Sealer
+from privacy.secrets.sealer import BfvSecret, Decryption, Opened, Sealer
 
 NAMES = ("east", "north", "south")
 SITES = {"strict-256": 95, "default": 95, "default of 381": 381, "default of 1524": 1_524}
@@ -168,8 +168,9 @@ def decrypted(sealed: Sealed, upload: bytes) -> np.ndarray[tuple[int, ...], np.d
     content = np.frombuffer(adder.sum(), np.uint8, offset=len(sealed.placement.sum_marker))
     rows = content.reshape(sealed.placement.num_ciphertexts, -1)
     out = np.empty((len(rows), sealed.placement.parameters.degree), np.int64)
+    decryption = Decryption(sealed.sealer._secret)
     for ciphertext, row in zip(rows, out, strict=True):
-        sealed.sealer._secret.bench.decrypt(ciphertext, row)
+        decryption.write(ciphertext, row)
     return out
 
 
