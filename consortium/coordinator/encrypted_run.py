@@ -10,7 +10,6 @@ from consortium.coordinator.led_run import Ending, LedRun
 from consortium.coordinator.question_key import signer_of_questions
 from consortium.coordinator.resume import standing
 from consortium.coordinator.run_store import RunStore
-from consortium.modes.masked import Masked
 from consortium.modes.registry import mode_of
 from consortium.run.evidence_store import EvidenceStore
 from strategies.coordinator.encrypted.progress import SealedProgress
@@ -30,7 +29,7 @@ class EncryptedAtCoordinator:
             ConsortiumError: As the strategy says.
         """
         vault = EvidenceStore(led.directory.vault, keeps_all=led.config.keep_uploads == "all")
-        store = RunStore(vault, led.trail, has_sets=isinstance(mode_of(led.config), Masked))
+        store = RunStore(vault, led.trail, has_sets=mode_of(led.config).masks_uploads)
         led.trail.before_sending = store.before_sending
 
         def reach(progress: SealedProgress) -> None:

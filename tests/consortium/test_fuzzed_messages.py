@@ -33,6 +33,7 @@ from tests.small_consortium import (
     Place,
     forget_processes,
     read_round,
+    rehearsed,
     signed,
 )
 from tests.small_site import NAMES, Outcome, SmallSite, cohort_of, grid_of, strategy_of
@@ -44,7 +45,10 @@ ROUND = 2
 _TRIES = 30
 KEY_KINDS = tuple(
     f"query.{kind}"
-    for kind in ("open", "rotate", "deliver", "epoch", "hello", "commit", "reveal", "draw")
+    for kind in (
+        *("open", "rotate", "deliver", "epoch", "hello", "commit", "reveal", "draw"),
+        *("pair_keys", "pair", "pair_secrets", "confirm"),
+    )
 )
 UNFORESEEN = SiteError("").code
 OPENING_REFUSED = "malformed-record"
@@ -89,20 +93,39 @@ class Fuzzed:
             return content
 
 
-@numbers
-def test_a_site_of_an_encrypted_run_answers_or_refuses_by_type(
-    honest: Honest, tmp_path: Path, number: int
-) -> None:
-    moments = [
-        honest[1].moments["north", kind, server_round]
-        for kind, server_round in zip(SEALED, (0, ROUND, 4, 5), strict=True)
-    ]
-    fuzzed, rng = Fuzzed(moments, tmp_path / "north"), np.random.default_rng(7)
+def fuzzed_codes(moments: list[Moment], folder: Path, *, number: int) -> Counter[str]:
+    """Return how often a site gave each code, asked so many mutated questions."""
+    fuzzed, rng = Fuzzed(moments, folder), np.random.default_rng(7)
     codes: Counter[str] = Counter()
     for _ in range(number):
         kind, code = fuzzed.asked(rng)
         assert code != UNFORESEEN, f"{kind}: {log_of(fuzzed.folder)}"
         codes[code] += 1
+    return codes
+
+
+@numbers
+def test_a_site_of_an_encrypted_run_answers_or_refuses_by_type(
+    honest: Honest, tmp_path: Path, number: int
+) -> None:
+    asked = (("query.statistics", 0), ("train", ROUND), ("evaluate", 4), ("query.release", 5))
+    moments = [honest[1].moments["north", kind, server_round] for kind, server_round in asked]
+    codes = fuzzed_codes(moments, tmp_path / "north", number=number)
+    assert len(codes) > 8, codes
+
+
+@pytest.fixture(scope="module")
+def masked(tmp_path_factory: pytest.TempPathFactory) -> Honest:
+    return rehearsed(tmp_path_factory.mktemp("masked"), masks=True)
+
+
+@numbers
+def test_a_site_of_a_masked_run_answers_or_refuses_by_type(
+    masked: Honest, tmp_path: Path, number: int
+) -> None:
+    asked = (("query.confirm", ROUND), ("train", ROUND), ("query.confirm", 4), ("evaluate", 4))
+    moments = [masked[1].moments["north", kind, server_round] for kind, server_round in asked]
+    codes = fuzzed_codes(moments, tmp_path / "north", number=number)
     assert len(codes) > 8, codes
 
 
