@@ -2,9 +2,9 @@
 
 The sums over two rosters differ by single sites. So exact counts of a data set are sealed for one
 roster only under a charter, whatever is asked, in whatever run. All exact rosters of a charter
-are then equal or disjoint, and no combination of their sums shows fewer sites than a roster has.
-Updates without noise are such a quantity for each start: two runs from one start give them anew.
-docs/protocol.md, "One roster".
+are then equal or disjoint, and no combination of their sums shows fewer sites than a roster has
+(for statistics, if no member is in league with the coordinator). Updates without noise are such a
+quantity for each start: two runs from one start give them anew. docs/protocol.md, "One roster".
 """
 
 from collections.abc import Collection, Iterable, Sequence
