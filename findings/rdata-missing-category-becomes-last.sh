@@ -8,8 +8,8 @@
 #   level 0 - 1, which is Python's last element. So each missing category comes back as the last
 #   level, without a warning. pandas sorts categories, so of "discharged" and "died", the last is
 #   "discharged"; of "default" and "performing", "performing". pyreadr finds gaps in the same file,
-#   so two readers count differently. R itself calls a factor with the code 0 malformed. The order of
-#   ordered categories is lost, too.
+#   so two readers count differently. R itself calls a factor with the code 0 malformed. The order
+#   of ordered categories is lost, too.
 # rdata reads missing levels in a file by pyreadr correctly: it is its own files that change. Its
 #   documentation shows categories among what can be written and names no limit for gaps.
 # Why it matters here: R's files carry tables between a site's Python and R programs, as for
