@@ -54,6 +54,14 @@ def assign_buckets(seed: bytes, sites: Sequence[str], *, num_buckets: int) -> di
     return {name: index % num_buckets for index, name in enumerate(drawn)}
 
 
+def bucket_sizes(num_sites: int, *, num_buckets: int) -> dict[int, int]:
+    """Return how many of the sites of a run each bucket holds, whatever the seed."""
+    return {
+        bucket: num_sites // num_buckets + (bucket < num_sites % num_buckets)
+        for bucket in range(num_buckets)
+    }
+
+
 def _draw(seed: bytes, name: str) -> bytes:
     return hmac.digest(seed, _TAG + name.encode(), hashlib.sha256)
 

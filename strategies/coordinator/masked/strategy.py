@@ -12,6 +12,7 @@ from flwr.serverapp import Grid
 
 from privacy.errors import abbreviated_names
 from privacy.protocol.envelope import EVALUATION, MAX_ATTEMPTS, STATISTICS, TRAINING
+from privacy.protocol.grouping import bucket_sizes
 from privacy.protocol.masks.mask_part import MaskPart
 from privacy.wire import messages
 from privacy.wire.encrypted_messages import SealedRound
@@ -225,6 +226,7 @@ class Masked(Encrypted):
             asked=self._masked.asked,
             came={site: buckets[site] for site, one in sums.added.items() if one.state == agreed},
             buckets=known,
+            sizes=bucket_sizes(len(self._opening.terms.roster), num_buckets=self._terms.buckets),
             floor=self._terms.floor,
         )
 

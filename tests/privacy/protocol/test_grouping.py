@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from privacy.protocol.grouping import (
     TooManyBuckets,
     assign_buckets,
+    bucket_sizes,
     most_buckets,
     require_buckets,
 )
@@ -34,6 +35,7 @@ def test_bucket_sizes_differ_by_one_at_most(seed: bytes, names: set[str], num_bu
     assert set(sizes) <= set(range(num_buckets))
     counts = [sizes[bucket] for bucket in range(num_buckets)]
     assert max(counts) - min(counts) <= 1
+    assert bucket_sizes(len(names), num_buckets=num_buckets) == dict(enumerate(counts))
 
 
 @given(one=SEEDS, other=SEEDS)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 
@@ -18,12 +18,14 @@ class Attempt:
         came: The bucket of each that answered from the state that most of them signed.
         buckets: The bucket of each site, as far as it ever told it in this run.
         floor: Fewest sites in a sum.
+        sizes: How many sites of the run each bucket holds.
     """
 
     asked: Sequence[str]
     came: Mapping[str, int]
     buckets: Mapping[str, int]
     floor: int
+    sizes: Mapping[int, int] = field(default_factory=dict)
 
     @cached_property
     def missing(self) -> tuple[str, ...]:
@@ -33,11 +35,12 @@ class Attempt:
     @cached_property
     def complete(self) -> tuple[int, ...]:
         """The buckets that hold all of their sites that were asked, and enough; in order."""
-        # Sites tell their bucket with their answer only. Of a site that never answered it is not
-        # known, so that it may be missing in any bucket.
+        broken = {self.buckets[site] for site in self.missing if site in self.buckets}
+        # Sites tell their bucket with their answer only. One that never answered may be missing in
+        # any bucket, but for those of which every site is known.
         if any(site not in self.buckets for site in self.missing):
-            return ()
-        broken = {self.buckets[site] for site in self.missing}
+            known = Counter(self.buckets.values())
+            broken |= {one for one in known if known[one] != self.sizes.get(one)}
         return tuple(one for one in self._large_enough if one not in broken)
 
     @cached_property

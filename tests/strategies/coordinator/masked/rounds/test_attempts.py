@@ -1,5 +1,7 @@
 """Which buckets of an attempt count, and whom a coordinator asks next."""
 
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,9 +34,23 @@ def test_a_bucket_counts_with_exactly_its_sites_that_were_asked_and_with_enough(
 
 @given(attempt=attempts())
 def test_while_the_bucket_of_a_missing_site_is_unknown_none_is_complete(attempt: Attempt) -> None:
+    """That is so where nobody knows how many sites a bucket holds."""
     if any(site not in attempt.buckets for site in attempt.missing):
         assert attempt.complete == ()
         assert attempt.counted == ()
+
+
+@given(
+    buckets=st.lists(st.integers(0, 2), min_size=8, max_size=8),
+    silent=st.sets(st.sampled_from(SITES)),
+)
+def test_a_bucket_of_which_every_site_is_known_lacks_nobody_who_never_answered(
+    buckets: list[int], silent: set[str]
+) -> None:
+    of = dict(zip(SITES, buckets, strict=True))
+    came = {site: bucket for site, bucket in of.items() if site not in silent}
+    attempt = Attempt(asked=SITES, came=came, buckets=came, floor=1, sizes=Counter(buckets))
+    assert set(attempt.complete) == set(came.values()) - {of[site] for site in silent}
 
 
 @given(attempt=attempts())
