@@ -19,7 +19,7 @@ from scenarios.engines.in_process import InProcessGrid, Vanished
 from strategies.coordinator.encrypted.parameters import RoundVoid
 from strategies.coordinator.encrypted.strategy import Encrypted
 from strategies.coordinator.masked.parameters import ConfirmationsMissing, SitesAwaited
-from strategies.coordinator.masked.rounds.chosen_set import ChosenSet
+from strategies.coordinator.masked.rounds.chosen_set import SET_FILE, ChosenSet
 from strategies.coordinator.messaging.cohort import QuorumNotReached
 from tests.masked_runs import (
     CONFIRM,
@@ -455,17 +455,15 @@ def test_a_bucket_that_would_fall_below_the_floor_is_left_out_whole(
     assert confirmed(course)[2].confirmed_by == NINE[1:]
 
 
-def test_a_site_whose_bucket_nobody_knows_may_be_missing_in_any(tmp_path: Path) -> None:
-    """It never answered in this run, so the next attempt is without it, or its bucket."""
+def test_a_site_that_never_answered_takes_its_bucket_with_it_at_once(tmp_path: Path) -> None:
+    """Nobody knows its bucket; but of the two others every site is known."""
     consortium = placed(tmp_path / "run", NINE, sets_in_run="any")
     gone = silent("train", 1, "site-a")
     course = consortium.start(down=gone, masks=True, num_server_rounds=1, quorum=3, **MEDIAN)
     assert course.error is None, course.error
-    (first, second) = asked_together(course)
-    assert first == (1, 1, NINE)
-    assert second[:2] == (1, 2)
-    assert len(second[2]) == 6
-    assert set(second[2]) < set(NINE[1:])
+    assert asked_together(course) == [(1, 1, NINE)]
+    set_of_round = ChosenSet.decode((consortium.run.vault / "round-1" / SET_FILE).read_bytes())
+    assert len(set_of_round.sum_set.sums) == 2
 
 
 DEATHS = [
