@@ -3,6 +3,7 @@
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
 from flwr.serverapp import Grid
@@ -58,6 +59,8 @@ class Encrypted(Strategy):
         keep: Stores a file of the coordinator durably, before the run acts on its content.
         reach: Receives how far the run is, as soon as that is stored.
     """
+
+    _opening_kind: ClassVar[type[RunOpening]] = RunOpening
 
     def __init__(
         self, *, cohort: Cohort, terms: SealedTerms, observe: Observer, keep: Keep, reach: Reach
@@ -138,7 +141,7 @@ class Encrypted(Strategy):
         return ()
 
     def _run_opening(self, exchange: Exchange) -> RunOpening:
-        return RunOpening(
+        return self._opening_kind(
             exchange=exchange,
             cohort=self._cohort,
             terms=self._terms,

@@ -64,6 +64,7 @@ class Masked(Encrypted):
         reach: As in `Encrypted`.
     """
 
+    _opening_kind = MaskedOpening
     _terms: MaskedTerms
     _question: MaskedRequest
 
@@ -84,18 +85,6 @@ class Masked(Encrypted):
         self._was_asked = False
         self._models: tuple[str, ...] = ()
         self._tried: Attempt
-
-    def _run_opening(self, exchange: Exchange) -> MaskedOpening:
-        return MaskedOpening(
-            exchange=exchange,
-            cohort=self._cohort,
-            terms=self._terms,
-            roster=self._roster,
-            ask=self._put,
-            keep=self._keep,
-            observe=self._observe,
-            num_rounds=self._num_rounds,
-        )
 
     def _resume(self, since: SealedStanding) -> tuple[str, ...]:
         self._masked = parse_masked_standing(since.masks)
