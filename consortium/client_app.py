@@ -133,7 +133,7 @@ def _contribution(site: Site, stands: messages.Position) -> messages.Contributio
     else:
         tally = np.zeros(site.task.evaluation.layout.size, np.int64)
     trained = training_of(site.run_config).train(site, stands)
-    learner_of(site.charter).contribution.check(trained.summed, sites=1)
+    learner_of(site.charter, site.run_config).contribution.check(trained.summed, sites=1)
     return messages.Contribution(
         update=trained.update,
         num_examples=site.told_examples(trained.num_examples),

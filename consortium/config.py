@@ -18,6 +18,7 @@ from consortium.differential_privacy import Privacy, PrivacyKeys
 from consortium.modes.registry import ModeName, mode_of
 from privacy.declarations import Declaration, Since, declarations_of
 from privacy.errors import ConsortiumError
+from sites.learners.plans import GlmPlan, LearnerPlan, LearnerPlans
 from sites.plans import ModelPlan, TextModelPlan, TrainingPlan
 from strategies.rules.inputs import RuleOptions
 from strategies.server_optimizer import OptimizerOptions
@@ -39,7 +40,8 @@ _OF_NO_UPDATE = (
     "score_bins",
     "without",
 )
-_WITHOUT_PREFIX = frozenset({"text_model", "table_model", "training"})  # as in version 0.1.0
+# as in version 0.1.0, and where the keys name what they are of
+_WITHOUT_PREFIX = frozenset({"text_model", "table_model", "training", "learner", "glm"})
 
 
 class BadConfig(ConsortiumError, ValueError, code="bad-config"):
@@ -180,6 +182,8 @@ class RunConfig(BaseModel):
     rule: RuleOptions = RuleOptions()
     server_optimizer: OptimizerOptions = OptimizerOptions()
     dp: PrivacyKeys = PrivacyKeys()
+    learner: LearnerPlan = LearnerPlan()
+    glm: GlmPlan = GlmPlan()
     seed: Annotated[
         int,
         Field(
@@ -213,6 +217,11 @@ class RunConfig(BaseModel):
         """What an audit log says of masks and of who is left out, where there are any."""
         masks = {"masks": "yes"} if mode_of(self).masks_uploads else {}
         return {**masks, "without": self.without} if self.without else masks
+
+    @property
+    def learning(self) -> LearnerPlans:
+        """Which learner the run names, and what it asks of it."""
+        return LearnerPlans(chosen=self.learner, glm=self.glm)
 
     @property
     def privacy(self) -> Privacy:
@@ -345,6 +354,26 @@ DEFAULTS: Mapping[str, Scalar] = {
     "scale-rule": "following",
     "score-bins": "following",
 }
+
+
+def new_run_config(*chosen: Mapping[str, Scalar]) -> RunConfig:
+    """Return the run config of a run that begins now: each choice goes before those to its left.
+
+    A run whose learner needs a certain number of exchanges has that many rounds, unless the last
+    of the choices, which is the user's, names a number.
+
+    Raises:
+        BadConfig: As `RunConfig.parse` says.
+    """
+    merged: dict[str, Scalar] = dict(DEFAULTS)
+    for one in chosen:
+        merged |= one
+    config = RunConfig.parse(merged)
+    exchanges = config.learning.exchanges
+    if exchanges is None or not chosen or "num-server-rounds" in chosen[-1]:
+        return config
+    return RunConfig.parse({**merged, "num-server-rounds": exchanges})
+
 
 _KEY_AT = {(one.part, one.declaration.key): key for key, one in SETTINGS.items()}
 

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias, get_args
 import pandas as pd
 
 from consortium.charter.document import Charter, Floors, Member
-from consortium.config import DEFAULTS, RunConfig, Scalar
+from consortium.config import RunConfig, Scalar, new_run_config
 from scenarios.attacks.data_poisoning import require_table_schema
 from scenarios.trials import PrivacyTrials, Trials
 from sites.schema.tables import ClassLabel, NumberLabel, Schema
@@ -116,7 +116,7 @@ class Scenario:
         Raises:
             BadConfig: A key is unknown, a value out of range, or two values contradict each other.
         """
-        return RunConfig.parse({**DEFAULTS, **self.run_config, **overrides})
+        return new_run_config(self.run_config, overrides)
 
 
 def scenario_of_charter(charter: Charter) -> Scenario:

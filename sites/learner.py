@@ -4,6 +4,7 @@ Nothing here loads a library of learning: the coordinator holds learners too, an
 learner counts never needs one.
 """
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from privacy.contribution import Contribution
@@ -53,6 +54,27 @@ class Learner(Protocol):
         """How a sum of exact tallies moves the state; None if updates are sent.
 
         Updates are moved by the rule and the server optimizer of the run.
+        """
+
+    @property
+    def reads_persons_exactly(self) -> bool:
+        """Whether its sums are of single persons' values, to which no noise can be added.
+
+        Such a learner is refused where a site's policy demands privacy.
+        """
+
+    def results(self, vector: Vector, statistics: Tally) -> Mapping[str, Any]:
+        """Return what a state says, as plain JSON values; empty if it is a model and nothing else.
+
+        Guarantee: it follows from state and statistics alone. `kind` names the form, by which the
+        report finds its pages.
+
+        Args:
+            vector: The state, shape (dim,).
+            statistics: The pooled statistics, shape (statistics.layout.size,).
+
+        Raises:
+            ConsortiumError: No run has this state.
         """
 
     def at_site(self, task: Task[Any]) -> Task[Any]:

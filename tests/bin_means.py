@@ -3,8 +3,8 @@
 It stands in no registry: a test puts it there, as anybody would who adds a learner.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from sites.data.holdout import Sides
 from sites.data.source import DataSource
 from sites.evaluation.contract import Evaluation, in_bins
 from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
+from sites.learners.plans import LearnerPlans
 from sites.plans import AnyModelPlan, Labels, Predictions, TrainingPlan
 from sites.schema.tables import Number, Schema
 from sites.schema.texts import AnySchema
@@ -33,6 +34,7 @@ class BinMeans:
     """
 
     schema: AnySchema
+    plans: LearnerPlans = field(default_factory=LearnerPlans)
 
     @property
     def name(self) -> str:
@@ -43,6 +45,15 @@ class BinMeans:
     def contribution(self) -> ExactTally:
         """Records by bin, then positive ones by bin."""
         return ExactTally(size=2 * BINS, bounds=(0, 2**25))
+
+    @property
+    def reads_persons_exactly(self) -> bool:
+        """False: they are counts."""
+        return False
+
+    def results(self, vector: Vector, statistics: Tally) -> Mapping[str, Any]:
+        """Return the share of each bin."""
+        return {"kind": "bin-means", "shares": vector[:BINS].tolist()}
 
     def at_site(self, task: Task[Any]) -> "BinMeansTask":
         """Return the use case, counted."""

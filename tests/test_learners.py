@@ -314,7 +314,10 @@ def test_a_site_that_counts_never_loads_torch(tmp_path: Path) -> None:
     shutil.copy(ROOT / "tests" / "bin_means.py", tree / "sites" / "learners" / "bin_means.py")
     added = tree / "sites" / "learners" / "registry.py"
     before = added.read_text()
-    after = before.replace("MappingProxyType({})", 'MappingProxyType({"diagnosis": BinMeans})')
+    after = before.replace(
+        "_OF_TASK: Mapping[str, Made] = MappingProxyType({",
+        '_OF_TASK: Mapping[str, Made] = MappingProxyType({"diagnosis": BinMeans, ',
+    )
     assert after != before
     added.write_text(f"from sites.learners.bin_means import BinMeans\n{after}")
     consortium = Consortium.placed(run, floors=Floors(full_class_examples=40))

@@ -8,7 +8,7 @@ import typer
 
 from consortium.charter.document import Charter
 from consortium.cli.options import COORDINATOR, SET_HELP, parse_overrides
-from consortium.config import DEFAULTS, RunConfig
+from consortium.config import RunConfig, new_run_config
 from consortium.coordinator.later_evaluation import later_config
 from consortium.coordinator.resume import interrupted_config
 from consortium.deployment.control_client import Control
@@ -53,10 +53,8 @@ def run(
     superlink = SuperLink(directory)
     # From one start and seed, runs with and without a site would show that site's first update.
     drawn = {"seed": secrets.randbelow(_SEEDS)}
-    chosen = {**DEFAULTS, **drawn, **parse_overrides(settings)}
-    if without:
-        chosen["without"] = ",".join(sorted({*without}))
-    config = RunConfig.parse(chosen)
+    left_out = {"without": ",".join(sorted({*without}))} if without else {}
+    config = new_run_config(drawn, {**parse_overrides(settings), **left_out})
     config.require_members_left_out(superlink.charter.names)
     stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
     folder = CoordinatorDirectory(directory).run(name or stamp)

@@ -94,7 +94,7 @@ class PolicyGate:
     def reply_forms(self) -> dict[str, ReplyForm]:
         """What may leave, by kind of question."""
         site = self.site
-        sizes = sizes_of(site.task, site.charter)
+        sizes = sizes_of(site.task, site.charter, site.run_config)
         return dict(reply_forms(site.config.name, site.charter, site.run_config, sizes))
 
     def admit(self, message: Message) -> Passage:
@@ -216,18 +216,20 @@ def asked_of(config: RunConfig, charter: Charter, task: Task[SiteData]) -> Asked
         encrypted=not mode.coordinator_reads,
         crowd=mode.crowd(config, charter),
         rounds=config.num_server_rounds,
-        message_bytes=at_site(config).largest_bytes(charter, config, sizes_of(task, charter)),
+        message_bytes=at_site(config).largest_bytes(
+            charter, config, sizes_of(task, charter, config)
+        ),
         privacy=config.privacy.offered,
     )
 
 
-def sizes_of(task: Task[SiteData], charter: Charter) -> Sizes:
+def sizes_of(task: Task[SiteData], charter: Charter, config: RunConfig) -> Sizes:
     """Return how large the parts of a run of a task are."""
     return Sizes(
         layout=task.layout,
         statistics=task.statistics.layout.size,
         evaluation=task.evaluation.layout.size,
-        contribution=learner_of(charter).contribution,
+        contribution=learner_of(charter, config).contribution,
     )
 
 

@@ -66,7 +66,7 @@ def clear_strategy(
             or the quorum can never be reached.
     """
     statistics, evaluation = statistics_for(charter.table), evaluation_for(charter.table)
-    spec, learner = rule_spec(config, charter), learner_of(charter)
+    spec, learner = rule_spec(config, charter), learner_of(charter, config)
     return Synchronous(
         gather=_gather_for(config, spec, learner.contribution),
         step=_step_for(config, spec, learner),
@@ -168,7 +168,7 @@ def _sealed_terms(config: RunConfig, charter: Charter) -> SealedTerms:
         counts=counted,
         header=lambda label, layout, placement: upload_header(label, config, layout, placement),
         bins=bin_steps(config, charter),
-        exact=learner_of(charter).contribution.exact,
+        exact=learner_of(charter, config).contribution.exact,
         compares_ledgers=compares_ledgers(config, charter),
         counts_statistics=config.privacy.counts_statistics or bool(config.evaluate_model),
         keeps_statistics=bool(charter.statistics_of) and config.privacy.counts_statistics,

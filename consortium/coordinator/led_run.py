@@ -9,6 +9,7 @@ from consortium.config import RunConfig
 from consortium.coordinator.audit_trail import CoordinatorAuditTrail
 from consortium.coordinator.observers import observe_with
 from consortium.coordinator.recorder import Recorder
+from consortium.protocol.learning import learner_of
 from consortium.run.directory import RunDirectory
 from privacy.layout import Layout
 from strategies.coordinator.messaging.events import Observer
@@ -52,7 +53,8 @@ class LedRun:
     @property
     def observe(self) -> Observer:
         """Tells everybody who observes the run."""
-        return observe_with(self.trail, self.recorder)
+        sent = learner_of(self.charter, self.config).contribution
+        return observe_with(self.trail, self.recorder, tally_size=sent.tally_size)
 
     @property
     def directory(self) -> RunDirectory:

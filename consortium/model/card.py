@@ -5,7 +5,7 @@ said to be unknown. It quotes no text of any record.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,7 @@ class Subject:
         digest: The model's digest.
         start: The initial parameters it was trained from, as named in its layout.
         linear_sums: The coefficients of a linear model; none of any other.
+        results: What the state says, as the learner's `results`; empty if it is a model alone.
     """
 
     charter: Charter
@@ -51,6 +52,7 @@ class Subject:
     digest: str
     start: str
     linear_sums: tuple[LinearSum, ...] = ()
+    results: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def counted(self) -> bool:

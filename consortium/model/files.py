@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
 from consortium.model.card import RunOutcome, Subject, model_card
+from consortium.protocol.learning import learner_of
 from consortium.run.records import write_record
 from consortium.site.directory import SiteDirectory
 from consortium.site.site import Site, model_plan
@@ -27,6 +28,7 @@ from sites.tasks.tabular.task import TabularTask
 from sites.tasks.text.misclassified import ShowsMistakes
 
 CARD = "README.md"
+RESULTS = "results.json"
 
 _VECTOR = "federated-vector"
 
@@ -84,6 +86,7 @@ class TrainedModel:
                 if isinstance(self.task, TabularTask)
                 else ()
             ),
+            results=learner_of(self.charter, self.config).results(self.vector, self.statistics),
         )
 
     def predict(self, source: DataSource) -> Predictions:
@@ -104,6 +107,9 @@ def write_model(site: Site, statistics: Tally, vector: Vector, folder: Path | No
         statistics=[int(entry) for entry in statistics],
     )
     write_record(folder / "model.json", description)
+    found = learner_of(site.charter, site.run_config).results(vector, statistics)
+    if found:
+        (folder / RESULTS).write_text(json.dumps(found, indent=1), encoding="utf-8")
     if isinstance(site.task, Exportable):
         model = TrainedModel(
             task=site.task,
@@ -161,6 +167,7 @@ def read_model(folder: Path) -> TrainedModel:
         description.charter.table,
         model_plan(config, description.charter.table),
         seed=config.seed,
+        learning=config.learning,
     )
     if task.layout.digest != description.layout_digest or vector.shape != (task.layout.dim,):
         raise BadModel(f"the parameters in {folder} do not match the model in its model.json")

@@ -11,9 +11,13 @@ from sites.learners.registry import learner_for
 _OF_UPDATES = ("rule.", "server-optimizer.", "buckets", "fraction", "dp.")
 
 
-def learner_of(charter: Charter) -> Learner:
-    """Return the learner of the charter's use case: the same at both ends."""
-    return learner_for(charter.task, charter.table)
+def learner_of(charter: Charter, config: RunConfig) -> Learner:
+    """Return the learner of a run: the same at both ends.
+
+    Raises:
+        BadPlan: The run names a learner that cannot learn from the charter's records.
+    """
+    return learner_for(charter.task, charter.table, config.learning)
 
 
 def require_exact_sums(config: RunConfig, charter: Charter) -> None:
@@ -25,7 +29,7 @@ def require_exact_sums(config: RunConfig, charter: Charter) -> None:
         BadConfig: A rule, buckets, a share of the sites, a server optimizer or private training
             was chosen for a learner that sends tallies.
     """
-    learner = learner_of(charter)
+    learner = learner_of(charter, config)
     if not learner.contribution.exact:
         return
     # Every setting is named at once, so that a config needs correcting only once.

@@ -7,6 +7,7 @@ from typing import TypeAlias
 from consortium.report.elements.blocks import KeyFigure, Section
 from consortium.report.elements.headline import Headline, flagged_key_figure, headline
 from consortium.report.elements.run_reader import Recorded
+from consortium.report.results.registry import result_sections
 from consortium.report.sections.appendix import (
     identity_section,
     protection_section,
@@ -81,7 +82,8 @@ def render_report(run: RunDirectory) -> Path:
         BadCharter: The charter is missing or invalid.
     """
     recorded = Recorded.read(run)
-    sections = [section for answer in ANSWERS if (section := answer(recorded)) is not None]
+    answers = [section for answer in ANSWERS if (section := answer(recorded)) is not None]
+    sections = [*result_sections(recorded), *answers]
     folder = run.path / PLOTS
     folder.mkdir(exist_ok=True)
     for section in sections:

@@ -57,7 +57,13 @@ class Site:
     def task(self) -> Task[SiteData]:
         """The use case of the charter with the model of the run."""
         plan = model_plan(self.run_config, self.charter.table)
-        return task_for(self.charter.task, self.charter.table, plan, seed=self.run_config.seed)
+        return task_for(
+            self.charter.task,
+            self.charter.table,
+            plan,
+            seed=self.run_config.seed,
+            learning=self.run_config.learning,
+        )
 
     @cached_property
     def data(self) -> SiteData:

@@ -8,17 +8,32 @@ from types import MappingProxyType
 
 from sites.learner import Learner
 from sites.learners.gradient import Gradient
+from sites.learners.plans import LearnerPlans
+from sites.plans import BadPlan
 from sites.schema.texts import AnySchema
 
-_OF_TASK: Mapping[str, Callable[[AnySchema], Learner]] = MappingProxyType({})
+Made = Callable[[AnySchema, LearnerPlans], Learner]
+
+# By name; a learner refuses a schema that it cannot learn from.
+_LEARNERS: Mapping[str, Made] = MappingProxyType({"gradient": lambda _schema, _plans: Gradient()})
+# What `auto` is, where it is not training by gradients.
+_OF_TASK: Mapping[str, Made] = MappingProxyType({})
 
 
-def learner_for(task: str, schema: AnySchema) -> Learner:
-    """Return the learner of a use case; training by gradients where no other is named.
+def learner_for(task: str, schema: AnySchema, plans: LearnerPlans) -> Learner:
+    """Return the learner of a run; training by gradients where no other is named.
 
     Args:
         task: The use case of the charter.
         schema: What every column means.
+        plans: Which learner the run names, and what it asks of it.
+
+    Raises:
+        BadPlan: There is no such learner yet, or it cannot learn from this schema.
     """
-    made = _OF_TASK.get(task)
-    return Gradient() if made is None else made(schema)
+    name = plans.chosen.name
+    if name != "auto":
+        if name not in _LEARNERS:
+            raise BadPlan(f"learner must be one of {', '.join(_LEARNERS)}, got {name}")
+        return _LEARNERS[name](schema, plans)
+    return _OF_TASK.get(task, _LEARNERS["gradient"])(schema, plans)
