@@ -5,7 +5,7 @@ learner counts never needs one.
 """
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from privacy.contribution import Contribution
 from privacy.layout import Tally, Vector
@@ -83,4 +83,22 @@ class Learner(Protocol):
         Its `layout` is that of the learner's state, its `train` gives the contribution, its
         `evaluate` judges the state: zeros where nothing is left to judge. What the records are,
         how they are read and what is counted before the first round stays the task's.
+        """
+
+
+@runtime_checkable
+class WritesFiles(Protocol):
+    """A learner whose state other programs can use: it writes the files that they load."""
+
+    def files(self, vector: Vector, statistics: Tally) -> Mapping[str, bytes]:
+        """Return what each file holds, by its name in the folder of the model.
+
+        Guarantee: it follows from state and statistics alone.
+
+        Args:
+            vector: The state, shape (dim,).
+            statistics: The pooled statistics, shape (statistics.layout.size,).
+
+        Raises:
+            ConsortiumError: No run has this state.
         """

@@ -3,6 +3,7 @@
 It stands in no registry: a test puts it there, as anybody would who adds a learner.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,6 +55,10 @@ class BinMeans:
     def results(self, vector: Vector, statistics: Tally) -> Mapping[str, Any]:
         """Return the share of each bin."""
         return {"kind": "bin-means", "shares": vector[:BINS].tolist()}
+
+    def files(self, vector: Vector, statistics: Tally) -> Mapping[str, bytes]:
+        """Return the shares as JSON, for other programs."""
+        return {"shares.json": json.dumps(vector[:BINS].tolist()).encode()}
 
     def at_site(self, task: Task[Any]) -> "BinMeansTask":
         """Return the use case, counted."""

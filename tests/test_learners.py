@@ -120,6 +120,8 @@ def test_a_run_of_counts_is_the_pooled_computation_to_the_bit_in_either_mode(
         assert open_states[name][:BINS].tobytes() == pooled.tobytes()
         assert open_states[name][BINS:].tolist() == [2.0]  # one for each round
         assert sealed_states[name].tobytes() == open_states[name].tobytes()
+        written = RunDirectory(tmp_path / "sealed").site(name) / "model" / "shares.json"
+        assert json.loads(written.read_text()) == pooled.tolist()  # for other programs
     assert 0 < pooled.mean() < 1
     assert (clear.status, sealed.status) == ("finished", "finished")
     assert clear.model_digest == sealed.model_digest

@@ -21,6 +21,7 @@ from privacy.errors import ConsortiumError
 from privacy.layout import Layout, Tally, Vector
 from privacy.storage.secret_files import make_private_directory
 from sites.data.source import DataSource
+from sites.learner import Learner, WritesFiles
 from sites.plans import Predictions
 from sites.task import Exportable, SiteData, Task
 from sites.tasks.registry import task_for
@@ -107,7 +108,9 @@ def write_model(site: Site, statistics: Tally, vector: Vector, folder: Path | No
         statistics=[int(entry) for entry in statistics],
     )
     write_record(folder / "model.json", description)
-    found = learner_of(site.charter, site.run_config).results(vector, statistics)
+    learner = learner_of(site.charter, site.run_config)
+    _write_files(learner, vector, statistics, folder)
+    found = learner.results(vector, statistics)
     if found:
         (folder / RESULTS).write_text(json.dumps(found, indent=1), encoding="utf-8")
     if isinstance(site.task, Exportable):
@@ -128,7 +131,8 @@ def export_model(
     """Write a model for other programs, with its card.
 
     An encoder is written for `transformers` with its adapters merged or, if `merged` is false, for
-    `peft`. A model of a table is written as named arrays.
+    `peft`. A model of a table is written as named arrays, and as the files that its learner has
+    for other programs.
 
     Args:
         model: The trained model.
@@ -143,6 +147,8 @@ def export_model(
         raise FolderInUse(f"{folder} is not empty: name another directory for the model")
     folder.mkdir(parents=True, exist_ok=True)
     _write_parameters(model.task, model.vector, folder, merged=merged)
+    learner = learner_of(model.charter, model.config)
+    _write_files(learner, model.vector, model.statistics, folder)
     (folder / CARD).write_text(model_card(model.subject, outcome), encoding="utf-8")
 
 
@@ -152,6 +158,12 @@ def _write_parameters(task: Task[SiteData], vector: Vector, folder: Path, *, mer
         return
     arrays = {name: np.ascontiguousarray(array) for name, array in task.parameters(vector).items()}
     save_file(arrays, folder / "model.safetensors")
+
+
+def _write_files(learner: Learner, vector: Vector, statistics: Tally, folder: Path) -> None:
+    if isinstance(learner, WritesFiles):
+        for name, content in learner.files(vector, statistics).items():
+            (folder / name).write_bytes(content)
 
 
 def read_model(folder: Path) -> TrainedModel:
