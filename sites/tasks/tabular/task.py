@@ -25,7 +25,7 @@ from sites.statistics.coefficients import LinearSum, linear_sums
 from sites.statistics.normalisation import Constants
 from sites.statistics.tables import TableStatistics
 from sites.task import Trained
-from sites.tasks.tabular.data import Table, TableData, encode_columns, pooled_table
+from sites.tasks.tabular.data import Columns, Table, TableData, encode_columns, pooled_table
 
 if TYPE_CHECKING:
     from sites.tasks.tabular.model import TableModel
@@ -127,11 +127,14 @@ class TabularTask:
 
     def predict(self, source: DataSource, pooled: Tally, vector: Vector) -> Predictions:
         """Return the predictions for a table without labels, in the order of its rows."""
+        inputs = encode_columns(self.read_columns(source), self.schema, self._constants(pooled))
+        return self._model_at(vector, pooled).predictions(inputs)
+
+    def read_columns(self, source: DataSource) -> Columns:
+        """Return the validated features of a table without labels, row by row."""
         from sites.tasks.tabular.loading import load_columns
 
-        columns = load_columns(source, self.schema)
-        inputs = encode_columns(columns, self.schema, self._constants(pooled))
-        return self._model_at(vector, pooled).predictions(inputs)
+        return load_columns(source, self.schema)
 
     def parameters(self, vector: Vector) -> dict[str, NDArray[np.float32]]:
         """Return the arrays of the model that `vector` stands for, by name."""
