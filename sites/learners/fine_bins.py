@@ -93,9 +93,12 @@ class TableBins:
 
 def bin_sizes(schema: Schema, *, pieces: int = PIECES) -> tuple[int, ...]:
     """Return how many bins each feature has a place for, the one of missing values included."""
-    return tuple(
-        (pieces if isinstance(item, Number) else len(item.values)) + 1 for item in schema.features
-    )
+    return tuple(bin_size(item, pieces=pieces) for item in schema.features)
+
+
+def bin_size(feature: Feature, *, pieces: int = PIECES) -> int:
+    """Return how many bins a feature has a place for, the one of missing values included."""
+    return (pieces if isinstance(feature, Number) else len(feature.values)) + 1
 
 
 def fine_bins(schema: Schema, statistics: Tally, *, pieces: int = PIECES) -> TableBins:
@@ -115,13 +118,26 @@ def fine_bins(schema: Schema, statistics: Tally, *, pieces: int = PIECES) -> Tab
         pieces: Most bins of a number, at least 32.
     """
     layout = TableStatistics(schema).layout
-    made = []
-    for item, size in zip(schema.features, bin_sizes(schema, pieces=pieces), strict=True):
-        edges = np.zeros(0, np.float32)
-        if isinstance(item, Number):
-            edges = _edges(item, layout.part(f"{item.name}/histogram", statistics), pieces)
-        made.append(FineBins(feature=item, edges=edges, size=size))
-    return TableBins(tuple(made))
+    return TableBins(
+        tuple(
+            bins_of_feature(item, layout.part(f"{item.name}/histogram", statistics), pieces=pieces)
+            for item in schema.features
+        )
+    )
+
+
+def bins_of_feature(feature: Feature, histogram: Tally, *, pieces: int = PIECES) -> FineBins:
+    """Return the fine bins of one feature, as `fine_bins` cuts them.
+
+    Args:
+        feature: Whose bins.
+        histogram: Its pooled counts, as the statistics hold them.
+        pieces: Most bins of a number, at least 32.
+    """
+    edges = np.zeros(0, np.float32)
+    if isinstance(feature, Number):
+        edges = _edges(feature, histogram, pieces)
+    return FineBins(feature=feature, edges=edges, size=bin_size(feature, pieces=pieces))
 
 
 def _edges(number: Number, histogram: Tally, pieces: int) -> NDArray[np.float32]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from sites.learner import Learner
+from sites.learners.descriptions.learner import Description
 from sites.learners.gradient import Gradient
 from sites.learners.plans import LearnerPlans
 from sites.plans import BadPlan
@@ -15,7 +16,12 @@ from sites.schema.texts import AnySchema
 Made = Callable[[AnySchema, LearnerPlans], Learner]
 
 # By name; a learner refuses a schema that it cannot learn from.
-_LEARNERS: Mapping[str, Made] = MappingProxyType({"gradient": lambda _schema, _plans: Gradient()})
+_LEARNERS: Mapping[str, Made] = MappingProxyType(
+    {
+        "gradient": lambda _schema, _plans: Gradient(),
+        "describe": lambda schema, _plans: Description(schema),
+    }
+)
 # What `auto` is, where it is not training by gradients.
 _OF_TASK: Mapping[str, Made] = MappingProxyType({})
 
