@@ -158,6 +158,8 @@ CODES = {
     "NotTheSite": "not-the-site",
     "NothingCounted": "nothing-counted",
     "NothingRuns": "nothing-runs",
+    "NothingToJudge": "nothing-to-judge",
+    "SmallGroup": "small-group",
     "NothingWithheld": "nothing-withheld",
     "NothingToForget": "nothing-to-forget",
     "NothingSent": "nothing-sent",
@@ -344,8 +346,8 @@ COMMANDS = {
     "consortium coordinator": "delete-uploads down init install key renew up",
     "consortium site": "allow approve check code down forget init install ledger public recount "
     "renew-node-key stop-all up",
-    "scenario": "audit-sum check-data compare doctor inspect list practice predict resume rules "
-    "run",
+    "scenario": "audit-sum check-data compare describe doctor inspect list practice predict resume "
+    "rules run",
 }
 
 

@@ -2,8 +2,10 @@
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -190,6 +192,19 @@ def read_model(folder: Path) -> TrainedModel:
         charter=description.charter,
         config=config,
     )
+
+
+def read_results(folder: Path) -> Mapping[str, Any]:
+    """Return what the state of a run says, as plain JSON values.
+
+    Raises:
+        BadModel: The folder holds no results: its learner has none, or no run ended there.
+    """
+    try:
+        found: Mapping[str, Any] = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadModel(f"{folder} holds no results that can be read: {error}") from error
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from consortium.client.private_training import training_of
 from consortium.config import RunConfig
 from consortium.model.files import read_model
+from consortium.protocol.learning import learner_of
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Arm, Comparison, Difference, Summary, read_record, write_record
 from consortium.site.site import records_of, site_rng
@@ -23,6 +25,8 @@ from scenarios.scenario import Scenario
 from sites.task import SiteData, Task
 
 N_RESAMPLES = 500
+
+_Scores: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64]]  # predictions, and labels
 
 _POOLED = "pooled"
 _LONG_S = 60.0  # arms of a shorter run are trained sooner than other processes start
@@ -62,7 +66,8 @@ class _Training:
         Args:
             parts: The records of each of the sites.
         """
-        task = read_model(self.run.model).task
+        trained = read_model(self.run.model)
+        task, learner = trained.task, learner_of(trained.charter, self.config)
         data = task.pool(parts)
         statistics = self.config.privacy.statistics(task, data)
         vector = np.zeros(task.layout.dim)
@@ -70,9 +75,13 @@ class _Training:
         plan = training_of(self.config).plan(data)
         for server_round in range(1, self.config.num_server_rounds + 1):
             rng = site_rng(self.config.seed, self.name, server_round)
-            update = task.train(data, statistics, vector, plan, rng=rng).update
+            given = task.train(data, statistics, vector, plan, rng=rng)
+            if learner.move is None:
+                vector = vector + given.update
+            else:
+                vector = learner.move(vector, statistics, given.summed)
             # Round as the model does when it travels between coordinator and sites.
-            vector = (vector + update).astype(np.float32).astype(np.float64)
+            vector = vector.astype(np.float32).astype(np.float64)
         return _Model(statistics, vector)
 
 
@@ -83,7 +92,7 @@ class _HeldOut:
     task: Task[SiteData]
     parts: Sequence[SiteData]
 
-    def scores(self, model: _Model) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def scores(self, model: _Model) -> _Scores:
         """Return predictions and labels of all held-out records, site after site."""
         scored = [self.task.score(part, model.statistics, model.vector) for part in self.parts]
         return (
@@ -124,10 +133,17 @@ def compare(
             "no site of this run holds anybody out: give the sites more persons, or a column split"
         )
     models = {"federated": _Model(trained.statistics, trained.vector)}
+    # Before anything is trained: a learner that predicts nothing ends here.
+    scores = {"federated": held.scores(models["federated"])}
     parts = dict(zip(scenario.sites, held.parts, strict=True))
     models |= _train_arms(run, config, parts, tell)
+    scores |= {name: held.scores(model) for name, model in models.items() if name not in scores}
     untrained = [name for name, part in parts.items() if not part.train_examples]
-    comparison = _measure_arms(scenario, held, models, n_resamples, config.seed)
+    count = sum(part.held_out_examples for part in held.parts)
+    # Depends on the seed and the number of records only: comparing again gives the same.
+    rng = np.random.default_rng(np.random.SeedSequence(config.seed, spawn_key=(count,)))
+    resamples = Resamples.draw(count, n_resamples=n_resamples, rng=rng)
+    comparison = _measure_arms(scenario, held, models, scores, resamples)
     measured = {
         "untrained": untrained,
         "nobody_held_out": [name for name, part in parts.items() if not part.held_out_examples],
@@ -173,16 +189,16 @@ def _train_on_one_thread(arm: _Training) -> _Model:
 
 
 def _measure_arms(
-    scenario: Scenario, held: _HeldOut, models: dict[str, _Model], n_resamples: int, seed: int
+    scenario: Scenario,
+    held: _HeldOut,
+    models: Mapping[str, _Model],
+    scores: Mapping[str, _Scores],
+    resamples: Resamples,
 ) -> Comparison:
     headline = scenario.headline
-    count = sum(part.held_out_examples for part in held.parts)
-    # Depends on the seed and the number of records only: comparing again gives the same.
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(count,)))
-    resamples = Resamples.draw(count, n_resamples=n_resamples, rng=rng)
     metrics = {
-        name: resamples.measure(resampled_metric(headline.name, *held.scores(model)))
-        for name, model in models.items()
+        name: resamples.measure(resampled_metric(headline.name, *scored))
+        for name, scored in scores.items()
     }
     own: dict[str, float] = {}
     for name, part in zip(scenario.sites, held.parts, strict=True):
@@ -197,8 +213,8 @@ def _measure_arms(
         metric=headline.name,
         metric_title=headline.title,
         higher_is_better=headline.higher_is_better,
-        held_out=count,
-        resamples=n_resamples,
+        held_out=resamples.counts.shape[1],
+        resamples=len(resamples.counts),
         arms=[_arm(name, measured, own) for name, measured in metrics.items()],
         differences=[_difference(name, metrics) for name in metrics if name != "federated"],
         seconds=0.0,

@@ -9,10 +9,11 @@ from typing import Any, TypeAlias
 
 from consortium.report.elements.blocks import Section
 from consortium.report.elements.run_reader import Recorded
+from consortium.report.results.table_one import description_sections
 
 Pages: TypeAlias = Callable[[Recorded, Mapping[str, Any]], Sequence[Section]]
 
-_PAGES: Mapping[str, Pages] = MappingProxyType({})
+_PAGES: Mapping[str, Pages] = MappingProxyType({"description": description_sections})
 
 
 def result_sections(recorded: Recorded) -> tuple[Section, ...]:

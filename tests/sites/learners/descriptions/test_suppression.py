@@ -25,7 +25,7 @@ def with_totals(inner: np.ndarray) -> np.ndarray:
 
 def determined(hidden: np.ndarray) -> set[tuple[int, int]]:
     """Return the hidden cells that the sums of rows and columns fix, by exact elimination."""
-    places = [tuple(map(int, place)) for place in np.argwhere(hidden)]
+    places = [(int(row), int(column)) for row, column in np.argwhere(hidden)]
     equations = []
     for axis in (0, 1):
         for line in range(hidden.shape[axis]):
