@@ -126,6 +126,7 @@ def _factor(
     """Return the factor between these values and the others', or None if they look alike."""
     if len(own) < FEWEST or others.sum() < FEWEST:
         return None
+    others = np.append(others, 0.0)  # nobody is outside the bounds
     by_chance = chance_of(len(own))
     as_they_are = _histograms(number, own, np.ones(1))
     if without is not None:
@@ -144,14 +145,18 @@ def _factor(
 
 
 def _histograms(number: Ranged, values: Vector, factors: Vector) -> Vector:
-    """Return the histogram of the values divided by each factor, shape (n_factors, BINS).
+    """Return the histogram of the values divided by each factor, shape (n_factors, BINS + 1).
 
-    What is then outside the declared bounds counts in the first or the last bin.
+    What is then outside the declared bounds, where nobody else has a value, counts in the last bin.
     """
-    divided = np.clip(values[None, :] / factors[:, None], number.low, number.high)
-    cells = bins_of(scale_values(number, divided), BINS) + BINS * np.arange(len(factors))[:, None]
-    counts = np.bincount(cells.ravel(), minlength=BINS * len(factors))
-    return counts.reshape(len(factors), BINS).astype(np.float64)
+    divided = values[None, :] / factors[:, None]
+    inside = (divided >= number.low) & (divided <= number.high)
+    scaled = scale_values(number, np.clip(divided, number.low, number.high))
+    width = BINS + 1
+    cells = np.where(inside, bins_of(scaled, BINS), BINS)
+    cells += width * np.arange(len(factors))[:, None]
+    counts = np.bincount(cells.ravel(), minlength=width * len(factors))
+    return counts.reshape(len(factors), width).astype(np.float64)
 
 
 def _rounded(factor: float) -> str:
