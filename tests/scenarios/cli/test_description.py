@@ -3,10 +3,12 @@
 import json
 from pathlib import Path
 
+import numpy as np
 from typer.testing import CliRunner
 
 from consortium.run.directory import RunDirectory
 from scenarios.cli.main import app
+from tests.sites.learners.descriptions.test_suppression import determined
 
 WIDE = {"COLUMNS": "200"}
 
@@ -45,3 +47,23 @@ def test_a_description_cannot_be_compared_and_says_so(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, [*command, "learner=describe"], env=WIDE)
     assert done.exit_code != 0
     assert "predicts nothing" in done.output
+
+
+def test_no_hidden_count_in_the_file_follows_from_the_shown_ones(tmp_path: Path) -> None:
+    """Adversary: a reader of the file, with the totals and a pencil."""
+    _, run = described(tmp_path / "run", "--set", "aggregation=encrypted")
+    found = json.loads((run.model / "results.json").read_text())
+    tables = [
+        [level["records"] for level in column["levels"]]
+        if column["kind"] == "category"
+        else [column["present"], column["missing"]]
+        for column in found["columns"]
+    ]
+    hidden = [np.array([[cell is None for cell in row] for row in table]) for table in tables]
+    assert any(one.any() for one in hidden)
+    for one in hidden:
+        # Overall stands first in the file, and the size of each group is known.
+        columns = np.roll(one, -1, axis=1)
+        assert not determined(np.vstack([columns, np.zeros((1, columns.shape[1]), bool)]))
+    shown = [cell for table in tables for row in table for cell in row if cell is not None]
+    assert not any(0 < cell < 10 for cell in shown)
