@@ -38,6 +38,7 @@ _OF_NO_UPDATE = (
     "num_server_rounds",
     "quorum",
     "score_bins",
+    "subgroups",
     "without",
 )
 # as in version 0.1.0, and where the keys name what they are of
@@ -175,6 +176,16 @@ class RunConfig(BaseModel):
             description="Members that this run leaves out, with commas between them. The first "
             "encrypted run under a charter waits for all others, and who is left out of it is "
             "in no exact count of this charter.",
+        ),
+        Since("0.2.0"),
+    ] = ""
+    subgroups: Annotated[
+        str,
+        Field(
+            pattern=r"^([a-z][a-z0-9_.-]*(,[a-z][a-z0-9_.-]*)*)?$",
+            description="Categories by whose values every metric is told too, with commas between "
+            "them, such as `sex`. The groups are counted in the same tally, and figures of fewer "
+            "than ten records of a class are hidden.",
         ),
         Since("0.2.0"),
     ] = ""

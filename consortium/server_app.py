@@ -17,6 +17,7 @@ from consortium.coordinator.led_run import LedRun
 from consortium.coordinator.recorder import Recorder
 from consortium.coordinator.resume import write_run_config
 from consortium.modes.registry import mode_of
+from consortium.protocol.evaluation_bins import evaluation_of
 from consortium.protocol.robustness_estimate import protection_of
 from consortium.run.absences import absences_among, shortage_text
 from consortium.run.directory import RunDirectory
@@ -26,7 +27,6 @@ from consortium.run.party_directory import PartyDirectory
 from consortium.run.records import Saturation, Summary, write_record
 from consortium.run.redo_slots import RedoSlots
 from privacy.errors import ConsortiumError
-from sites.evaluation.contract import evaluation_for
 from strategies.coordinator.encrypted.parameters import RoundVoid
 from strategies.coordinator.messaging.cohort import QuorumNotReached
 
@@ -60,7 +60,7 @@ def _lead(run: RunDirectory, grid: Grid, config: RunConfig) -> None:
         grid=AuditedGrid(grid, trail),
         config=config,
         charter=charter,
-        recorder=Recorder(run, evaluation_for(charter.table)),
+        recorder=Recorder(run, evaluation_of(config, charter)),
         trail=trail,
     )
     write_run_config(run, config)

@@ -275,6 +275,7 @@ CODES = {
     "UnknownSite": "unknown-site",
     "UnknownStream": "unknown-stream",
     "UnknownTag": "unknown-tag",
+    "UnknownSubgroup": "unknown-subgroup",
     "UnknownTask": "unknown-task",
     "Unreadable": "unreadable",
     "UnreadablePairSecret": "unreadable-pair-secret",

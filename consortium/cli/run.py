@@ -17,6 +17,7 @@ from consortium.deployment.status import coordinator_status, site_status
 from consortium.deployment.superlink import SuperLink
 from consortium.deployment.wait import Waiting
 from consortium.modes.registry import mode_of
+from consortium.protocol.evaluation_bins import evaluation_of
 from consortium.run.absences import absence_text, absences_of
 from consortium.run.directory import RunDirectory
 from consortium.run.party_directory import CoordinatorDirectory
@@ -141,6 +142,7 @@ def _start_run(
 ) -> None:
     superlink.require_up()  # else an empty run would stay behind
     mode_of(config).require_agreed(config, superlink.charter)
+    evaluation_of(config, superlink.charter)  # refuses groups that the records do not have
     try:
         run_directory.path.mkdir(parents=True)
     except FileExistsError as error:

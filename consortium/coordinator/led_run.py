@@ -9,6 +9,7 @@ from consortium.config import RunConfig
 from consortium.coordinator.audit_trail import CoordinatorAuditTrail
 from consortium.coordinator.observers import observe_with
 from consortium.coordinator.recorder import Recorder
+from consortium.protocol.evaluation_bins import evaluation_of
 from consortium.protocol.learning import learner_of
 from consortium.run.directory import RunDirectory
 from privacy.layout import Layout
@@ -54,7 +55,9 @@ class LedRun:
     def observe(self) -> Observer:
         """Tells everybody who observes the run."""
         sent = learner_of(self.charter, self.config).contribution
-        return observe_with(self.trail, self.recorder, tally_size=sent.tally_size)
+        counted = evaluation_of(self.config, self.charter).layout.size
+        most = max(sent.tally_size, counted)
+        return observe_with(self.trail, self.recorder, tally_size=most)
 
     @property
     def directory(self) -> RunDirectory:

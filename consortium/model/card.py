@@ -20,7 +20,9 @@ from consortium.wording.metric_glossary import meaning_of
 from privacy.errors import number_of
 from privacy.layout import Tally
 from sites.evaluation.contract import Evaluation, Metric
+from sites.evaluation.group_gaps import group_gaps
 from sites.evaluation.metric_values import wilson_interval
+from sites.evaluation.subgroups import SMALLEST_GROUP, GroupedEvaluation, shown_groups
 from sites.plans import MINILM, TextModelPlan
 from sites.schema.tables import Schema
 from sites.statistics.coefficients import LinearSum
@@ -224,6 +226,28 @@ def _metric_lines(model: Subject, judged: ModelEvaluation | None) -> Iterator[st
         "by resampling persons. For shares it is Wilson's interval, which treats records as "
         "independent."
     )
+    yield from _group_lines(judged)
+
+
+def _group_lines(judged: ModelEvaluation) -> Iterator[str]:
+    """Yield each metric of each declared group that is large enough to be told."""
+    evaluation, tally = judged.evaluation, judged.tally
+    if not isinstance(evaluation, GroupedEvaluation):
+        return
+    shown = shown_groups(evaluation, tally, fewest=SMALLEST_GROUP)
+    yield ""
+    if not shown:
+        yield "No declared group has enough held-out records to be told by itself."
+        return
+    yield "By group, with the gap to all other records:"
+    yield ""
+    yield "| Group | Records | Figure | Value | Gap |"
+    yield "|---|--:|---|--:|--:|"
+    for group in shown:
+        held = words.count(evaluation.base.num_examples(evaluation.of_group(group, tally)))
+        for one in group_gaps(evaluation, tally, group):
+            title, value = meaning_of(one.metric).title, words.figure(one.value)
+            yield f"| {group.name} | {held} | {title} | {value} | {words.difference(one.gap)} |"
 
 
 def _interval_text(name: str, metric: Metric, n: int, compared: Comparison | None) -> str:

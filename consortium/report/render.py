@@ -32,6 +32,7 @@ from consortium.report.sections.rounds import (
 )
 from consortium.report.sections.site_heterogeneity import heterogeneity_section
 from consortium.report.sections.sites import absent_sentence, left_out_section, sites_section
+from consortium.report.sections.subgroups import subgroups_section
 from consortium.report.sections.withheld import withheld_section
 from consortium.run.directory import RunDirectory
 from consortium.wording import formatting as words
@@ -50,6 +51,7 @@ ANSWERS: tuple[Answer, ...] = (
     privacy_section,
     performance_section,
     decisions_section,
+    subgroups_section,
     coefficients_section,
     rounds_section,
     saturation_section,

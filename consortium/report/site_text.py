@@ -50,11 +50,12 @@ def site_text(directory: Path, run: RunDirectory | None = None) -> str:
 def read_outcome(run: RunDirectory) -> RunOutcome:
     """Read who trained the model of a run, and its evaluation if there is one."""
     recorded = Recorded.read(run)
-    if recorded.pooled_evaluation is None:
+    tally = recorded.evaluation_by_group
+    if tally is None:
         return RunOutcome(trained=recorded.trained_sites)
     judged = ModelEvaluation(
-        evaluation=recorded.evaluation,
-        tally=recorded.pooled_evaluation,
+        evaluation=recorded.grouped_evaluation,
+        tally=tally,
         comparison=recorded.comparison,
     )
     return RunOutcome(trained=recorded.trained_sites, judged=judged)

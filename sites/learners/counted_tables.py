@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from privacy.layout import Tally, Vector
 from sites.data.source import DataSource
+from sites.evaluation.contract import in_bins, tally_by_group
+from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
 from sites.learners.counted_task import CountedTask
 from sites.plans import Labels, Predictions
 from sites.task import SiteData, UnfitSchema
@@ -64,6 +66,13 @@ class CountedTable(CountedTask[TableSides]):
         """Return held-out predictions and labels, row by row; they never leave the site."""
         held_out = data.held_out
         return self.predict_columns(held_out.columns, pooled, vector), held_out.labels
+
+    def evaluate(
+        self, data: TableSides, pooled: Tally, vector: Vector, bins: ScoreBins = EQUAL_BINS
+    ) -> Tally:
+        """Return the tally of the held-out predictions, by group where groups are declared."""
+        scored, held_out = self.score(data, pooled, vector), data.held_out
+        return tally_by_group(in_bins(self.evaluation, bins), *scored, held_out.columns)
 
     def predict(self, source: DataSource, pooled: Tally, vector: Vector) -> Predictions:
         """Return the predictions for records without labels, in their order.

@@ -33,6 +33,7 @@ def task_for(
     *,
     seed: int,
     learning: LearnerPlans | None = None,
+    subgroups: str = "",
 ) -> Task[Any]:
     """Return the named task, as its learner carries it out.
 
@@ -42,6 +43,7 @@ def task_for(
         model: The model that is trained.
         seed: Of the run: new parameters are drawn from it.
         learning: Which learner carries it out; None for that of the use case.
+        subgroups: Categories by whose values the evaluation counts too.
 
     Raises:
         UnknownTask: There is no such task; the message names the nearest one.
@@ -52,7 +54,7 @@ def task_for(
         raise UnknownTask(unknown_name(name, TASKS, kind="task"))
     learner = learner_for(name, schema, learning or LearnerPlans())
     if isinstance(schema, Schema) and isinstance(model, ModelPlan) and name in TABULAR:
-        return learner.at_site(tabular_task(name, schema, model, seed=seed))
+        return learner.at_site(tabular_task(name, schema, model, seed=seed, subgroups=subgroups))
     if not isinstance(schema, Schema) and isinstance(model, TextModelPlan) and name in TEXTUAL:
         return learner.at_site(_text_task(name, schema, model, seed))
     needed = "a table" if name in TABULAR else "texts"

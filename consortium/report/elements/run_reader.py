@@ -210,8 +210,23 @@ class Recorded:
 
     @property
     def pooled_evaluation(self) -> Tally | None:
-        """The pooled tally of the last evaluation, if one was recorded."""
+        """The pooled tally of the last evaluation, of all records, if one was recorded."""
+        found = self.evaluation_by_group
+        return None if found is None else self._of_all(found)
+
+    @property
+    def evaluation_by_group(self) -> Tally | None:
+        """The pooled tally of the last evaluation, with those of the declared groups behind it."""
         return _pooled_tally(self.evaluation_tallies)
+
+    @property
+    def grouped_evaluation(self) -> Evaluation:
+        """The evaluation that reads `evaluation_by_group`."""
+        chosen = str(self.summary.config.get("subgroups", ""))
+        return in_bins(evaluation_for(self.charter.table, chosen), self.score_bins)
+
+    def _of_all(self, tally: Tally) -> Tally:
+        return tally[: self.evaluation.layout.size]
 
     @property
     def pooled_statistics(self) -> Tally | None:
@@ -286,7 +301,8 @@ class Recorded:
     @property
     def site_evaluation(self) -> dict[str, Tally]:
         """The last evaluation tallies of single sites, where released."""
-        return self._released_tallies(self.evaluation_tallies)
+        released = self._released_tallies(self.evaluation_tallies)
+        return {name: self._of_all(tally) for name, tally in released.items()}
 
     @property
     def pairs_within_sites(self) -> PairCounts | None:

@@ -112,7 +112,7 @@ def _median(values: Mapping[str, Any] | None) -> str:
 def _note(found: Mapping[str, Any]) -> str:
     return (
         "Counts, means and standard deviations are exact. A quartile is known to its bin: ± is "
-        f"half of the widest of the three. Counts from 1 to {found['smallest_shown'] - 1} are hidden, "
-        "and so many others that nobody can work them out from the totals. A share is of all "
-        "records of the class, missing values included. The same figures are in table1.csv."
+        f"half of the widest of the three. Counts from 1 to {found['smallest_shown'] - 1} are "
+        "hidden, and so many others that nobody can work them out from the totals. A share is of "
+        "all records of the class, missing values included. The same figures are in table1.csv."
     )

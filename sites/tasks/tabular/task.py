@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from privacy.layout import Layout, Tally, Vector
 from sites.data.holdout import Sides
 from sites.data.source import DataSource
-from sites.evaluation.contract import Evaluation, evaluation_for, in_bins
+from sites.evaluation.contract import Evaluation, evaluation_for, in_bins, tally_by_group
 from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
 from sites.models.initialisation import initial_vector, layout_of, model_fields, n_outputs
 from sites.plans import BadPlan, Labels, ModelPlan, Predictions, TrainingPlan
@@ -40,6 +40,7 @@ class TabularTask:
         schema: The meaning of every column.
         model: The model that is trained.
         seed: Of the run: new parameters are drawn from it.
+        subgroups: Categories by whose values the evaluation counts too.
 
     Raises:
         BadPlan: The model is `linear` for classes, or `logistic` for a number.
@@ -49,6 +50,7 @@ class TabularTask:
     schema: Schema
     model: ModelPlan
     seed: int
+    subgroups: str = ""
 
     def __post_init__(self) -> None:
         unfit = "linear" if self._n_classes else "logistic"
@@ -74,7 +76,7 @@ class TabularTask:
     @cached_property
     def evaluation(self) -> Evaluation:
         """The evaluation, which counts a site's predictions."""
-        return evaluation_for(self.schema)
+        return evaluation_for(self.schema, self.subgroups)
 
     def load(self, source: DataSource, *, sides: Sides) -> TableData:
         """Return a site's validated records, each person on the side that `sides` says."""
@@ -118,7 +120,8 @@ class TabularTask:
         self, data: TableData, pooled: Tally, vector: Vector, bins: ScoreBins = EQUAL_BINS
     ) -> Tally:
         """Return the tally of the held-out predictions."""
-        return in_bins(self.evaluation, bins).tally(*self.score(data, pooled, vector))
+        scored, held_out = self.score(data, pooled, vector), data.held_out
+        return tally_by_group(in_bins(self.evaluation, bins), *scored, held_out.columns)
 
     def score(self, data: TableData, pooled: Tally, vector: Vector) -> tuple[Predictions, Labels]:
         """Return held-out predictions and labels, row by row; they never leave the site."""

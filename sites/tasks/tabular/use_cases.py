@@ -39,7 +39,9 @@ USE_CASES: Mapping[str, UseCase] = MappingProxyType(
 )
 
 
-def tabular_task(name: str, schema: Schema, model: ModelPlan, *, seed: int) -> TabularTask:
+def tabular_task(
+    name: str, schema: Schema, model: ModelPlan, *, seed: int, subgroups: str = ""
+) -> TabularTask:
     """Return the task of a use case in `USE_CASES`, for linear models or a small perceptron.
 
     Raises:
@@ -52,4 +54,4 @@ def tabular_task(name: str, schema: Schema, model: ModelPlan, *, seed: int) -> T
             f"has {len(label.classes)} classes" if isinstance(label, ClassLabel) else "is a number"
         )
         raise UnfitSchema(f"{name} needs {case.needs}, but {label.column} {found}")
-    return TabularTask(name, schema, model, seed)
+    return TabularTask(name, schema, model, seed, subgroups)
