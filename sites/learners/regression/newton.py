@@ -23,6 +23,8 @@ from sites.learners.regression.state import (
 # Beyond these a last step is smaller than a millionth of a standard error, and the error that is
 # left is of the size of its square.
 _CLOSE = 1e-12
+# A mean deviance of a record counts as at least this, or nothing would be close to a perfect fit.
+_SMALLEST_DEVIANCE = 1e-6
 # Rounding may lift a deviance by so much of itself; a step that does is not one that went too far.
 _SLACK = 1e-10
 
@@ -99,7 +101,8 @@ class _Round:
         score = (sums.score - penalties * at) * state.kept
         found = solve(curvature_of(sums.information, penalties, state.kept), score)
         gain, records = total(found.solution * score), float(self.entries["records"][0])
-        close = _CLOSE * min(1.0, sums.deviance / records) if records else 0.0
+        each = sums.deviance / records if records else 0.0
+        close = _CLOSE * min(1.0, max(each, _SMALLEST_DEVIANCE))
         figures = self._figures(sums.deviance, converged=gain <= close)
         return replace(
             state,

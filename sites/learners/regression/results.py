@@ -27,6 +27,8 @@ _ILLS = {FITTED: "fitted", ALIASED: "aliased", EMPTY: "empty", SEPARATED: "separ
 # A coefficient that still moves so far a step moves without end: a Newton step towards infinity
 # changes the linear predictor by about 1.
 _STILL_MOVING = 0.05
+# Exchanges after which a step that is still so large is no part of the way to an estimate.
+_ENOUGH_EXCHANGES = 7
 
 
 def results_of(equations: Equations, state: State) -> Mapping[str, Any]:
@@ -86,9 +88,9 @@ class _Fitted:
             return "one-outcome"
         if self._freedom <= 0:
             return "no-freedom"
-        if not figures.converged:
-            return "separated" if self._running_away else "not-converged"
-        return "fitted" if (self._solved.kept == self.state.kept).all() else "not-converged"
+        if self._running_away:
+            return "separated"
+        return "fitted" if figures.converged else "not-converged"
 
     @property
     def is_told(self) -> bool:
@@ -98,10 +100,10 @@ class _Fitted:
     @cached_property
     def separating(self) -> tuple[str, ...]:
         """The inputs, and the reference values, that separate the outcomes."""
-        if self.state.figures.converged or self.status == "one-outcome":
-            return tuple(self._names(self.state.ills == SEPARATED))
-        alone = tuple(self._separating_references)
-        return (*self._names(self.state.ills == SEPARATED), *(alone or self._running_away))
+        found = tuple(self._names(self.state.ills == SEPARATED))
+        if self.status != "separated":
+            return found
+        return (*found, *(tuple(self._separating_references) or self._running_away))
 
     @property
     def parameters(self) -> int:
@@ -111,14 +113,19 @@ class _Fitted:
 
     @property
     def _running_away(self) -> tuple[str, ...]:
+        """Return the inputs that move without end, or have moved to where no weight is left."""
+        if self.state.figures.converged and (self._solved.kept == self.state.kept).all():
+            return ()
         step = self.state.trial - self.state.accepted
         outwards = (step * self.state.accepted > 0) & (np.abs(step) > _STILL_MOVING)
-        return tuple(self._names(np.asarray(outwards & self.state.kept)))
+        outwards &= self.state.figures.exchanges >= _ENOUGH_EXCHANGES
+        without_weight = self.state.kept & ~self._solved.kept
+        return tuple(self._names(np.asarray((outwards & self.state.kept) | without_weight)))
 
     @property
     def _separating_references(self) -> Iterator[str]:
         """Yield the first values of categories whose records all have the same outcome."""
-        places = {made.column: [] for made in self._inputs if made.value}  # type: dict[str, list[int]]
+        places: dict[str, list[int]] = {made.column: [] for made in self._inputs}
         for place, made in enumerate(self._inputs):
             if made.value:
                 places[made.column].append(place)

@@ -10,7 +10,12 @@ from privacy.errors import ConsortiumError, number_of
 from privacy.layout import Matrix, Tally, Vector
 from sites.learners.normal_equations import matrix_of, solve
 from sites.learners.regression.equations import Equations
-from sites.learners.regression.families import LARGEST_INTERCEPT, Moments, TrueSums
+from sites.learners.regression.families import (
+    LARGEST_INTERCEPT,
+    Moments,
+    TrueSums,
+    linear_predictors,
+)
 from sites.tasks.tabular.data import Table
 
 FEWEST_IN_CROWD = 10
@@ -61,7 +66,7 @@ class _Site:
 
 
 def _entries(equations: Equations, site: _Site, coefficients: Vector) -> dict[str, Tally]:
-    sums, family, intercept = equations.sums, equations.family, 0.0
+    sums, family, intercept, told = equations.sums, equations.family, 0.0, 0.0
     if equations.regression.by_site:
         found = family.own_intercept(site.labels, site.predictors)
         if found is None:  # such a site says nothing of any coefficient
@@ -69,10 +74,12 @@ def _entries(equations: Equations, site: _Site, coefficients: Vector) -> dict[st
             layout = equations.regression.tally
             return {name: layout.part(name, nothing) for name in layout.sizes}
         intercept = found
+        # The coefficients' own: a family may count at others, from which its sums follow.
+        predictors = linear_predictors(site.rows, coefficients)
+        told = family.own_intercept(site.labels, predictors) or 0.0
     moments = family.moments(site.labels, site.predictors + intercept)
     entries = _weighted_sums(equations, site.rows, moments)
     shares = site.labels / family.bounds.label
-    held = min(max(intercept / LARGEST_INTERCEPT, -1.0), 1.0)
     n = len(site.labels)
     return {
         **entries,
@@ -82,7 +89,7 @@ def _entries(equations: Equations, site: _Site, coefficients: Vector) -> dict[st
         "labels": sums.sums(shares[None]),
         "columns": sums.sums(site.rows),
         "column_labels": sums.sums(site.rows * shares),
-        "intercepts": sums.sums(np.full((1, n), held)),
+        "intercepts": sums.sums(np.full((1, n), told / LARGEST_INTERCEPT)),
     }
 
 

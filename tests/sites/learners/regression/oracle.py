@@ -12,11 +12,11 @@ from scenarios.data.datasets import load_dataset
 from scenarios.scenario import Scenario
 from sites.data.validation import validate_table
 from sites.learners.plans import GlmPlan
-from sites.learners.regression.learner import GeneralisedLinear
 from sites.learners.regression.equations import Regression
-from sites.schema.tables import Category, ClassLabel, Number, Schema
+from sites.learners.regression.learner import GeneralisedLinear
+from sites.schema.tables import Category, Schema
 from sites.statistics.tables import TableStatistics, compress_values
-from sites.tasks.tabular.data import Table, pooled_table
+from sites.tasks.tabular.data import Table, TableData
 from sites.tasks.tabular.loading import table_of
 
 
@@ -40,12 +40,11 @@ class Fit:
 
     @property
     def results(self) -> Mapping[str, Any]:
+        """What it says."""
         return self.learner.results(self.vector, self.statistics)
 
 
-def fitted(
-    schema: Schema, plan: GlmPlan, parts: Sequence[Table], *, exchanges: int = 8
-) -> Fit:
+def fitted(schema: Schema, plan: GlmPlan, parts: Sequence[Table], *, exchanges: int = 8) -> Fit:
     """Return a regression on the records of several sites."""
     learner = GeneralisedLinear(Regression(schema, plan))
     counted = TableStatistics(schema)
@@ -70,8 +69,6 @@ def fitted(
 
 def counts_of(learner: GeneralisedLinear, statistics: Tally, vector: Vector, part: Table) -> Tally:
     """Return what a site with these records sends."""
-    from sites.tasks.tabular.data import TableData
-
     data = TableData(training=part, held_out=part, n_classes=2)
     counted = learner.at_site(None).count(data, statistics, vector)  # type: ignore[arg-type]
     learner.contribution.check(counted, sites=1)
@@ -83,19 +80,14 @@ def own_rows(schema: Schema, table: Table, *, missing: str = "complete") -> Matr
     rows = [np.ones(len(table))]
     for item in schema.features:
         values = table.columns[item.name]
-        if isinstance(item, Number):
-            rows.append(compress_values(item, values))
-            absent = np.isnan(values)
-        else:
-            assert isinstance(item, Category)
-            rows.extend((values == code) * 1.0 for code in range(1, len(item.values)))
+        if isinstance(item, Category):
             absent = values < 0
+            rows.extend((values == code) * 1.0 for code in range(1, len(item.values)))
+        else:
+            absent = np.isnan(values)
+            own = compress_values(item, values)
+            rows.append(np.where(absent, np.nanmean(own), own))
         if missing == "indicator" and item.missing:
-            rows[-1 if isinstance(item, Number) else 0] = (
-                np.where(absent, np.nanmean(rows[-1]), rows[-1])
-                if isinstance(item, Number)
-                else rows[0]
-            )
             rows.append(absent * 1.0)
     return np.array(rows).T
 
@@ -108,4 +100,12 @@ def statsmodels_fit(rows: Matrix, labels: Vector, family: str) -> Any:
     return sm.GLM(labels, rows, family=of).fit(tol=1e-14, maxiter=200)
 
 
-__all__ = ["ClassLabel", "Fit", "fitted", "own_rows", "pooled_table", "statsmodels_fit", "tables_of"]
+def worst_difference(results: Mapping[str, Any], oracle: Any) -> float:
+    """Return the largest relative difference of coefficients and standard errors."""
+    told = [one["own"] for one in results["coefficients"]]
+    if results["intercept"]:
+        told.insert(0, results["intercept"]["own"])
+    return max(
+        max(abs(one["coefficient"] / value - 1), abs(one["error"] / error - 1))
+        for one, value, error in zip(told, oracle.params, oracle.bse, strict=False)
+    )
