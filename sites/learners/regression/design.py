@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privacy.layout import Matrix, Vector
+from sites.learners.counted_tables import Columns
 from sites.schema.tables import Category, Feature, Number, Schema
 from sites.statistics.normalisation import Constants
 from sites.statistics.tables import compress_values, scale_values
-from sites.tasks.tabular.data import Columns
 
 MissingValues: TypeAlias = Literal["complete", "indicator"]
 
@@ -118,17 +118,19 @@ class Design:
             OutOfBounds: A number is outside its declared bounds.
         """
         n = len(next(iter(columns.values())))
-        made: list[Vector] = [np.ones(n)] if self.intercept else []
+        made: list[Vector] = [np.ones(n, np.float64)] if self.intercept else []
         for item in self.schema.features:
             values = columns[item.name]
             if isinstance(item, Number):
                 standard = constants.numbers[item.name]
                 placed = (scale_values(item, values) - standard.mean) / _reach(standard.mean)
-                made.append(np.nan_to_num(placed))
+                made.append(np.asarray(np.nan_to_num(placed), np.float64))
             else:
-                made.extend((values == code) * 1.0 for code in range(1, len(item.values)))
+                made.extend(
+                    np.asarray(values == code, np.float64) for code in range(1, len(item.values))
+                )
             if self._has_indicator(item):
-                made.append(_is_missing(item, values) * 1.0)
+                made.append(np.asarray(_is_missing(item, values), np.float64))
         return np.array(made, np.float64).reshape(self.size, n)
 
     def scales(self, constants: Constants) -> Scales:

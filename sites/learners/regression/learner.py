@@ -7,18 +7,16 @@ from typing import Any
 
 from privacy.contribution import LARGEST_ENTRY, ExactTally
 from privacy.layout import Layout, Tally, Vector
-from sites.data.source import DataSource
-from sites.learners.counted_task import CountedTask
+from sites.learners.counted_tables import Columns, CountedTable, TableSides
 from sites.learners.plans import LearnerPlans
 from sites.learners.regression.equations import Regression, regression_of
 from sites.learners.regression.families import linear_predictors
 from sites.learners.regression.newton import advance
 from sites.learners.regression.site_sums import count_records
 from sites.learners.regression.state import State, read_state, state_layout
-from sites.plans import Labels, Predictions
+from sites.plans import Predictions
 from sites.schema.texts import AnySchema
 from sites.task import Task
-from sites.tasks.tabular.data import Columns, TableData
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ def generalised_linear(schema: AnySchema, plans: LearnerPlans) -> GeneralisedLin
 
 
 @dataclass(frozen=True)
-class RegressionTask(CountedTask[TableData]):
+class RegressionTask(CountedTable):
     """A regression at a site.
 
     Args:
@@ -89,26 +87,17 @@ class RegressionTask(CountedTask[TableData]):
         """Layout of the state."""
         return state_layout(self.regression.design.size)
 
-    def count(self, data: TableData, pooled: Tally, vector: Vector) -> Tally:
+    def count(self, data: TableSides, pooled: Tally, vector: Vector) -> Tally:
         """Return the sums over the training records at the coefficients of the state."""
         coefficients = self._state(vector).trial
         return count_records(self.regression.at(pooled), data.training, coefficients)
 
-    def score(self, data: TableData, pooled: Tally, vector: Vector) -> tuple[Predictions, Labels]:
-        """Return held-out predictions and labels."""
-        return self._predicted(data.held_out.columns, pooled, vector), data.held_out.labels
-
-    def predict(self, source: DataSource, pooled: Tally, vector: Vector) -> Predictions:
-        """Return the predictions for a table without labels, in the order of its rows.
+    def predict_columns(self, columns: Columns, pooled: Tally, vector: Vector) -> Predictions:
+        """Return the predictions for records by column.
 
         A missing number counts as the pooled mean, a missing category as its first value, unless
         missing values have inputs. Where each site has its own intercept, their mean is taken.
         """
-        from sites.tasks.tabular.loading import load_columns
-
-        return self._predicted(load_columns(source, self.regression.schema), pooled, vector)
-
-    def _predicted(self, columns: Columns, pooled: Tally, vector: Vector) -> Predictions:
         equations, state = self.regression.at(pooled), self._state(vector)
         rows = self.regression.design.rows(columns, equations.constants)
         sums = linear_predictors(rows, state.trial)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from privacy.errors import ConsortiumError, number_of
 from privacy.layout import Matrix, Tally, Vector
+from sites.learners.counted_tables import TableRecords
 from sites.learners.normal_equations import matrix_of, solve
 from sites.learners.regression.equations import Equations
 from sites.learners.regression.families import (
@@ -16,7 +17,6 @@ from sites.learners.regression.families import (
     TrueSums,
     linear_predictors,
 )
-from sites.tasks.tabular.data import Table
 
 FEWEST_IN_CROWD = 10
 # A site's statistic of heterogeneity counts as at most this, and keeps 2^-52 of it.
@@ -30,7 +30,7 @@ class TooFewLeftOut(ConsortiumError, ValueError, code="too-few-left-out"):
     """
 
 
-def count_records(equations: Equations, table: Table, coefficients: Vector) -> Tally:
+def count_records(equations: Equations, table: TableRecords, coefficients: Vector) -> Tally:
     """Return what a site's training records add to the sums at a state's coefficients.
 
     Guarantee: with one intercept for all sites, the tallies of two sites add up to that of both,
@@ -49,7 +49,7 @@ def count_records(equations: Equations, table: Table, coefficients: Vector) -> T
     design, family = equations.regression.design, equations.family
     counted = design.complete(table.columns)
     _require_crowds(table.persons, counted)
-    equations.sums.require_room(len(table))
+    equations.sums.require_room(len(table.labels))
     columns = {name: values[counted] for name, values in table.columns.items()}
     rows, labels = design.rows(columns, equations.constants), family.labels(table.labels[counted])
     predictors = family.predictors(rows, coefficients)

@@ -14,6 +14,7 @@ from sites.data.validation import validate_table
 from sites.learners.plans import GlmPlan
 from sites.learners.regression.equations import Regression
 from sites.learners.regression.learner import GeneralisedLinear
+from sites.plans import Labels
 from sites.schema.tables import Category, Schema
 from sites.statistics.tables import TableStatistics, compress_values
 from sites.tasks.tabular.data import Table, TableData
@@ -77,22 +78,24 @@ def counts_of(learner: GeneralisedLinear, statistics: Tally, vector: Vector, par
 
 def own_rows(schema: Schema, table: Table, *, missing: str = "complete") -> Matrix:
     """Return the inputs in the columns' own units, with 1 first, of shape (n, k)."""
-    rows = [np.ones(len(table))]
+    rows: list[Vector] = [np.ones(len(table))]
     for item in schema.features:
         values = table.columns[item.name]
         if isinstance(item, Category):
             absent = values < 0
-            rows.extend((values == code) * 1.0 for code in range(1, len(item.values)))
+            rows.extend(
+                np.asarray(values == code, np.float64) for code in range(1, len(item.values))
+            )
         else:
             absent = np.isnan(values)
             own = compress_values(item, values)
-            rows.append(np.where(absent, np.nanmean(own), own))
+            rows.append(np.asarray(np.where(absent, np.nanmean(own), own)))
         if missing == "indicator" and item.missing:
-            rows.append(absent * 1.0)
+            rows.append(np.asarray(absent, np.float64))
     return np.array(rows).T
 
 
-def statsmodels_fit(rows: Matrix, labels: Vector, family: str) -> Any:
+def statsmodels_fit(rows: Matrix, labels: Labels, family: str) -> Any:
     """Return statsmodels' fit."""
     if family == "linear":
         return sm.OLS(labels, rows).fit()
@@ -106,6 +109,6 @@ def worst_difference(results: Mapping[str, Any], oracle: Any) -> float:
     if results["intercept"]:
         told.insert(0, results["intercept"]["own"])
     return max(
-        max(abs(one["coefficient"] / value - 1), abs(one["error"] / error - 1))
+        float(max(abs(one["coefficient"] / value - 1), abs(one["error"] / error - 1)))
         for one, value, error in zip(told, oracle.params, oracle.bse, strict=False)
     )

@@ -55,7 +55,7 @@ def test_scales_turn_a_number_into_its_input() -> None:
     constants = STATISTICS.constants(STATISTICS.tally(table.columns, table.labels, persons=200))
     rows, scales = design.rows(table.columns, constants), design.scales(constants)
     for place, item in ((1, FEATURES[0]), (2, FEATURES[1])):
-        own = compress_values(item, table.columns[item.name])  # type: ignore[arg-type]
+        own = compress_values(item, table.columns[item.name])
         assert rows[place] == pytest.approx((own - scales.center[place]) * scales.per_unit[place])
         assert rows[place].std() == pytest.approx(scales.per_deviation[place], rel=1e-6)
     assert scales.per_unit[[0, 3, 4, 5]].tolist() == [1, 1, 1, 1]

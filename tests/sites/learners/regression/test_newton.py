@@ -118,7 +118,7 @@ def test_columns_that_say_what_others_say_are_left_out_by_name(effects: str) -> 
 
 def test_a_value_that_nobody_has_is_left_out_by_name() -> None:
     table = table_with(CLASSES, 400)
-    table.columns["ward"][table.columns["ward"] == 2] = 0  # type: ignore[index]
+    table.columns["ward"][table.columns["ward"] == 2] = 0
     fit = fitted(schema_of(CLASSES), GlmPlan(), [table])
     ills = dict(
         zip(

@@ -90,7 +90,7 @@ def test_what_remains_of_a_site_is_the_same_whatever_its_own_level(
 def incomplete(missing: int, n: int, *, persons: int | None = None) -> Table:
     """Return records of which so many lack a value."""
     table = table_with(CLASSES, n, seed=3)
-    table.columns["income"][:missing] = np.nan  # type: ignore[index]
+    table.columns["income"][:missing] = np.nan
     if persons is not None:
         table.persons[:missing] = [f"p{row % persons}" for row in range(missing)]
     return table
