@@ -230,6 +230,7 @@ CODES = {
     "SumsMissing": "sums-missing",
     "TallyOutOfRange": "tally-out-of-range",
     "TallyOverflow": "tally-overflow",
+    "TooFewLeftOut": "too-few-left-out",
     "TaskNotAllowed": "task-not-allowed",
     "TermsAltered": "terms-altered",
     "TooFewBuckets": "too-few-buckets",

@@ -108,6 +108,8 @@ _SAID_BY_THE_SITE = {
     "training-diverged": "Its training diverged to values that are not finite; a smaller learning "
     "rate helps.",
     "non-finite-predictions": "The model it received predicts values that are not finite.",
+    "too-few-left-out": "It would have shown fewer than ten persons whose records lack a value, or "
+    "have every value, by the difference of two sums: missing-values=indicator counts all.",
     "tally-overflow": "It holds more records than the counters can hold.",
     "out-of-bounds": "A value in its data is outside the declared bounds.",
     "undeclared-category": "Its data hold an undeclared category.",

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+import numpy as np
 from numpy.typing import NDArray
 
 from privacy.layout import Tally, Vector
@@ -31,6 +32,10 @@ class TableRecords(Protocol):
     @property
     def labels(self) -> Labels:
         """Class codes, or values in the label's unit."""
+
+    @property
+    def persons(self) -> NDArray[np.str_]:
+        """Whose each is."""
 
 
 class TableSides(SiteData, Protocol):

@@ -3,6 +3,7 @@
 A module of its own because several learners take Newton steps on exact sums.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +39,16 @@ def matrix_of(triangle: Vector, n: int) -> Matrix:
     matrix[rows, columns] = triangle
     matrix[columns, rows] = triangle
     return matrix
+
+
+def total(values: Vector) -> float:
+    """Return the sum of numbers, exactly rounded, and so the same bits on every machine."""
+    return math.fsum(values.tolist())
+
+
+def product(matrix: Matrix, vector: Vector) -> Vector:
+    """Return a matrix times a vector, the same bits on every machine, shape (n,)."""
+    return np.array([total(row * vector) for row in matrix], np.float64)
 
 
 def solve(matrix: Matrix, right: Vector, *, tolerance: float = 1e-9) -> Solved:

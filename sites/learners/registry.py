@@ -10,6 +10,7 @@ from sites.learner import Learner
 from sites.learners.descriptions.learner import Description
 from sites.learners.gradient import Gradient
 from sites.learners.plans import LearnerPlans
+from sites.learners.regression.learner import generalised_linear
 from sites.plans import BadPlan
 from sites.schema.texts import AnySchema
 
@@ -20,6 +21,7 @@ _LEARNERS: Mapping[str, Made] = MappingProxyType(
     {
         "gradient": lambda _schema, _plans: Gradient(),
         "describe": lambda schema, _plans: Description(schema),
+        "glm": generalised_linear,
     }
 )
 # What `auto` is, where it is not training by gradients.

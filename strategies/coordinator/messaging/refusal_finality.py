@@ -52,6 +52,7 @@ FINAL_AT_THE_SITE = frozenset(
         "secret-missing",
         "side-key-replaced",
         "tally-overflow",
+        "too-few-left-out",
         "undeclared-category",
         "unfit-encoder",
         "unfit-schema",
