@@ -59,7 +59,7 @@ class Forest:
         """Return what identifies the trees after the first so many exchanges."""
         tree, level = divmod(exchanges, self.plan.depth)
         held = slice(0, (1 << level) - 1)
-        found = hashlib.sha256(exchanges.to_bytes(8, "little"))
+        found = hashlib.sha256(exchanges.to_bytes(8, "little") + self.base.tobytes())
         for kind in (self.trees.feature, self.trees.cut, self.trees.missing_first):
             found.update(kind[:tree].tobytes())
             found.update(kind[tree : tree + 1, held].tobytes())
@@ -72,23 +72,31 @@ class Forest:
         Guarantee: the same bits whether a process computes all exchanges or the last one.
         """
         tree, level = divmod(exchanges, self.plan.depth)
-        children = self._children(places.nodes, tree, level, codes)
+        children = self.children(places.nodes, tree, level, codes)
         if level + 1 < self.plan.depth:
             return Places(margins=places.margins, nodes=children)
         # In float32 and in the order of the trees, as XGBoost adds up what we export.
         margins = places.margins + self.trees.leaf[tree][children]
         return Places(margins=margins, nodes=np.zeros_like(children))
 
-    def _children(
+    def children(
         self, nodes: NDArray[np.int64], tree: int, level: int, codes: Codes
     ) -> NDArray[np.int64]:
+        """Return the node of each record one level below, shape (n,).
+
+        Args:
+            nodes: Its node in this level, counted from 0, shape (n,).
+            tree: Which tree.
+            level: Which level, from 0 to depth - 1.
+            codes: The bin of each record in each feature, shape (n_features, n).
+        """
         here = np.arange((1 << level) - 1, (2 << level) - 1)
         feature = self.trees.feature[tree, here]
         goes_second = self._second_bins(tree, here)
         if not feature.any():
             return nodes * 2
         own = codes[np.maximum(feature - 1, 0)[nodes], np.arange(codes.shape[1])]
-        return nodes * 2 + goes_second[nodes, own]
+        return np.asarray(nodes * 2 + goes_second[nodes, own], np.int64)
 
     def _second_bins(self, tree: int, here: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return which bins of its feature each node sends to its second child."""

@@ -104,7 +104,7 @@ def best_splits(sums: Tally, cells: Cells, plan: TreesPlan, units: Vector) -> Sp
 
 def node_totals(sums: Tally, cells: Cells) -> Tally:
     """Return persons, gradients and second derivatives of each node, shape (nodes, 3)."""
-    return sums[:, :, : cells.bins.starts[1]].sum(axis=2)
+    return np.asarray(sums[:, :, : cells.bins.starts[1]].sum(axis=2), np.int64)
 
 
 def leaf_values(totals: Tally, plan: TreesPlan, units: Vector) -> Vector:

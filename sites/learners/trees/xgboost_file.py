@@ -5,6 +5,7 @@ A module of its own because the form of the file is XGBoost's.
 
 import json
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -76,9 +77,8 @@ def xgboost_columns(bins: TableBins) -> list[str]:
     """
     names = []
     for one in bins.features:
-        item = one.feature
-        given = [f"{item.name}={value}" for value in item.values] if _is_category(one) else []
-        names.extend(given or [item.name])
+        name = one.feature.name
+        names.extend([f"{name}={value}" for value in _values(one)] or [name])
     return [name.replace("[", "(").replace("]", ")").replace("<", "less than") for name in names]
 
 
@@ -149,7 +149,7 @@ def _tree(forest: Forest, tree: int, objective: Objective) -> _Nodes:
             continue
         feature = int(trees.feature[tree, place]) - 1
         one, cut = forest.cells.bins.features[feature], int(trees.cut[tree, place])
-        turned = _is_category(one)  # 1 is not below 0.5: the first child is on the right
+        turned = bool(_values(one))  # 1 is not below 0.5: the first child is on the right
         nodes.column[here] = columns[feature] + (cut if turned else 0)
         nodes.condition[here] = 0.5 if turned else _threshold(one, cut)
         nodes.missing_left[here] = int(bool(trees.missing_first[tree, place]) != turned)
@@ -163,10 +163,10 @@ def _threshold(one: FineBins, cut: int) -> float:
     return float(one.edges[cut]) if cut < len(one.edges) else _EVERY_VALUE
 
 
-def _is_category(one: FineBins) -> bool:
-    return isinstance(one.feature, Category)
+def _values(one: FineBins) -> tuple[str, ...]:
+    """Return the declared values of a category; none of a number."""
+    return one.feature.values if isinstance(one.feature, Category) else ()
 
 
 def _first_columns(bins: TableBins) -> list[int]:
-    widths = [len(one.feature.values) if _is_category(one) else 1 for one in bins.features]
-    return np.cumsum([0, *widths]).tolist()
+    return [0, *accumulate(len(_values(one)) or 1 for one in bins.features)]
