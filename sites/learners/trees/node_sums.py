@@ -3,6 +3,7 @@
 A module of its own: it is the only part whose time depends on the number of records.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -38,7 +39,7 @@ class _Group:
     @property
     def size(self) -> int:
         """Number of combinations."""
-        return int(np.prod(self.sizes))
+        return math.prod(self.sizes)
 
 
 @dataclass(frozen=True, eq=False)
