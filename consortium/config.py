@@ -19,6 +19,7 @@ from consortium.modes.registry import ModeName, mode_of
 from privacy.declarations import Declaration, Since, declarations_of
 from privacy.errors import ConsortiumError
 from sites.learners.plans import GlmPlan, LearnerPlan, LearnerPlans
+from sites.learners.trees.plan import TreesPlan
 from sites.plans import ModelPlan, TextModelPlan, TrainingPlan
 from strategies.rules.inputs import RuleOptions
 from strategies.server_optimizer import OptimizerOptions
@@ -195,6 +196,7 @@ class RunConfig(BaseModel):
     dp: PrivacyKeys = PrivacyKeys()
     learner: LearnerPlan = LearnerPlan()
     glm: GlmPlan = GlmPlan()
+    trees: TreesPlan = TreesPlan()
     seed: Annotated[
         int,
         Field(
@@ -232,7 +234,7 @@ class RunConfig(BaseModel):
     @property
     def learning(self) -> LearnerPlans:
         """Which learner the run names, and what it asks of it."""
-        return LearnerPlans(chosen=self.learner, glm=self.glm)
+        return LearnerPlans(chosen=self.learner, glm=self.glm, trees=self.trees)
 
     @property
     def privacy(self) -> Privacy:

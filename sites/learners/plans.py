@@ -11,6 +11,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from privacy.declarations import Since, require_declared
+from sites.learners.trees.plan import TreesPlan
 from sites.plans import BadPlan
 
 LearnerName: TypeAlias = Literal[
@@ -96,15 +97,18 @@ class LearnerPlans:
     Args:
         chosen: Which learner.
         glm: What a regression is asked.
+        trees: What boosted trees are asked.
     """
 
     chosen: LearnerPlan = field(default_factory=LearnerPlan)
     glm: GlmPlan = field(default_factory=GlmPlan)
+    trees: TreesPlan = field(default_factory=TreesPlan)
 
     @property
     def exchanges(self) -> int | None:
         """Rounds that the learner needs by itself; None if the number is a matter of taste."""
-        return _EXCHANGES.get(self.chosen.name)
+        own = {"trees": self.trees.exchanges}
+        return {**_EXCHANGES, **own}.get(self.chosen.name)
 
 
 _EXCHANGES: Mapping[str, int] = MappingProxyType({"describe": 1, "monitor": 1, "glm": 8, "cox": 8})

@@ -11,6 +11,7 @@ from sites.learners.descriptions.learner import Description
 from sites.learners.gradient import Gradient
 from sites.learners.plans import LearnerPlans
 from sites.learners.regression.learner import generalised_linear
+from sites.learners.trees.learner import boosted_trees
 from sites.plans import BadPlan
 from sites.schema.texts import AnySchema
 
@@ -22,6 +23,7 @@ _LEARNERS: Mapping[str, Made] = MappingProxyType(
         "gradient": lambda _schema, _plans: Gradient(),
         "describe": lambda schema, _plans: Description(schema),
         "glm": generalised_linear,
+        "trees": boosted_trees,
     }
 )
 # What `auto` is, where it is not training by gradients.

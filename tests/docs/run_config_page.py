@@ -17,6 +17,7 @@ HEADINGS: Mapping[str, str] = {
     "": "Rounds and sites",
     "learner": "The learner",
     "glm": "Regression",
+    "trees": "Boosted trees",
     "training": "Training at a site",
     "table_model": "The model of tables",
     "text_model": "The encoder of texts",
