@@ -30,6 +30,11 @@ class Records:
     columns: Columns
     labels: NDArray[np.int64] | NDArray[np.float64]
 
+    @property
+    def persons(self) -> NDArray[np.str_]:
+        """Whose record each is: everybody has one."""
+        return np.arange(len(self.labels)).astype(np.str_)
+
     def part(self, rows: NDArray[np.bool_]) -> "Records":
         """Return some of them."""
         kept = {name: values[rows] for name, values in self.columns.items()}
