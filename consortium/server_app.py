@@ -18,6 +18,7 @@ from consortium.coordinator.recorder import Recorder
 from consortium.coordinator.resume import write_run_config
 from consortium.modes.registry import mode_of
 from consortium.protocol.evaluation_bins import evaluation_of
+from consortium.protocol.learning import learner_of
 from consortium.protocol.robustness_estimate import protection_of
 from consortium.run.absences import absences_among, shortage_text
 from consortium.run.directory import RunDirectory
@@ -119,6 +120,8 @@ def _summary(led: LedRun, *, status: Status, error: str) -> Summary:
     why = recorder.why_withheld(
         hidden=not mode_of(config).coordinator_reads, released=charter.release_pooled
     )
+    if not learner_of(charter, config).predicts:
+        why = ""  # there is nothing that could be withheld
     return Summary(
         name=charter.name,
         task=charter.task,

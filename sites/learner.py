@@ -57,6 +57,10 @@ class Learner(Protocol):
         """
 
     @property
+    def predicts(self) -> bool:
+        """Whether its state is a model, so that there is something to judge."""
+
+    @property
     def reads_persons_exactly(self) -> bool:
         """Whether its sums are of single persons' values, to which no noise can be added.
 

@@ -48,6 +48,11 @@ class BinMeans:
         return ExactTally(size=2 * BINS, bounds=(0, 2**25))
 
     @property
+    def predicts(self) -> bool:
+        """True: a share is a probability."""
+        return True
+
+    @property
     def reads_persons_exactly(self) -> bool:
         """False: they are counts."""
         return False

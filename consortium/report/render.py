@@ -119,6 +119,8 @@ def _comparison_text(recorded: Recorded) -> str:
     if not recorded.is_finished:
         return ""
     if recorded.comparison is None:
+        if not recorded.learner.predicts:
+            return ""
         return (
             "This run did not measure whether that is better than what each of them could do alone."
         )
@@ -135,7 +137,7 @@ def _comparison_text(recorded: Recorded) -> str:
 def _key_figures(recorded: Recorded) -> list[KeyFigure]:
     summary, tally = recorded.summary, recorded.pooled_evaluation
     figures = []
-    if tally is not None:
+    if tally is not None and recorded.learner.predicts:
         name = recorded.headline_metric
         found = recorded.evaluation.metrics(tally).get(name)
         unit = recorded.unit if meaning_of(name).in_unit else ""

@@ -32,6 +32,11 @@ class Gradient:
         return None
 
     @property
+    def predicts(self) -> bool:
+        """True: what is trained is a model."""
+        return True
+
+    @property
     def reads_persons_exactly(self) -> bool:
         """False: private training adds noise to updates."""
         return False

@@ -147,6 +147,8 @@ def _plain_sentence(recorded: Recorded) -> str:
     found = recorded.summary.metrics.get(name)
     trained = recorded.trained_sites or recorded.summary.evaluated
     who = f"{words.count_in_words(len(trained))} {recorded.nouns}"
+    if not recorded.learner.predicts:
+        return f"Together, {who} counted their records."
     if found is None:
         return f"Together, {who} trained a model that predicts {recorded.target}."
     how = named_value(name, found, recorded.unit)

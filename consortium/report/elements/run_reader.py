@@ -1,8 +1,8 @@
 """Read the recorded files of a run: everything that a report is made from."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -17,6 +17,7 @@ from consortium.differential_privacy import Privacy
 from consortium.model.card import Subject
 from consortium.modes.contract import Mode
 from consortium.modes.registry import recorded_mode
+from consortium.protocol.learning import learner_of
 from consortium.report.elements.final_model import read_table_model
 from consortium.run.directory import EVALUATED_LATER, BadRunDirectory, RunDirectory
 from consortium.run.privacy_records import PrivacyCost
@@ -29,6 +30,8 @@ from sites.evaluation.contract import Evaluation, evaluation_for, in_bins, pair_
 from sites.evaluation.decisions import Confusion
 from sites.evaluation.pairs import PairCounts
 from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
+from sites.learner import Learner
+from sites.learners.plans import LearnerPlans
 from sites.plans import TrainingPlan
 from sites.schema.tables import ClassLabel, NumberLabel
 from sites.schema.texts import AnyLabel, EntityLabel, MultiLabel
@@ -142,17 +145,23 @@ class Recorded:
     @property
     def promised_privacy(self) -> Privacy:
         """What the run promised about single persons."""
-        return self._chosen("dp").privacy
+        return self._chosen({"dp"}).privacy
 
     @property
     def training(self) -> TrainingPlan:
         """How a site trained in a round, where nothing was promised of single persons."""
-        return self._chosen("training").training
+        return self._chosen({"training"}).training
 
-    def _chosen(self, part: str) -> RunConfig:
-        """Return a run config with what was chosen of one part: a later version may have more."""
+    @cached_property
+    def learner(self) -> Learner:
+        """The learner of the run."""
+        parts = {"learner", *(one.name for one in fields(LearnerPlans))}
+        return learner_of(self.charter, self._chosen(parts))
+
+    def _chosen(self, parts: Collection[str]) -> RunConfig:
+        """Return a run config with what was chosen of some parts: a later version may have more."""
         chosen = self.summary.config
-        keys = [key for key, setting in SETTINGS.items() if setting.part == part and key in chosen]
+        keys = [key for key, setting in SETTINGS.items() if setting.part in parts and key in chosen]
         return RunConfig.parse({key: chosen[key] for key in keys})
 
     @property

@@ -66,6 +66,11 @@ class Description:
         return ExactTally(size=self.counts.layout.size, bounds=(0, LARGEST_ENTRY - 1))
 
     @property
+    def predicts(self) -> bool:
+        """False: a description describes."""
+        return False
+
+    @property
     def reads_persons_exactly(self) -> bool:
         """False: they are counts and bounded sums, to which noise can be added."""
         return False

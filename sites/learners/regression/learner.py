@@ -41,6 +41,11 @@ class GeneralisedLinear:
         return ExactTally(size=self.regression.tally.size, bounds=(-largest, largest))
 
     @property
+    def predicts(self) -> bool:
+        """True: a regression predicts."""
+        return True
+
+    @property
     def reads_persons_exactly(self) -> bool:
         """True: they are sums of products of single persons' values."""
         return True

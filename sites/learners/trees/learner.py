@@ -80,6 +80,11 @@ class BoostedTrees:
         return ExactTally(size=self.form.tally.size, bounds=(1 - LARGEST_ENTRY, LARGEST_ENTRY - 1))
 
     @property
+    def predicts(self) -> bool:
+        """True: trees score."""
+        return True
+
+    @property
     def reads_persons_exactly(self) -> bool:
         """True: a bin of a small node can hold one person, and no noise is added."""
         return True

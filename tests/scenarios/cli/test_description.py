@@ -39,6 +39,10 @@ def test_a_table_1_is_the_same_to_the_bit_in_the_clear_and_encrypted(tmp_path: P
     assert summary["rounds"] == 1
     page = sealed.report.read_text()
     assert "Who is in the records?" in page
+    assert "four hospitals counted their records" in page
+    assert not summary["withheld"]
+    for about_a_model in ("How well does the shared model do?", "What does the model weigh?"):
+        assert about_a_model not in page
     assert "resting_ecg = normal" in page
 
 
