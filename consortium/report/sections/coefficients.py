@@ -3,6 +3,7 @@
 from consortium.config import RunConfig
 from consortium.model.card import Subject
 from consortium.model.coefficients import coefficient_table, coefficients_note
+from consortium.protocol.learning import learner_of
 from consortium.report.elements.blocks import Column, Paragraph, Section, Table
 from consortium.report.elements.run_reader import Recorded
 from consortium.wording import formatting as words
@@ -15,6 +16,8 @@ def coefficients_section(recorded: Recorded) -> Section | None:
     """Return the section on coefficients; None of an unfinished run, or a model that has none."""
     table, config = recorded.charter.table, RunConfig.parse(recorded.summary.config)
     linear = isinstance(table, Schema) and config.table_model.name != "mlp"
+    # What a learner that counts has found stands on pages of its own.
+    linear = linear and not learner_of(recorded.charter, config).contribution.exact
     if not recorded.is_finished or not linear:
         return None
     found = recorded.model
