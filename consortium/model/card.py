@@ -13,6 +13,7 @@ import numpy as np
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
 from consortium.model.coefficients import coefficient_table, coefficients_note
+from consortium.model.result_lines import result_lines
 from consortium.modes.registry import mode_of
 from consortium.run.records import Comparison
 from consortium.wording import formatting as words
@@ -104,6 +105,7 @@ def model_card(model: Subject, run: RunOutcome | None) -> str:
         "What it is": _description_lines(model, run.trained if run else ()),
         "What it learnt from": _data_lines(model),
         **({"What it weighs": _coefficient_lines(model)} if model.linear_sums else {}),
+        **({"What it found": found} if (found := result_lines(model.results)) else {}),
         "How good it is": _metric_lines(model, judged),
         "Who could see what": _privacy_lines(model.config),
         "Limits": _limit_lines(model, judged),
@@ -116,7 +118,7 @@ def model_card(model: Subject, run: RunOutcome | None) -> str:
 def _description_lines(model: Subject, trained: Sequence[str]) -> Iterator[str]:
     config, charter, encoder = model.config, model.charter, model.config.text_model
     if isinstance(charter.table, Schema):
-        name = config.table_model.name
+        name = model.results.get("kind", config.table_model.name)
         yield f"- A model of kind `{name}` for the columns of `{charter.table.name}`."
     else:
         yield f"- An encoder, `{encoder.base}`, with a head; trained: {_trained_part(encoder)}."

@@ -32,7 +32,9 @@ _SLACK = 1e-10
 def advance(equations: Equations, vector: Vector, pooled: Tally) -> Vector:
     """Return the state after one more round, shape (layout.dim,).
 
-    Guarantee: the same bits on every machine. A state that has converged stays.
+    Guarantee: the same bits on every machine. A state that has converged stays. Where other
+    records were counted than in the rounds before, as when a site stays away from a run in the
+    clear, all begins anew: no estimate mixes two sets of records.
 
     Args:
         equations: The regression, by pooled statistics.
@@ -45,6 +47,8 @@ def advance(equations: Equations, vector: Vector, pooled: Tally) -> Vector:
     round_ = _Round(equations, state, pooled)
     if not state.figures.exchanges:
         return round_.accepted(round_.examined()).vector
+    if round_.counted != (state.figures.records, state.figures.left_out):
+        return np.zeros(len(vector))
     before, now = state.figures, round_.penalised(state.trial, round_.sums.deviance)
     best = round_.penalised(state.accepted, before.deviance)
     if now > best + _SLACK * (1.0 + abs(best)):
@@ -72,6 +76,11 @@ class _Round:
     @property
     def penalties(self) -> Vector:
         return self.equations.penalties(float(self.entries["records"][0]))
+
+    @property
+    def counted(self) -> tuple[float, float]:
+        """Return how many records were counted, and how many were left out."""
+        return float(self.entries["records"][0]), float(self.entries["left_out"][0])
 
     def penalised(self, coefficients: Vector, deviance: float) -> float:
         """Return a deviance with the ridge's part."""

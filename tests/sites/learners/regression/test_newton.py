@@ -17,8 +17,10 @@ from tests.sites.learners.regression.generated import (
     schema_of,
     table_with,
 )
-from tests.sites.learners.regression.oracle import Fit, fitted
+from tests.sites.learners.regression.oracle import Fit, counts_of, fitted
 from tests.sites.learners.regression.test_site_sums import LABELS, plan_of
+
+THIRDS = np.arange(300) % 3
 
 
 def state_of(fit: Fit) -> State:
@@ -63,6 +65,23 @@ def test_a_state_that_has_converged_stays(label: ClassLabel | NumberLabel) -> No
     seven, eight = (fitted(schema, plan, [table], exchanges=number) for number in (7, 8))
     assert state_of(seven).figures.converged == 1
     assert seven.vector.tobytes() == eight.vector.tobytes()
+
+
+def test_an_estimate_mixes_no_two_sets_of_records() -> None:
+    """A site that stays away from a later round begins the estimation anew."""
+    schema, plan, parts = schema_of(CLASSES), GlmPlan(), parts_of(table_with(CLASSES, 300), THIRDS)
+    fit = fitted(schema, plan, parts, exchanges=2)
+    learner, statistics = fit.learner, fit.statistics
+    vector = fit.vector
+    for _ in range(7):
+        sums = [counts_of(learner, statistics, vector, part) for part in parts[1:]]
+        vector = learner.move(vector, statistics, sums[0] + sums[1])
+    alone = np.zeros(len(vector))
+    for _ in range(6):
+        sums = [counts_of(learner, statistics, alone, part) for part in parts[1:]]
+        alone = learner.move(alone, statistics, sums[0] + sums[1])
+    assert learner.results(vector, statistics)["status"] == "fitted"
+    assert vector.tobytes() == alone.tobytes()
 
 
 def test_a_step_that_goes_too_far_is_halved() -> None:
