@@ -18,6 +18,7 @@ from consortium.differential_privacy import Privacy, PrivacyKeys
 from consortium.modes.registry import ModeName, mode_of
 from privacy.declarations import Declaration, Since, declarations_of
 from privacy.errors import ConsortiumError
+from sites.learners.cards.plan import CardPlan
 from sites.learners.plans import GlmPlan, LearnerPlan, LearnerPlans
 from sites.learners.trees.plan import TreesPlan
 from sites.plans import ModelPlan, TextModelPlan, TrainingPlan
@@ -197,6 +198,7 @@ class RunConfig(BaseModel):
     learner: LearnerPlan = LearnerPlan()
     glm: GlmPlan = GlmPlan()
     trees: TreesPlan = TreesPlan()
+    card: CardPlan = CardPlan()
     seed: Annotated[
         int,
         Field(
@@ -234,7 +236,7 @@ class RunConfig(BaseModel):
     @property
     def learning(self) -> LearnerPlans:
         """Which learner the run names, and what it asks of it."""
-        return LearnerPlans(chosen=self.learner, glm=self.glm, trees=self.trees)
+        return LearnerPlans(chosen=self.learner, glm=self.glm, trees=self.trees, card=self.card)
 
     @property
     def privacy(self) -> Privacy:

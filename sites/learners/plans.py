@@ -11,6 +11,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from privacy.declarations import Since, require_declared
+from sites.learners.cards.plan import CardPlan
 from sites.learners.trees.plan import TreesPlan
 from sites.plans import BadPlan
 
@@ -98,11 +99,13 @@ class LearnerPlans:
         chosen: Which learner.
         glm: What a regression is asked.
         trees: What boosted trees are asked.
+        card: What a score card is asked.
     """
 
     chosen: LearnerPlan = field(default_factory=LearnerPlan)
     glm: GlmPlan = field(default_factory=GlmPlan)
     trees: TreesPlan = field(default_factory=TreesPlan)
+    card: CardPlan = field(default_factory=CardPlan)
 
     @property
     def exchanges(self) -> int | None:
@@ -111,4 +114,6 @@ class LearnerPlans:
         return {**_EXCHANGES, **own}.get(self.chosen.name)
 
 
-_EXCHANGES: Mapping[str, int] = MappingProxyType({"describe": 1, "monitor": 1, "glm": 8, "cox": 8})
+_EXCHANGES: Mapping[str, int] = MappingProxyType(
+    {"describe": 1, "monitor": 1, "glm": 8, "cox": 8, "scorecard": 16}
+)

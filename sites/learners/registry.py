@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from sites.learner import Learner
+from sites.learners.cards.learner import ScoreCard
 from sites.learners.descriptions.learner import Description
 from sites.learners.gradient import Gradient
 from sites.learners.plans import LearnerPlans
@@ -24,6 +25,7 @@ _LEARNERS: Mapping[str, Made] = MappingProxyType(
         "describe": lambda schema, _plans: Description(schema),
         "glm": generalised_linear,
         "trees": boosted_trees,
+        "scorecard": lambda schema, plans: ScoreCard.of(schema, plans.card),
     }
 )
 # What `auto` is, where it is not training by gradients.

@@ -18,6 +18,7 @@ HEADINGS: Mapping[str, str] = {
     "learner": "The learner",
     "glm": "Regression",
     "trees": "Boosted trees",
+    "card": "Score cards",
     "training": "Training at a site",
     "table_model": "The model of tables",
     "text_model": "The encoder of texts",
