@@ -99,7 +99,7 @@ naive, delayed = (by_statsmodels(trial, ["treated"], delay) for delay in (0.0, 0
 right = by_lifelines(trial, ["treated"])
 ratios = [float(np.exp(fit)) for fit in (naive.params[0], delayed.params[0], right.params_.iloc[0])]
 chances = [naive.pvalues[0], right.summary["p"].iloc[0]]
-print(f"a treatment without effect, hazard ratio: statsmodels {ratios[0]:.3f}, p = {chances[0]:.1e};")
+print(f"a useless treatment, hazard ratio: statsmodels {ratios[0]:.3f}, p = {chances[0]:.1e};")
 print(f"  half a month later {ratios[1]:.3f}; lifelines {ratios[2]:.3f}, p = {chances[1]:.2f}")
 assert ratios[0] < 0.7
 assert chances[0] < 1e-5
