@@ -254,7 +254,6 @@ class SiteDatabase:
             self.execute(statement)
 
 
-
 class SiteStore:
     """What a site keeps in a database of its own; a context manager that closes it.
 

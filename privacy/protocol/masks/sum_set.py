@@ -44,6 +44,7 @@ def _read_sums(reader: Reader) -> SumDigests:
 
 SUM_DIGESTS = Form(_require_sums, _encode_sums, _read_sums)
 
+
 @dataclass(frozen=True, kw_only=True)
 class SumSet(Record, tag=b"consortium.sum-set/1\n"):
     """What the witnesses of a masked run confirm in one round.
