@@ -249,8 +249,8 @@ class PairMemory:
     def _openings_before(self, run: str) -> list[str]:
         """Return the other runs of the lineage of this one whose secrets are kept."""
         return self._database.column(
-            f"{_OPEN} AND run <> ? AND run IN (SELECT run FROM openings WHERE lineage ="
-            " (SELECT lineage FROM openings WHERE run = ?))",
+            "SELECT run FROM masked_runs JOIN openings USING (run) WHERE NOT ended AND run <> ?"
+            " AND lineage = (SELECT lineage FROM openings WHERE run = ?)",
             run,
             run,
         )
