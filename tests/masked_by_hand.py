@@ -41,7 +41,7 @@ from privacy.secrets.replay_guard import SiteMemory
 from privacy.wire import comparison_messages, mask_messages, messages
 from privacy.wire import encrypted_messages as sealed_messages
 from privacy.wire.encrypted_messages import SealedReply, SealedRound
-from privacy.wire.mask_messages import ConfirmationRequest
+from privacy.wire.mask_messages import ConfirmationRequest, SetToConfirm
 from tests.small_consortium import COORDINATOR, Consortium, Place, read_reply, refusal
 
 KIND_OF = {STATISTICS: "query.statistics", TRAINING: "train", EVALUATION: "evaluate"}
@@ -359,13 +359,17 @@ class ByHand:
             server_round=gathered.slot.server_round,
             attempt=gathered.slot.attempt,
             opening=self.opening,
-            cohort=gathered.cohort,
-            receipts=gathered.receipts,
-            terms=gathered.terms,
-            sums=gathered.sum_set.sums,
-            count_receipts=gathered.count_receipts,
-            count_terms=gathered.count_terms,
-            count_sum=b"" if gathered.sum_set.count_sum == NOTHING else gathered.sum_set.count_sum,
+            shown=SetToConfirm(
+                cohort=gathered.cohort,
+                receipts=gathered.receipts,
+                terms=gathered.terms,
+                sums=gathered.sum_set.sums,
+                count_receipts=gathered.count_receipts,
+                count_terms=gathered.count_terms,
+                count_sum=(
+                    b"" if gathered.sum_set.count_sum == NOTHING else gathered.sum_set.count_sum
+                ),
+            ),
             entries={
                 name: ShareBundle.decode(one.bundle).entries[at].encode()
                 for name, one in gathered.updating.items()
@@ -460,7 +464,8 @@ def signed(request: SealedRound) -> SealedRound:
 
 def signed_request(asked: ConfirmationRequest) -> ConfirmationRequest:
     """Return a request for confirmation as its coordinator signs it."""
-    receipts = decode_receipts(asked.receipts or asked.count_receipts)
+    shown = asked.shown
+    receipts = decode_receipts(shown.receipts or shown.count_receipts)
     said = SumSet(
         slot=Slot(
             run=Opening.decode(asked.opening).run,
@@ -469,14 +474,14 @@ def signed_request(asked: ConfirmationRequest) -> ConfirmationRequest:
             attempt=asked.attempt,
         ),
         state=receipts[0].label.state,
-        cohort=cohort_digest(asked.cohort),
-        receipts=sha256_of(asked.receipts),
-        sums=asked.sums,
-        count_receipts=sha256_of(asked.count_receipts),
-        count_sum=asked.count_sum or NOTHING,
+        cohort=cohort_digest(shown.cohort),
+        receipts=sha256_of(shown.receipts),
+        sums=shown.sums,
+        count_receipts=sha256_of(shown.count_receipts),
+        count_sum=shown.count_sum or NOTHING,
     )
-    shown = SignedSet(charter=bytes.fromhex(asked.charter), set_digest=said.digest)
-    return replace(asked, signature=shown.sign(COORDINATOR.sign))
+    signing = SignedSet(charter=bytes.fromhex(asked.charter), set_digest=said.digest)
+    return replace(asked, shown=replace(shown, signature=signing.sign(COORDINATOR.sign)))
 
 
 def _sites(receipts: bytes) -> frozenset[str]:

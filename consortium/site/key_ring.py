@@ -137,11 +137,12 @@ def member_at(directory: Path, name: str, charter: Charter) -> KeyRing:
         SecretMissing: The site has no identity: it was never made there.
         BadCharter: The charter gives no keys to its members.
     """
-    key = (directory, name, charter)
+    # Not the charter itself: its hash is that of every member, for each message.
+    key = (directory, name, charter.fingerprint)
     return _KEY_RINGS.get(key, lambda: _read_key_ring(directory, name, charter))
 
 
-_KEY_RINGS: Cache[tuple[Path, str, Charter], KeyRing] = SITE_PROCESS.cache(
+_KEY_RINGS: Cache[tuple[Path, str, str], KeyRing] = SITE_PROCESS.cache(
     "key rings", most=1_024, close=lambda ring: ring.memory.close()
 )
 

@@ -144,13 +144,20 @@ def join_receipts(encoded: Sequence[bytes]) -> bytes:
     return b"".join([start, *(canonical.blob(one) for one in encoded)])
 
 
+# A receipt is read by whom it is sent to, then by each site that it is shown to, and by its maker.
+@lru_cache(maxsize=MAX_RECEIPTS)
+def decode_receipt(encoded: bytes) -> Receipt:
+    """Parse what `Receipt.encode` wrote; raise MalformedEnvelope for anything else."""
+    return Receipt.decode(encoded)
+
+
 @lru_cache(maxsize=8)  # all sites that one process simulates get the same receipts
 def decode_receipts(data: bytes) -> tuple[Receipt, ...]:
     """Parse what `join_receipts` wrote; raise MalformedEnvelope for anything else."""
     reader = Reader(data, tag=_RECEIPTS_TAG)
     count = reader.number()
     canonical.require_number("the number of receipts", count, high=MAX_RECEIPTS)
-    receipts = tuple(Receipt.decode(reader.blob(at_most=MAX_ENVELOPE_BYTES)) for _ in range(count))
+    receipts = tuple(decode_receipt(reader.blob(at_most=MAX_ENVELOPE_BYTES)) for _ in range(count))
     reader.end()
     return receipts
 
@@ -183,7 +190,7 @@ def _check_one(receipt: Receipt, expected: Expected) -> None:
 # exactly these bytes carry a valid signature of this member.
 @lru_cache(maxsize=4 * MAX_RECEIPTS)
 def _verify_once(member: PublicIdentity, encoded: bytes) -> None:
-    Receipt.decode(encoded).verify(member)
+    decode_receipt(encoded).verify(member)
 
 
 def _group_by_bucket(receipts: Sequence[Receipt]) -> dict[int, tuple[Receipt, ...]]:

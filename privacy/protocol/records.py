@@ -110,6 +110,8 @@ class Record:
         reader = Reader(data, tag=cls.tag)
         record = cls.read(reader)
         reader.end()
+        # One value has one encoding, so these bytes are the ones that `encode` would write.
+        vars(record)["_encoded"] = bytes(data)
         return record
 
     @classmethod

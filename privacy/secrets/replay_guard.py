@@ -116,13 +116,12 @@ class SiteMemory(SiteStore):
             OpeningAlreadyAccepted: Another opening was accepted for this run.
             TooManyOpenings: `MAX_OPENINGS` of this lineage were accepted.
         """
+        if self._is_accepted(run, digest):
+            return  # nothing is written, so nobody else need wait
         with self._database.writing():
-            # The burn comes first: a burned run stays closed, even for the opening it once had.
-            self.require_unburned(run)
-            known = self._database.row("SELECT digest FROM openings WHERE run = ?", run)
-            if known == (digest,):
+            if self._is_accepted(run, digest):
                 return
-            if known is not None:
+            if self._database.row("SELECT digest FROM openings WHERE run = ?", run):
                 raise OpeningAlreadyAccepted(f"another opening of run {run} was accepted before")
             # Counted per lineage, or a coordinator could ask for a new opening of the same run for
             # ever, and learn from each failure.
@@ -137,9 +136,8 @@ class SiteMemory(SiteStore):
         self.answers.let_go_other_runs(*last)
 
     def burn_key(self, run: str) -> None:
-        """Mark the run's key as never to be used again."""
-        with self._database.writing():
-            self._database.execute("INSERT OR IGNORE INTO burned VALUES (?)", run)
+        """Mark the run's key as never to be used again, and delete the pair secrets of the run."""
+        self.pairs.forget_run(run)
 
     def require_unburned(self, run: str) -> None:
         """Check that the run's key is not burned.
@@ -149,6 +147,12 @@ class SiteMemory(SiteStore):
         """
         if self._database.row("SELECT run FROM burned WHERE run = ?", run):
             raise KeyBurned(f"a checksum failed in run {run}: its key is burned at this site")
+
+    def _is_accepted(self, run: str, digest: bytes) -> bool:
+        # The burn comes first: a burned run stays closed, even for the opening it once had.
+        self.require_unburned(run)
+        known = self._database.row("SELECT digest FROM openings WHERE run = ?", run)
+        return bool(known == (digest,))
 
     def _lineage_root(self, run: str) -> str:
         row = self._database.row("SELECT lineage FROM openings WHERE run = ?", run)

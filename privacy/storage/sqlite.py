@@ -62,6 +62,26 @@ class DatabaseForm:
     holds: str = "this site's memory"
 
 
+class _UnavailableOnError:
+    """Raises what a form says in the place of an error of SQLite or the system.
+
+    A class, because a generator would take longer than many a query.
+    """
+
+    def __init__(self, form: DatabaseForm) -> None:
+        self._form = form
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, ConsortiumError):  # some of the refusals are an OSError too
+            return
+        if isinstance(error, (sqlite3.Error, OSError)):
+            form = self._form
+            raise form.unavailable(f"{form.holds} cannot be read or written: {error}") from error
+
+
 class SiteDatabase:
     """One connection to a database of a site, held while it is among the last ones used.
 
@@ -85,6 +105,7 @@ class SiteDatabase:
     def __init__(self, directory: Path, form: DatabaseForm) -> None:
         make_private_directory(directory)
         self._path, self._form, self._closed = directory / form.file, form, False
+        self._unavailable = _UnavailableOnError(form)
         self._held: sqlite3.Connection | None = None
         self._synchronous: str = form.synchronous
         self._process = 0
@@ -118,27 +139,27 @@ class SiteDatabase:
 
     def row(self, query: str, *values: str | float | bytes) -> Any:  # noqa: ANN401
         """Return the first row of a query that only reads, or None."""
-        with self._unavailable_on_error():
+        with self._unavailable:
             return self._connection.execute(query, values).fetchone()
 
     def rows(self, query: str, *values: str | float | bytes) -> list[tuple[Any, ...]]:
         """Return all rows of a query."""
-        with self._unavailable_on_error():
+        with self._unavailable:
             return self._connection.execute(query, values).fetchall()
 
     def column(self, query: str, *values: str | float | bytes) -> list[Any]:
         """Return the first column of all rows of a query."""
-        with self._unavailable_on_error():
+        with self._unavailable:
             return [row[0] for row in self._connection.execute(query, values)]
 
     def execute(self, statement: str, *values: str | float | bytes) -> int:
         """Run a statement; return how many rows it inserted, changed or deleted."""
-        with self._unavailable_on_error():
+        with self._unavailable:
             return self._connection.execute(statement, values).rowcount
 
     def execute_each(self, statement: str, rows: Iterable[tuple[str | float | bytes, ...]]) -> None:
         """Run a statement once for each row of values."""
-        with self._unavailable_on_error():
+        with self._unavailable:
             self._connection.executemany(statement, rows)
 
     @contextmanager
@@ -150,7 +171,7 @@ class SiteDatabase:
         if self._is_writing:
             yield
             return
-        with self._unavailable_on_error(), self._connection as connection:
+        with self._unavailable, self._connection as connection:
             self._choose_sync(connection)
             # IMMEDIATE takes the write lock before the first read, so what was read still holds at
             # the commit.
@@ -178,7 +199,7 @@ class SiteDatabase:
 
     @property
     def _is_writing(self) -> bool:
-        with self._unavailable_on_error():
+        with self._unavailable:
             return self._connection.in_transaction
 
     @property
@@ -231,16 +252,6 @@ class SiteDatabase:
             )
         for statement in self._form.later_tables:
             self.execute(statement)
-
-    @contextmanager
-    def _unavailable_on_error(self) -> Iterator[None]:
-        try:
-            yield
-        except ConsortiumError:  # some of the refusals are an OSError too
-            raise
-        except (sqlite3.Error, OSError) as error:
-            form = self._form
-            raise form.unavailable(f"{form.holds} cannot be read or written: {error}") from error
 
 
 class SiteStore:

@@ -6,17 +6,16 @@ of them unnoticed, and what it holds back is missed. docs/protocol.md.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Annotated
 
 from flwr.app import ArrayRecord, RecordDict
 
-from privacy import canonical
-from privacy.canonical import Reader
+from privacy.canonical import DIGEST_SIZE
 from privacy.identity.public_identity import SIGNATURE_SIZE
 from privacy.protocol.announcements import decode_named, encode_named
 from privacy.protocol.envelope import (
     EVALUATION,
     MAX_ATTEMPTS,
-    MAX_BUCKETS,
     MAX_ENVELOPE_BYTES,
     MAX_ROUND,
     STATISTICS,
@@ -27,6 +26,8 @@ from privacy.protocol.masks.mask_part import (
     MAX_ENTRY_BYTES,
     MAX_JOINED_TERMS_BYTES,
 )
+from privacy.protocol.masks.sum_set import SUM_DIGESTS, SumDigests
+from privacy.protocol.records import Record, blob, names
 from privacy.wire import encrypted_messages
 from privacy.wire import flower_records as wire
 from privacy.wire.encrypted_messages import MAX_OPENING_BYTES, MAX_RECEIPTS_BYTES
@@ -38,11 +39,8 @@ CONFIRM = "query.confirm"
 
 MAX_KEY_LIST_BYTES = 2**22
 MAX_CIPHERTEXTS_BYTES = 2**22
-MAX_COHORT_BYTES = 2**18
 MAX_ENTRIES_BYTES = 2**19
-
-_SUMS_TAG = b"consortium.sum-digests/1\n"
-_COHORT_TAG = b"consortium.cohort-names/1\n"
+MAX_SET_BYTES = 2 * (MAX_RECEIPTS_BYTES + MAX_JOINED_TERMS_BYTES) + 2**19
 
 _CHARTER = "charter"
 _PURPOSE = "purpose"
@@ -54,31 +52,19 @@ _KEYS = "keys"
 _OPENING = "opening"
 _CIPHERTEXTS = "ciphertexts"
 _CONFIRMATION = "confirmation"
-_COHORT = "cohort"
-_RECEIPTS = "receipts"
-_TERMS = "terms"
-_SUMS = "sums"
-_COUNT_RECEIPTS = "count-receipts"
-_COUNT_TERMS = "count-terms"
-_COUNT_SUM = "count-sum"
+_SET = "set"
 _ENTRIES = "entries"
 _COUNT_ENTRIES = "count-entries"
-_SIGNATURE = "signature"
+
+_RECEIPTS = blob("joined receipts", low=0, high=MAX_RECEIPTS_BYTES)
+_TERMS = blob("joined mask terms", low=0, high=MAX_JOINED_TERMS_BYTES)
 
 _NAME_LENGTH = 64
-_SUM_DIGESTS_BYTES = len(_SUMS_TAG) + 8 + MAX_BUCKETS * (8 + canonical.DIGEST_SIZE)
 _BOUNDS = {
     _OPENING: MAX_OPENING_BYTES,
-    _COHORT: MAX_COHORT_BYTES,
-    _RECEIPTS: MAX_RECEIPTS_BYTES,
-    _TERMS: MAX_JOINED_TERMS_BYTES,
-    _SUMS: _SUM_DIGESTS_BYTES,
-    _COUNT_RECEIPTS: MAX_RECEIPTS_BYTES,
-    _COUNT_TERMS: MAX_JOINED_TERMS_BYTES,
-    _COUNT_SUM: canonical.DIGEST_SIZE,
+    _SET: MAX_SET_BYTES,
     _ENTRIES: MAX_ENTRIES_BYTES,
     _COUNT_ENTRIES: MAX_ENTRIES_BYTES,
-    _SIGNATURE: SIGNATURE_SIZE,
 }
 
 
@@ -171,17 +157,10 @@ def pair_confirmation() -> RecordDict:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConfirmationRequest:
-    """The message `CONFIRM`: one set of uploads and its sums, to be confirmed by one witness.
-
-    Absent parts are empty bytes.
+class SetToConfirm(Record, tag=b"consortium.set-to-confirm/1\n"):
+    """What all witnesses of a set are shown alike. Absent parts are empty.
 
     Args:
-        charter: Fingerprint of the charter, hexadecimal.
-        purpose: Of the set: statistics, training or evaluation.
-        server_round: Its round.
-        attempt: Its attempt.
-        opening: The run's opening.
         cohort: V: the sites that were asked, sorted.
         receipts: Receipts of its updates.
         terms: Mask terms of its updates, joined.
@@ -189,10 +168,33 @@ class ConfirmationRequest:
         count_receipts: Receipts of its counts.
         count_terms: Mask terms of its counts, joined.
         count_sum: SHA-256 of the sum of its counts.
-        entries: For each site in it, its share for this witness in the bundle of its update.
-        count_entries: As `entries`, of the counts.
         signature: The coordinator's, as in `SignedSet`; empty if the charter names no key of the
             coordinator.
+    """
+
+    cohort: Annotated[tuple[str, ...], names("the sites that were asked")]
+    receipts: Annotated[bytes, _RECEIPTS] = field(default=b"", repr=False)
+    terms: Annotated[bytes, _TERMS] = field(default=b"", repr=False)
+    sums: Annotated[SumDigests, SUM_DIGESTS] = ()
+    count_receipts: Annotated[bytes, _RECEIPTS] = field(default=b"", repr=False)
+    count_terms: Annotated[bytes, _TERMS] = field(default=b"", repr=False)
+    count_sum: Annotated[bytes, blob("a digest of counts", low=0, high=DIGEST_SIZE)] = b""
+    signature: Annotated[bytes, blob("a signature", low=0, high=SIGNATURE_SIZE)] = b""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfirmationRequest:
+    """The message `CONFIRM`: one set of uploads and its sums, to be confirmed by one witness.
+
+    Args:
+        charter: Fingerprint of the charter, hexadecimal.
+        purpose: Of the set: statistics, training or evaluation.
+        server_round: Its round.
+        attempt: Its attempt.
+        opening: The run's opening.
+        shown: The set.
+        entries: For each site in it, its share for this witness in the bundle of its update.
+        count_entries: As `entries`, of the counts.
     """
 
     charter: str
@@ -200,16 +202,9 @@ class ConfirmationRequest:
     server_round: int
     attempt: int
     opening: bytes
-    cohort: tuple[str, ...]
-    receipts: bytes = field(default=b"", repr=False)
-    terms: bytes = field(default=b"", repr=False)
-    sums: tuple[tuple[int, bytes], ...] = ()
-    count_receipts: bytes = field(default=b"", repr=False)
-    count_terms: bytes = field(default=b"", repr=False)
-    count_sum: bytes = b""
+    shown: SetToConfirm
     entries: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     count_entries: Mapping[str, bytes] = field(default_factory=dict, repr=False)
-    signature: bytes = b""
 
     def for_witness(
         self, entries: Mapping[str, bytes], count_entries: Mapping[str, bytes]
@@ -221,16 +216,9 @@ class ConfirmationRequest:
         """Return the content of the message."""
         parts = {
             _OPENING: self.opening,
-            _COHORT: _COHORT_TAG + canonical.names(self.cohort),
-            _RECEIPTS: self.receipts,
-            _TERMS: self.terms,
-            _SUMS: _encode_sums(self.sums),
-            _COUNT_RECEIPTS: self.count_receipts,
-            _COUNT_TERMS: self.count_terms,
-            _COUNT_SUM: self.count_sum,
+            _SET: self.shown.encode(),
             _ENTRIES: encode_named(self.entries),
             _COUNT_ENTRIES: encode_named(self.count_entries),
-            _SIGNATURE: self.signature,
         }
         return wire.content(
             {name: wire.bytes_array(part) for name, part in parts.items()},
@@ -266,16 +254,9 @@ class ConfirmationRequest:
             server_round=wire.fact_int(facts, _ROUND, low=0, high=MAX_ROUND),
             attempt=wire.fact_int(facts, _ATTEMPT, low=1, high=MAX_ATTEMPTS),
             opening=parts[_OPENING],
-            cohort=_read_cohort(parts[_COHORT]),
-            receipts=parts[_RECEIPTS],
-            terms=parts[_TERMS],
-            sums=_read_sums(parts[_SUMS]),
-            count_receipts=parts[_COUNT_RECEIPTS],
-            count_terms=parts[_COUNT_TERMS],
-            count_sum=parts[_COUNT_SUM],
+            shown=SetToConfirm.decode(parts[_SET]),
             entries=decode_named(parts[_ENTRIES], at_most=MAX_ENTRY_BYTES),
             count_entries=decode_named(parts[_COUNT_ENTRIES], at_most=MAX_ENTRY_BYTES),
-            signature=parts[_SIGNATURE],
         )
 
 
@@ -300,28 +281,3 @@ def _read_parts(record: RecordDict, bounds: Mapping[str, int]) -> tuple[str, dic
     return charter, {
         name: wire.read_bytes(arrays[name], at_most=most) for name, most in bounds.items()
     }
-
-
-def _encode_sums(sums: Sequence[tuple[int, bytes]]) -> bytes:
-    each = (canonical.number(bucket) + digest for bucket, digest in sums)
-    return _SUMS_TAG + canonical.number(len(sums)) + b"".join(each)
-
-
-def _read_sums(encoded: bytes) -> tuple[tuple[int, bytes], ...]:
-    reader = Reader(encoded, tag=_SUMS_TAG)
-    count = reader.number()
-    canonical.require_number("the number of sums", count, high=MAX_BUCKETS)
-    sums = tuple((reader.number(), reader.digest()) for _ in range(count))
-    reader.end()
-    buckets = [bucket for bucket, _ in sums]
-    if buckets != sorted(set(buckets)) or any(one >= MAX_BUCKETS for one in buckets):
-        raise canonical.MalformedEnvelope("sums must be those of distinct buckets, in their order")
-    return sums
-
-
-def _read_cohort(encoded: bytes) -> tuple[str, ...]:
-    reader = Reader(encoded, tag=_COHORT_TAG)
-    cohort = reader.names()
-    reader.end()
-    canonical.require_names("the sites that were asked", cohort)
-    return cohort

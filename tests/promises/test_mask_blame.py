@@ -143,7 +143,8 @@ def test_who_asks_for_two_sets_of_a_round_is_named_by_its_own_signatures(tmp_pat
         said = SignedSet(
             charter=bytes.fromhex(consortium.charter.fingerprint), set_digest=rival.digest
         )
-        return replace(asked, sums=rival.sums, signature=said.sign(COORDINATOR.sign)).content()
+        shown = replace(asked.shown, sums=rival.sums, signature=said.sign(COORDINATOR.sign))
+        return replace(asked, shown=shown).content()
 
     course = consortium.start(down=down, masks=True, num_server_rounds=1)
     staged(so=bool(course.quarantined), what="west confirmed as the others did")

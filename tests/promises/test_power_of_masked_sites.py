@@ -35,8 +35,9 @@ def other(asked: Asked) -> tuple[RecordDict, str]:
     if asked.asked.kind != CONFIRM:
         return other_question(asked), "already-answered"
     request = ConfirmationRequest.read(asked.asked.content)
-    sums = tuple((bucket, bytes(32)) for bucket, _ in request.sums)
-    return signed_request(replace(request, sums=sums)).content(), "round-confirmed"
+    sums = tuple((bucket, bytes(32)) for bucket, _ in request.shown.sums)
+    shown = replace(request.shown, sums=sums)
+    return signed_request(replace(request, shown=shown)).content(), "round-confirmed"
 
 
 def left(kind: str, answer: RecordDict) -> tuple[bytes, ...]:

@@ -24,7 +24,13 @@ from privacy.protocol.envelope import (
     WrongAttempt,
 )
 from privacy.protocol.grouping import COUNTED, RECOUNTED
-from privacy.protocol.receipts import Expected, TooFewOthers, check_receipts, decode_receipts
+from privacy.protocol.receipts import (
+    Expected,
+    TooFewOthers,
+    check_receipts,
+    decode_receipt,
+    decode_receipts,
+)
 from privacy.secrets.roster_memory import CountedData, RosterMemory
 
 
@@ -90,7 +96,7 @@ class Checks:
             buckets=buckets,
             min_others=self.terms.site.min_others,
             site=name,
-            own=Receipt.decode(own) if own else None,
+            own=decode_receipt(own) if own else None,
             weight_classes=classes,
         )
         return check_receipts(receipts, expected)

@@ -211,8 +211,8 @@ class MaskedSession(Session):
         key, site = self.terms.site.charter.coordinator_key, self.terms.site
         if key:
             said = SignedSet(charter=bytes.fromhex(site.fingerprint), set_digest=seen.digest)
-            said.verify(bytes.fromhex(key), asked.signature)
-        note_asked_to_confirm(site, seen.shown.sum_set, asked.signature)
+            said.verify(bytes.fromhex(key), asked.shown.signature)
+        note_asked_to_confirm(site, seen.shown.sum_set, asked.shown.signature)
 
     def _claim(self, seen: SeenSet) -> None:
         """Claim, as the roster memory asks, whose updates and counts open with a set."""

@@ -21,7 +21,7 @@ from privacy.protocol.masks.mask_terms import MaskTerms
 from privacy.protocol.masks.set_checks import CheckedSet, KnownRound, ShownSet, check_set
 from privacy.protocol.masks.sum_set import NOTHING, SumDigests, SumSet, digests_of_sums
 from privacy.protocol.part_digests import sha256_of
-from privacy.protocol.receipts import TooFewOthers, decode_receipts
+from privacy.protocol.receipts import TooFewOthers, decode_receipt, decode_receipts
 from privacy.wire.encrypted_messages import SealedRound
 from privacy.wire.mask_messages import ConfirmationRequest
 
@@ -77,21 +77,22 @@ def set_to_confirm(masks: RunMasks, asked: ConfirmationRequest) -> SeenSet:
         ConsortiumError: As `check_set`.
     """
     slot = masks.terms.slot(asked.purpose, asked.server_round, asked.attempt)
+    asked_for = asked.shown
     shown = ShownSet(
         sum_set=SumSet(
             slot=slot,
-            state=_signed(asked.receipts or asked.count_receipts).label.state,
-            cohort=cohort_digest(asked.cohort),
-            receipts=sha256_of(asked.receipts),
-            sums=asked.sums,
-            count_receipts=sha256_of(asked.count_receipts),
-            count_sum=asked.count_sum or NOTHING,
+            state=_signed(asked_for.receipts or asked_for.count_receipts).label.state,
+            cohort=cohort_digest(asked_for.cohort),
+            receipts=sha256_of(asked_for.receipts),
+            sums=asked_for.sums,
+            count_receipts=sha256_of(asked_for.count_receipts),
+            count_sum=asked_for.count_sum or NOTHING,
         ),
-        cohort=asked.cohort,
-        receipts=asked.receipts,
-        terms=asked.terms,
-        count_receipts=asked.count_receipts,
-        count_terms=asked.count_terms,
+        cohort=asked_for.cohort,
+        receipts=asked_for.receipts,
+        terms=asked_for.terms,
+        count_receipts=asked_for.count_receipts,
+        count_terms=asked_for.count_terms,
     )
     return _checked(masks, shown)
 
@@ -131,7 +132,7 @@ def _known_round(masks: RunMasks, slot: Slot) -> KnownRound:
     count_slot = replace(slot, purpose=EVALUATION) if slot.purpose == TRAINING else slot
     places = {slot.purpose: slot, count_slot.purpose: count_slot}.values()
     given = {
-        (place.purpose, attempt): Receipt.decode(own)
+        (place.purpose, attempt): decode_receipt(own)
         for place in places
         for attempt, own in answers.own_receipts(place).items()
     }

@@ -42,6 +42,9 @@ def _read_sums(reader: Reader) -> SumDigests:
     return tuple((reader.number(), reader.fixed_bytes(DIGEST_SIZE)) for _ in range(count))
 
 
+SUM_DIGESTS = Form(_require_sums, _encode_sums, _read_sums)
+
+
 @dataclass(frozen=True, kw_only=True)
 class SumSet(Record, tag=b"consortium.sum-set/1\n"):
     """What the witnesses of a masked run confirm in one round.
@@ -63,7 +66,7 @@ class SumSet(Record, tag=b"consortium.sum-set/1\n"):
     state: Annotated[bytes, fixed_bytes("the digest of a state")]
     cohort: Annotated[bytes, fixed_bytes("the digest of a cohort")]
     receipts: Annotated[bytes, fixed_bytes("the digest of receipts")]
-    sums: Annotated[SumDigests, Form(_require_sums, _encode_sums, _read_sums)]
+    sums: Annotated[SumDigests, SUM_DIGESTS]
     count_receipts: Annotated[bytes, fixed_bytes("the digest of the counts' receipts")]
     count_sum: Annotated[bytes, fixed_bytes("the digest of a sum of counts")]
 

@@ -80,7 +80,8 @@ class PairMemory:
     gone as `Erasures` says.
 
     Args:
-        database: Database that holds `PAIR_TABLES`, the shares of `MaskMemory` and the burned keys.
+        database: Database that holds `PAIR_TABLES`, the shares of `MaskMemory`, the burned keys and
+            the openings.
         erasures: Of this database.
     """
 
@@ -112,14 +113,16 @@ class PairMemory:
         charter. The coordinator is told which is the oldest before it begins one more.
         """
         known = self._database.row("SELECT run FROM masked_runs WHERE run = ?", run)
-        under_way = self.open_runs(charter)
+        given_up = self._openings_before(run)
+        under_way = [one for one in self.open_runs(charter) if one not in given_up]
         return "" if known or len(under_way) < MOST_OPEN_RUNS else under_way[0]
 
     def begin_run(self, charter: str, run: str, *, offer: bytes, day: int) -> KeptPairKey:
         """Give a run its pair key, for ever: a key has one run, and a run has one key.
 
-        The oldest open run is forgotten if this one would be too many. Begun again with the same
-        key, nothing changes.
+        Earlier openings of the same lineage are forgotten: a run is opened once more where nothing
+        came of them. So is the oldest open run if this one would be too many. Begun again with the
+        same key, nothing changes.
 
         Args:
             charter: Fingerprint of the charter, hexadecimal.
@@ -138,8 +141,8 @@ class PairMemory:
                 require_open_run(self._database, run)
             else:
                 burned = self.run_to_burn(charter, run)
-                if burned:
-                    self._forget(burned)
+                for over in (*self._openings_before(run), *([burned] if burned else [])):
+                    self._forget(over)
                 self._database.execute("UPDATE pair_keys SET run = ? WHERE offer = ?", run, offer)
                 self._database.execute(
                     "INSERT INTO masked_runs VALUES (?, ?, ?, 0)", run, charter, day
@@ -242,6 +245,15 @@ class PairMemory:
             self._database.execute("DELETE FROM pair_keys WHERE run IS NULL")
             self._erasures.note()
         return runs
+
+    def _openings_before(self, run: str) -> list[str]:
+        """Return the other runs of the lineage of this one whose secrets are kept."""
+        return self._database.column(
+            "SELECT run FROM masked_runs JOIN openings USING (run) WHERE NOT ended AND run <> ?"
+            " AND lineage = (SELECT lineage FROM openings WHERE run = ?)",
+            run,
+            run,
+        )
 
     def _require_offered(self, charter: str, run: str, offer: bytes) -> None:
         made = self._database.row("SELECT charter, run FROM pair_keys WHERE offer = ?", offer)

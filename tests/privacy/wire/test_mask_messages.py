@@ -21,7 +21,7 @@ from privacy.wire import flower_records as wire
 from privacy.wire import mask_messages as masks
 from privacy.wire.encrypted_messages import MAX_OPENING_BYTES
 from privacy.wire.flower_records import MalformedRecord
-from privacy.wire.mask_messages import ConfirmationRequest
+from privacy.wire.mask_messages import ConfirmationRequest, SetToConfirm
 
 CHARTER = "c" * 64
 SITES = st.sampled_from(["east", "north", "south", "west"])
@@ -32,16 +32,18 @@ REQUEST = ConfirmationRequest(
     server_round=3,
     attempt=2,
     opening=b"opening",
-    cohort=("east", "west"),
-    receipts=b"receipts",
-    terms=b"terms",
-    sums=((0, bytes(32)), (2, b"s" * 32)),
-    count_receipts=b"count-receipts",
-    count_terms=b"count-terms",
-    count_sum=b"c" * 32,
+    shown=SetToConfirm(
+        cohort=("east", "west"),
+        receipts=b"receipts",
+        terms=b"terms",
+        sums=((0, bytes(32)), (2, b"s" * 32)),
+        count_receipts=b"count-receipts",
+        count_terms=b"count-terms",
+        count_sum=b"c" * 32,
+        signature=bytes(64),
+    ),
     entries={"east": b"share", "west": b""},
     count_entries={"east": b"other", "west": b""},
-    signature=bytes(64),
 )
 
 
@@ -64,8 +66,11 @@ def test_a_request_for_confirmation_is_read_as_it_was_written(
         purpose=purpose,
         server_round=place[0],
         attempt=place[1],
-        cohort=tuple(sorted(cohort)),
-        sums=tuple((bucket, bytes(32)) for bucket in sorted(buckets)),
+        shown=replace(
+            REQUEST.shown,
+            cohort=tuple(sorted(cohort)),
+            sums=tuple((bucket, bytes(32)) for bucket in sorted(buckets)),
+        ),
     ).for_witness(*entries)
     assert ConfirmationRequest.read(written.content()) == written
 
@@ -77,7 +82,7 @@ def test_absent_parts_are_read_as_absent() -> None:
         server_round=0,
         attempt=1,
         opening=b"opening",
-        cohort=("east", "west"),
+        shown=SetToConfirm(cohort=("east", "west")),
     )
     assert ConfirmationRequest.read(written.content()) == written
 
@@ -102,11 +107,9 @@ WRONG_REQUESTS: dict[str, Callable[[RecordDict], RecordDict]] = {
     "a charter too long": lambda record: facts(record, charter="c" * 65),
     "a fact too many": lambda record: facts(record, more=1),
     "an array too many": lambda record: arrays(record, more=b""),
-    "an array too few": lambda record: arrays(record, terms=None),
+    "an array too few": lambda record: arrays(record, set=None),
     "an opening too long": lambda record: arrays(record, opening=bytes(MAX_OPENING_BYTES + 1)),
-    "terms too long": lambda record: arrays(record, terms=bytes(MAX_JOINED_TERMS_BYTES + 1)),
-    "a sum of counts too long": lambda record: arrays(record, count_sum=bytes(33)),
-    "a signature too long": lambda record: arrays(record, signature=bytes(65)),
+    "a set too long": lambda record: arrays(record, set=bytes(masks.MAX_SET_BYTES + 1)),
 }
 
 
@@ -116,26 +119,39 @@ def test_a_request_of_another_form_is_refused(spoil: Callable[[RecordDict], Reco
         ConfirmationRequest.read(spoil(REQUEST.content()))
 
 
-WRONG_PARTS: dict[str, ConfirmationRequest] = {
-    "two sums of one bucket": replace(REQUEST, sums=((1, bytes(32)), (1, bytes(32)))),
-    "buckets out of order": replace(REQUEST, sums=((1, bytes(32)), (0, bytes(32)))),
-    "a bucket too many": replace(REQUEST, sums=((MAX_BUCKETS, bytes(32)),)),
-    "names out of order": replace(REQUEST, cohort=("west", "east")),
-    "a share too long": replace(REQUEST, entries={"east": bytes(MAX_ENTRY_BYTES + 1)}),
+WRONG_PARTS: dict[str, dict[str, Any]] = {
+    "two sums of one bucket": {"sums": ((1, bytes(32)), (1, bytes(32)))},
+    "buckets out of order": {"sums": ((1, bytes(32)), (0, bytes(32)))},
+    "a bucket too many": {"sums": ((MAX_BUCKETS, bytes(32)),)},
+    "names out of order": {"cohort": ("west", "east")},
+    "terms too long": {"terms": bytes(MAX_JOINED_TERMS_BYTES + 1)},
+    "a sum of counts too long": {"count_sum": bytes(33)},
+    "a signature too long": {"signature": bytes(65)},
 }
 
 
 @pytest.mark.parametrize("wrong", WRONG_PARTS.values(), ids=list(WRONG_PARTS))
-def test_parts_of_another_form_are_refused(wrong: ConfirmationRequest) -> None:
+def test_a_set_with_a_part_of_another_form_is_refused(wrong: dict[str, Any]) -> None:
+    parts = {name: getattr(REQUEST.shown, name) for name in SetToConfirm.forms} | wrong
+    encoded = (SetToConfirm.forms[name].encode(part) for name, part in parts.items())
+    written = SetToConfirm.tag + b"".join(encoded)
+    with pytest.raises(MalformedEnvelope):
+        ConfirmationRequest.read(arrays(REQUEST.content(), set=written))
+
+
+def test_a_share_that_is_too_long_is_refused() -> None:
+    wrong = replace(REQUEST, entries={"east": bytes(MAX_ENTRY_BYTES + 1)})
     with pytest.raises(MalformedEnvelope):
         ConfirmationRequest.read(wrong.content())
 
 
 @pytest.mark.parametrize("count", [MAX_BUCKETS + 1, 2**40])
 def test_no_more_sums_are_read_than_there_are_buckets(count: int) -> None:
-    encoded = b"consortium.sum-digests/1\n" + canonical.number(count)
+    before = SetToConfirm(cohort=()).encode()
+    # Everything after the number of sums is empty: five lengths.
+    cut = before[: -(8 + 4 * 8)] + canonical.number(count)
     with pytest.raises(MalformedEnvelope):
-        ConfirmationRequest.read(arrays(REQUEST.content(), sums=encoded))
+        ConfirmationRequest.read(arrays(REQUEST.content(), set=cut))
 
 
 @given(part=st.binary(max_size=64), more=st.binary(max_size=64))

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated
 
 from privacy.protocol.announcements import decode_named, encode_named
@@ -53,12 +54,19 @@ class ChosenSet(Record, tag=b"consortium.chosen-set/1\n"):
         Args:
             place: The witness's place among the witnesses, from 0.
         """
-        return _entries(self.bundles, place), _entries(self.count_bundles, place)
+        updates, counts = self._read_bundles
+        return _entries(updates, place), _entries(counts, place)
 
     @property
     def sites(self) -> tuple[str, ...]:
         """The sites whose masks must be joined before the sums can be read, sorted."""
-        return tuple(sorted({*_named(self.bundles), *_named(self.count_bundles)}))
+        updates, counts = self._read_bundles
+        return tuple(sorted({*updates, *counts}))
+
+    @cached_property
+    def _read_bundles(self) -> tuple[dict[str, ShareBundle], dict[str, ShareBundle]]:
+        """The bundles of the updates and of the counts: read once, not for each witness."""
+        return _decode_bundles(self.bundles), _decode_bundles(self.count_bundles)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,10 +177,10 @@ def _split(sums: bytes, buckets: Collection[int]) -> dict[int, memoryview]:
     }
 
 
-def _named(joined: bytes) -> dict[str, bytes]:
-    return decode_named(joined, at_most=MAX_BUNDLE_BYTES) if joined else {}
+def _decode_bundles(joined: bytes) -> dict[str, ShareBundle]:
+    parts = decode_named(joined, at_most=MAX_BUNDLE_BYTES) if joined else {}
+    return {site: ShareBundle.decode(one) for site, one in parts.items()}
 
 
-def _entries(joined: bytes, place: int) -> dict[str, bytes]:
-    bundles = {site: ShareBundle.decode(one) for site, one in _named(joined).items()}
+def _entries(bundles: Mapping[str, ShareBundle], place: int) -> dict[str, bytes]:
     return {site: one.entries[place].encode() for site, one in bundles.items()}

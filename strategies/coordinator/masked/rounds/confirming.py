@@ -20,7 +20,7 @@ from privacy.protocol.masks.signed_set import SignedSet
 from privacy.protocol.masks.sum_set import NOTHING
 from privacy.wire import mask_messages
 from privacy.wire.encrypted_messages import SealedRound
-from privacy.wire.mask_messages import ConfirmationRequest
+from privacy.wire.mask_messages import ConfirmationRequest, SetToConfirm
 from strategies.coordinator.encrypted.rounds.request import nodes_of
 from strategies.coordinator.masked.parameters import BRING_BACK, ConfirmationsMissing, MaskedTerms
 from strategies.coordinator.masked.rounds.chosen_set import ChosenSet
@@ -188,14 +188,16 @@ class Confirming:
             server_round=slot.server_round,
             attempt=slot.attempt,
             opening=self.shown.opening,
-            cohort=self.chosen.cohort,
-            receipts=self.shown.receipts,
-            terms=self.chosen.terms,
-            sums=said.sums,
-            count_receipts=self.shown.count_receipts,
-            count_terms=self.chosen.count_terms,
-            count_sum=b"" if said.count_sum == NOTHING else said.count_sum,
-            signature=signed.sign(self.terms.sign) if self.terms.sign else b"",
+            shown=SetToConfirm(
+                cohort=self.chosen.cohort,
+                receipts=self.shown.receipts,
+                terms=self.chosen.terms,
+                sums=said.sums,
+                count_receipts=self.shown.count_receipts,
+                count_terms=self.chosen.count_terms,
+                count_sum=b"" if said.count_sum == NOTHING else said.count_sum,
+                signature=signed.sign(self.terms.sign) if self.terms.sign else b"",
+            ),
         )
 
     def _take(self, site: str, reply: Message) -> None:

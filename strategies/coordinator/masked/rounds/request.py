@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from flwr.app import Message
 
 from privacy.errors import number_of
-from privacy.protocol.envelope import EVALUATION, STATISTICS, TRAINING, Receipt
+from privacy.protocol.envelope import EVALUATION, STATISTICS, TRAINING
 from privacy.protocol.key_messages import Opening
 from privacy.protocol.masks.bundles import ShareBundle, WrongBundle
 from privacy.protocol.masks.groups import cohort_digest
 from privacy.protocol.masks.mask_terms import MaskTerms
 from privacy.protocol.masks.set_checks import AnotherCohort, TermsAltered
+from privacy.protocol.receipts import decode_receipt
 from privacy.wire.encrypted_messages import SealedReply, SealedRound
 from strategies.coordinator.encrypted.parameters import NothingSent
 from strategies.coordinator.encrypted.rounds.ciphertext_sums import UploadForm
@@ -77,13 +79,17 @@ class MaskedRequest(SealedRequest):
             self.masks.setdefault(purpose, {})[site] = one
         self.left_out.pop(site, None)  # it was asked once more
 
+    @cached_property
+    def _cohort(self) -> bytes:
+        return cohort_digest(self.request.mask_part.asked)
+
     def _read_masks(self, receipt: bytes, terms: bytes, bundle: bytes) -> UploadMasks:
         if not (receipt and terms and bundle):
             raise NothingSent("a receipt, its mask terms or the shares of its mask are missing")
         read = UploadMasks(terms=MaskTerms.decode(terms), bundle=ShareBundle.decode(bundle))
-        if read.terms.nonce != Receipt.decode(receipt).label.nonce:
+        if read.terms.nonce != decode_receipt(receipt).label.nonce:
             raise TermsAltered("the mask terms are not those that the receipt signs")
-        if read.terms.cohort != cohort_digest(self.request.mask_part.asked):
+        if read.terms.cohort != self._cohort:
             raise AnotherCohort("the masks are of other sites than those that were asked together")
         if read.terms.bundle != read.bundle.digest:
             raise WrongBundle("the shares are not those that the mask terms name")

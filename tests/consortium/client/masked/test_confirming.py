@@ -6,6 +6,7 @@ import pytest
 
 from privacy.protocol.masks.confirmations import Confirmation
 from privacy.wire import mask_messages
+from privacy.wire.mask_messages import SetToConfirm
 from tests.consortium.client.masked.conftest import Standing
 from tests.masked_by_hand import Gathered, signed_request
 from tests.small_consortium import forget_processes, refusal
@@ -21,7 +22,10 @@ def confirmed(standing: Standing, name: str) -> Confirmation:
 def refused(standing: Standing, name: str, **changes: object) -> str:
     """Return why a site does not confirm a set with some of its parts changed; signed anew."""
     run, gathered = standing
-    asked = replace(run.confirmation_request(gathered, name), **changes)  # type: ignore[arg-type]
+    asked = run.confirmation_request(gathered, name)
+    of_set = {part: changes.pop(part) for part in [*changes] if part in SetToConfirm.forms}
+    shown = replace(asked.shown, **of_set)  # type: ignore[arg-type]
+    asked = replace(asked, shown=shown, **changes)  # type: ignore[arg-type]
     return run.refusal(name, "query.confirm", signed_request(asked).content())
 
 
@@ -45,10 +49,13 @@ def test_it_confirms_one_set_of_a_round(trained: Standing) -> None:
 
 def test_what_the_coordinator_did_not_sign_is_not_confirmed(trained: Standing) -> None:
     run, gathered = trained
-    asked = replace(run.confirmation_request(gathered, "north"), sums=((0, bytes(32)),))
-    assert run.refusal("north", "query.confirm", asked.content()) == "bad-signature"
-    asked = replace(run.confirmation_request(gathered, "north"), signature=b"")
-    assert run.refusal("north", "query.confirm", asked.content()) == "bad-signature"
+    asked = run.confirmation_request(gathered, "north")
+    for shown in (
+        replace(asked.shown, sums=((0, bytes(32)),)),
+        replace(asked.shown, signature=b""),
+    ):
+        unsigned = replace(asked, shown=shown).content()
+        assert run.refusal("north", "query.confirm", unsigned) == "bad-signature"
 
 
 def without(gathered: Gathered, name: str) -> Gathered:

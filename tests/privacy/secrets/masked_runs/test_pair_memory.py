@@ -17,7 +17,7 @@ from privacy.secrets.masked_runs.pair_memory import (
     PairKeyUsed,
     RunForgotten,
 )
-from privacy.secrets.replay_guard import KeyBurned, SiteMemory
+from privacy.secrets.replay_guard import MAX_OPENINGS, KeyBurned, SiteMemory
 from tests.masked_sites import CHARTER, begin
 
 DAY = 739_000
@@ -126,6 +126,28 @@ def test_before_a_fourth_run_begins_it_is_told_which_one_is_burned(memory: SiteM
         memory.pairs.pair_secrets("run-0")
 
 
+def test_openings_that_failed_take_no_room_of_a_parked_run(
+    memory: SiteMemory, tmp_path: Path
+) -> None:
+    """A run may be opened four times before it begins, and a site keeps the last one's secrets."""
+    for parked in ("parked-1", "parked-2"):
+        memory.accept_opening(parked, b"0" * 32)
+        begin(memory, parked)
+    gone: list[bytes] = []
+    for number in range(MAX_OPENINGS):
+        lineage = f"run-{number - 1}" if number else None
+        memory.accept_opening(f"run-{number}", b"0" * 32, lineage=lineage)
+        assert memory.pairs.run_to_burn(CHARTER, f"run-{number}") == ""
+        held = full(memory, f"run-{number}")
+        assert memory.pairs.open_runs(CHARTER) == ("parked-1", "parked-2", f"run-{number}")
+        assert not any(secret in all_bytes(tmp_path / "memory") for secret in gone)
+        gone += held
+    with pytest.raises(KeyBurned):
+        memory.accept_opening("run-0", b"0" * 32)
+    memory.accept_opening("fresh", b"0" * 32)
+    assert memory.pairs.run_to_burn(CHARTER, "fresh") == "parked-1"
+
+
 def full(memory: SiteMemory, run: str) -> list[bytes]:
     """Begin a run, and return all that is secret of it."""
     begin(memory, run)
@@ -168,10 +190,22 @@ def test_a_private_key_is_in_no_byte_once_all_secrets_are_kept(
     assert len(memory.pairs.pair_secrets("run")) == 40
 
 
+def test_of_a_run_whose_checksum_failed_no_secret_is_in_any_byte(
+    memory: SiteMemory, tmp_path: Path
+) -> None:
+    gone, kept = full(memory, "run-1"), full(memory, "run-2")
+    for _ in range(2):
+        memory.burn_key("run-1")
+    held = all_bytes(tmp_path / "memory")
+    assert not any(secret in held for secret in gone)
+    assert all(secret in held for secret in kept)
+    assert memory.pairs.open_runs() == ("run-2",)
+
+
 def test_a_forgotten_run_is_burned_and_none_of_it_is_in_any_byte(
     memory: SiteMemory, tmp_path: Path
 ) -> None:
-    """A run that failed, and one that its operator gives up."""
+    """One that its operator gives up."""
     gone = full(memory, "run")
     assert memory.pairs.forget_run("run")
     assert not memory.pairs.forget_run("run")

@@ -93,7 +93,7 @@ def test_what_witnesses_are_shown_is_signed_by_the_coordinator_and_no_share_of_o
     for (_, number), asked in requests.items():
         digest = bytes.fromhex(confirmed(course)[number].digest)
         said = SignedSet(charter=bytes.fromhex(asked.charter), set_digest=digest)
-        said.verify(COORDINATOR.public, asked.signature)
+        said.verify(COORDINATOR.public, asked.shown.signature)
     ours, others = requests["east", 1], requests["west", 1]
     assert all(ours.entries[site] != others.entries[site] for site in NAMES)
     assert ours.for_witness({}, {}) == others.for_witness({}, {})
