@@ -6,6 +6,7 @@ import pytest
 from flwr.app import Context, Message
 
 from consortium.client_app import app as client_app
+from consortium.config import Scalar
 from consortium.run.directory import ENVIRONMENT, RunDirectory
 from consortium.run.records import Summary, read_record
 from consortium.server_app import app as server_app
@@ -18,7 +19,7 @@ from strategies.coordinator.encrypted.parameters import RoundVoid
 from strategies.coordinator.messaging.cohort import QuorumNotReached
 
 HEART = scenario_named("heart-diagnosis")
-SHORT = {"num-server-rounds": 3, "deadline-s": 0.2, "join-deadline-s": 0.2, "attempts": 2}
+SHORT: dict[str, Scalar] = {"num-server-rounds": 3, "deadline-s": 0.2, "join-deadline-s": 0.2, "attempts": 2}
 
 
 def placed(folder: Path, aggregation: str) -> tuple[RunDirectory, ScenarioRun]:

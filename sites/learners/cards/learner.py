@@ -84,6 +84,11 @@ class ScoreCard:
         return ExactTally(size=size, bounds=(1 - LARGEST_ENTRY, LARGEST_ENTRY - 1))
 
     @property
+    def predicts(self) -> bool:
+        """True: a card scores."""
+        return True
+
+    @property
     def reads_persons_exactly(self) -> bool:
         """True: sums of derivatives, one from each record."""
         return True
