@@ -19,7 +19,12 @@ from strategies.coordinator.encrypted.parameters import RoundVoid
 from strategies.coordinator.messaging.cohort import QuorumNotReached
 
 HEART = scenario_named("heart-diagnosis")
-SHORT: dict[str, Scalar] = {"num-server-rounds": 3, "deadline-s": 0.2, "join-deadline-s": 0.2, "attempts": 2}
+SHORT: dict[str, Scalar] = {
+    "num-server-rounds": 3,
+    "deadline-s": 0.2,
+    "join-deadline-s": 0.2,
+    "attempts": 2,
+}
 
 
 def placed(folder: Path, aggregation: str) -> tuple[RunDirectory, ScenarioRun]:
