@@ -46,6 +46,7 @@ CODES = {
     "BadConfig": "bad-config",
     "BadContribution": "bad-contribution",
     "BadDataSet": "bad-data-set",
+    "BadDeviation": "bad-deviation",
     "BadEvent": "bad-event",
     "BadIdentity": "bad-identity",
     "BadKit": "bad-kit",
