@@ -206,7 +206,7 @@ def refusal_of(site: Site, content: RecordDict) -> RecordDict:
 
 def asked_of(config: RunConfig, charter: Charter, task: Task[SiteData]) -> Asked:
     """Return what a run asks of each of its sites."""
-    mode = mode_of(config)
+    mode, learner = mode_of(config), learner_of(charter, config)
     return Asked(
         task=charter.task,
         model=config.table_model.name if isinstance(charter.table, Schema) else ENCODER,
@@ -220,6 +220,7 @@ def asked_of(config: RunConfig, charter: Charter, task: Task[SiteData]) -> Asked
             charter, config, sizes_of(task, charter, config)
         ),
         privacy=config.privacy.offered,
+        without_noise=learner.name if learner.reads_persons_exactly else "",
     )
 
 

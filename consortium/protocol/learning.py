@@ -3,6 +3,8 @@
 A module of its own because both ends and the other modules of the protocol ask it.
 """
 
+from collections.abc import Sequence
+
 from consortium.charter.document import Charter
 from consortium.config import KEYS, BadConfig, RunConfig
 from sites.learner import Learner
@@ -42,5 +44,12 @@ def require_exact_sums(config: RunConfig, charter: Charter) -> None:
         raise BadConfig(
             f"{learner.name} sends exact tallies, of which the plain sum over all sites is "
             "taken: no rule, bucket, share of the sites, server optimizer or noise applies to "
-            f"them. Set {', '.join(wrong)}"
+            f"them. Set {', '.join(wrong)}{_instead(learner, wrong)}"
         )
+
+
+def _instead(learner: Learner, wrong: Sequence[str]) -> str:
+    """Return what to do where somebody asks for noise that cannot be added."""
+    if not learner.reads_persons_exactly or not any(one.startswith("dp.") for one in wrong):
+        return ""
+    return "; or, where privacy is demanded, set learner to gradient, whose training has noise"

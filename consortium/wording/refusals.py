@@ -199,7 +199,8 @@ _SAID_BY_THE_SITE = {
     "layout-not-allowed": "It refused: its policy does not release a model of this shape.",
     "encryption-required": "It refused: its policy allows encrypted runs only.",
     "outside-charter": "It refused: the charter does not allow this run.",
-    "privacy-required": "It refused: its policy allows differentially private training only.",
+    "privacy-required": "It refused: its policy allows differentially private training only "
+    "(learner=gradient with dp.epsilon).",
     "weaker-unit": "It refused: its policy protects persons, but the run protects records.",
     "epsilon-too-large": "It refused: the run would spend more privacy than its policy allows.",
     "budget-exhausted": "It refused: the run would spend more privacy than is left.",

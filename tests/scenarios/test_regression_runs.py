@@ -8,9 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from consortium.charter.document import Charter
+from consortium.client.policy_gate import asked_of
 from consortium.config import Scalar
 from consortium.model.files import read_model
-from consortium.site.site import records_of
+from consortium.site.directory import read_site_config
+from consortium.site.policy_templates import strict
+from consortium.site.site import Site, records_of
+from privacy.policy.run_request import violations
 from scenarios.engines.runner import RunFailed, ScenarioRun, run_scenario
 from scenarios.engines.staging import new_run_directory
 from scenarios.library.registry import scenario_named
@@ -76,13 +81,30 @@ def test_eight_exchanges_are_enough_for_five_banks(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "chosen", [{"dp.unit": "record", "dp.epsilon": 1.0}, {"rule.name": "coordinate-median"}]
+    ("chosen", "said"),
+    [
+        ({"dp.unit": "record", "dp.epsilon": 1.0}, "set learner to gradient, whose training has"),
+        ({"rule.name": "coordinate-median"}, "Set rule.name to mean$"),
+    ],
 )
 def test_what_only_updates_have_is_refused_with_what_to_do(
-    chosen: dict[str, Scalar], tmp_path: Path
+    chosen: dict[str, Scalar], said: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(RunFailed, match="glm sends exact tallies"):
+    with pytest.raises(RunFailed, match=f"glm sends exact tallies.*{said}"):
         done(ODDS, tmp_path, {**chosen, "weighting": "equal"})
+
+
+def test_a_policy_that_demands_privacy_refuses_it_with_what_to_do(odds: Done) -> None:
+    site = Site(
+        odds.run.site("cleveland"),
+        read_site_config(odds.run.site("cleveland")),
+        Charter.read(odds.run.charter),
+        odds.config,
+    )
+    asked = asked_of(odds.config, site.charter, site.task)
+    told = {one.code: str(one) for one in violations(strict(site.charter), asked)}
+    assert "learner=glm needs exact sums of single persons' values" in told["privacy-required"]
+    assert "learner=gradient and dp.epsilon" in told["privacy-required"]
 
 
 def test_few_persons_are_not_shown_by_their_missing_values(tmp_path: Path) -> None:

@@ -133,6 +133,7 @@ class _Round:
         entries, real, before = self.entries, self.equations.sums.real, self.state.figures
         records = float(entries["records"][0])
         intercepts = float(real(entries["intercepts"])[0]) * LARGEST_INTERCEPT
+        sites = float(entries["sites"][0])
         return Figures(
             exchanges=before.exchanges + 1,
             converged=float(converged),
@@ -140,9 +141,9 @@ class _Round:
             null_deviance=before.null_deviance if before.exchanges else deviance,
             records=records,
             left_out=float(entries["left_out"][0]),
-            sites=float(entries["sites"][0]),
+            sites=sites,
             labels=float(real(entries["labels"])[0]) * self.equations.family.bounds.label,
-            intercept=intercepts / records if records else 0.0,
+            intercept=intercepts / sites if sites else 0.0,
             heterogeneity=float(real(entries["heterogeneity"])[0]) * LARGEST_HETEROGENEITY,
             ranks=float(entries["rank"][0]),
         )

@@ -76,7 +76,8 @@ class _Fitted:
     def status(self) -> str:
         """Return `fitted`, or why there are no numbers.
 
-        It is `empty` without records, `one-outcome` if all labels are alike, `separated` if
+        It is `empty` without records, `one-outcome` if all labels are alike, or
+        those of each site with its own intercept, `separated` if
         inputs other than single values separate the outcomes, `not-converged`, or `no-freedom` if
         there are as many coefficients as records.
         """
@@ -84,7 +85,8 @@ class _Fitted:
         if not figures.records:
             return "empty"
         everybody = np.array([figures.records]), np.array([figures.labels])
-        if self.equations.family.say_one_thing(*everybody).any():
+        alike = self.equations.family.say_one_thing(*everybody).any()
+        if alike or not figures.sites:
             return "one-outcome"
         if self._freedom <= 0:
             return "no-freedom"

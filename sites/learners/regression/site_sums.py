@@ -35,7 +35,8 @@ def count_records(equations: Equations, table: TableRecords, coefficients: Vecto
 
     Guarantee: with one intercept for all sites, the tallies of two sites add up to that of both,
     exactly, except `sites`, `heterogeneity` and `rank`, which are of a site. Where each site has
-    its own intercept, all sums are of the site, which has eliminated it. No entry reaches 2^41.
+    its own intercept, it has eliminated it from all sums but those of records, labels and columns,
+    which are the same in either case. No entry reaches 2^41.
 
     Args:
         equations: The regression, by pooled statistics.
@@ -66,30 +67,34 @@ class _Site:
 
 
 def _entries(equations: Equations, site: _Site, coefficients: Vector) -> dict[str, Tally]:
-    sums, family, intercept, told = equations.sums, equations.family, 0.0, 0.0
-    if equations.regression.by_site:
-        found = family.own_intercept(site.labels, site.predictors)
-        if found is None:  # such a site says nothing of any coefficient
-            nothing = np.zeros(equations.regression.tally.size, np.int64)
-            layout = equations.regression.tally
-            return {name: layout.part(name, nothing) for name in layout.sizes}
-        intercept = found
-        # The coefficients' own: a family may count at others, from which its sums follow.
-        predictors = linear_predictors(site.rows, coefficients)
-        told = family.own_intercept(site.labels, predictors) or 0.0
-    moments = family.moments(site.labels, site.predictors + intercept)
-    entries = _weighted_sums(equations, site.rows, moments)
-    shares = site.labels / family.bounds.label
-    n = len(site.labels)
-    return {
-        **entries,
-        **_heterogeneity(equations, entries, coefficients),
+    sums, n = equations.sums, len(site.labels)
+    shares = site.labels / equations.family.bounds.label
+    # The same whether sites have intercepts of their own: a difference of two runs' sums is none of
+    # the sites that have nothing to say of coefficients.
+    entries = {
         "records": np.array([n], np.int64),
-        "sites": np.array([int(n > 0)], np.int64),
         "labels": sums.sums(shares[None]),
         "columns": sums.sums(site.rows),
         "column_labels": sums.sums(site.rows * shares),
-        "intercepts": sums.sums(np.full((1, n), told / LARGEST_INTERCEPT)),
+    }
+    intercept, told = 0.0, 0.0
+    if equations.regression.by_site:
+        found = equations.family.own_intercept(site.labels, site.predictors)
+        if found is None:
+            layout = equations.regression.tally
+            return {name: np.zeros(size, np.int64) for name, size in layout.sizes.items()} | entries
+        intercept = found
+        # The coefficients' own: a family may count at others, from which its sums follow.
+        predictors = linear_predictors(site.rows, coefficients)
+        told = equations.family.own_intercept(site.labels, predictors) or 0.0
+    moments = equations.family.moments(site.labels, site.predictors + intercept)
+    weighted = _weighted_sums(equations, site.rows, moments)
+    return {
+        **entries,
+        **weighted,
+        **_heterogeneity(equations, weighted, coefficients),
+        "sites": np.array([int(n > 0)], np.int64),
+        "intercepts": sums.sums(np.array([[told / LARGEST_INTERCEPT]])),
     }
 
 

@@ -27,7 +27,7 @@ class Figures:
         left_out: Records with missing values that are not.
         sites: That have something to say.
         labels: Sum of the labels, as the family reads them.
-        intercept: Mean of the sites' own intercepts, by their records.
+        intercept: Mean of the sites' own intercepts.
         heterogeneity: Sum of the sites' score statistics.
         ranks: Sum of the ranks of the sites' informations.
     """

@@ -184,6 +184,13 @@ def test_records_that_define_no_regression_have_no_numbers(
     assert results["heterogeneity"] is None
 
 
+def test_sites_of_one_outcome_each_have_no_numbers_with_their_own_intercepts() -> None:
+    table = table_with(CLASSES, 200, seed=1)
+    plan = plan_of(CLASSES, site_effects="fixed")
+    results = fitted(schema_of(CLASSES), plan, parts_of(table, table.labels)).results
+    assert results["status"] == "one-outcome"
+
+
 def test_too_few_exchanges_are_said_to_be_too_few() -> None:
     results = fitted(schema_of(CLASSES), GlmPlan(), [table_with(CLASSES, 300)], exchanges=2).results
     assert results["status"] == "not-converged"

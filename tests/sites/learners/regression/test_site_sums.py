@@ -61,15 +61,41 @@ def test_no_entry_overflows_from_any_state_a_coordinator_may_plant(
 
 
 @pytest.mark.parametrize("label", [CLASSES, COUNTS])
-def test_a_site_with_one_outcome_adds_nothing_where_each_has_its_own_intercept(
+def test_a_site_with_one_outcome_adds_its_counts_alone_where_each_has_its_own_intercept(
     label: ClassLabel | NumberLabel,
 ) -> None:
+    """It says nothing of any coefficient."""
     table = table_with(label, 50, seed=1)
-    plan = plan_of(label, site_effects="fixed")
-    fit = fitted(schema_of(label), plan, [table], exchanges=0)
+    fit = fitted(schema_of(label), plan_of(label, site_effects="fixed"), [table], exchanges=0)
     alike = table.select(table.labels == 0)
-    assert len(alike)
-    assert not counts_of(fit.learner, fit.statistics, fit.vector, alike).any()
+    counted = counts_of(fit.learner, fit.statistics, fit.vector, alike)
+    layout = fit.learner.regression.tally
+    added = {name for name in layout.sizes if layout.part(name, counted).any()}
+    assert added == {"records", "columns"}
+
+
+@settings(max_examples=20, deadline=None)
+@given(LABELS, st.integers(0, 1_000), st.integers(0, 20))
+def test_counts_do_not_depend_on_whose_the_intercept_is(
+    label: ClassLabel | NumberLabel, seed: int, n: int
+) -> None:
+    """Or two runs' sums would differ by those of the one site whose records are all alike."""
+    table = table_with(label, n, seed=seed)
+    counted = {}
+    for effects in ("common", "fixed"):
+        plan = plan_of(label, site_effects=effects)
+        fit = fitted(schema_of(label), plan, [table], exchanges=0)
+        tally = counts_of(fit.learner, fit.statistics, fit.vector, table)
+        regression = fit.learner.regression
+        parts = {
+            name: regression.tally.part(name, tally)
+            for name in ("records", "left_out", "labels", "columns", "column_labels")
+        }
+        slopes = slice(int(effects == "common"), None)
+        for name in ("columns", "column_labels"):
+            parts[name] = parts[name].reshape(2, -1)[:, slopes]
+        counted[effects] = {name: part.tolist() for name, part in parts.items()}
+    assert counted["common"] == counted["fixed"]
 
 
 @pytest.mark.parametrize("label", [CLASSES, COUNTS, AMOUNT])
