@@ -113,7 +113,8 @@ class SiteMemory(SiteStore):
     def accept_opening(self, run: str, digest: bytes, *, lineage: str | None = None) -> None:
         """Remember the opening of a run. Accepting the same opening again does nothing.
 
-        What was kept to be answered again is let go, but for the last `RUNS_KEPT` runs.
+        What was kept to be answered again is let go, but for the last `RUNS_KEPT` runs and for
+        masked runs that stand open or went on.
 
         Raises:
             KeyBurned: The run's key is burned.
@@ -138,8 +139,9 @@ class SiteMemory(SiteStore):
             )
         # Runs that failed never come to their end. What the run before kept stays, because it may
         # still be under way, or be taken up again. After a death here the next opening does it.
-        # So does the state of a run that went on as another one, which may be opened four times.
-        self.answers.let_go_other_runs(*last, *self.reached.continued())
+        # So does what belongs to a masked run that waits for a site, or went on as another one:
+        # the other one may be opened several times before it begins.
+        self.answers.let_go_other_runs(*last, *self.pairs.open_runs(), *self.reached.continued())
 
     def burn_key(self, run: str) -> None:
         """Mark the run's key as never to be used again."""
