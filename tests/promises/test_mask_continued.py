@@ -6,6 +6,7 @@ or to go on twice.
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -199,6 +200,24 @@ def test_it_goes_on_under_one_charter_as_often_as_it_must(tmp_path: Path) -> Non
             memory.reached.held(waits.run, waits.state)
 
 
+@pytest.mark.parametrize("first", [True, False], ids=["before", "after"])
+def test_the_first_round_is_not_summed_once_more_without_who_left(
+    tmp_path: Path, *, first: bool
+) -> None:
+    """Before the run goes on, or after: the difference would be the first update of who left."""
+    waits = parked(tmp_path / "run")
+    under = waits.under(GONE)
+    if not first:
+        assert waits.goes_on(under).error is None
+    forget_processes()
+    again = under.start(masks=True, num_server_rounds=1)
+    assert isinstance(again.error, RoundVoid)
+    refused = {refusal(answer) for _, answer in again.answers("train")}
+    assert refused == {"other-sites"}
+    forget_processes()
+    assert under.start(masks=True, num_server_rounds=1, seed=8).error is None
+
+
 def test_who_confirmed_a_sum_from_the_state_does_not_go_on_from_it(tmp_path: Path) -> None:
     """The sum may have been opened: it is opened first, and the run goes on from what it gives."""
     consortium = placed(tmp_path / "run")
@@ -259,7 +278,7 @@ def test_it_goes_on_with_all_who_signed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("other", [{"seed": 8}, {"batch_size": 4}, {"learning_rate": 0.2}])
-def test_it_goes_on_as_it_began(tmp_path: Path, other: dict[str, object]) -> None:
+def test_it_goes_on_as_it_began(tmp_path: Path, other: dict[str, Any]) -> None:
     """With another seed the model would be the difference from another start."""
     waits = parked(tmp_path / "run")
     tried = waits.goes_on(waits.under(GONE), **other)
