@@ -154,7 +154,7 @@ class RunConfig(BaseModel):
     continues: Annotated[
         str,
         Field(
-            pattern=r"^([a-z][a-z0-9_.-]{0,127})?$",
+            pattern=r"^([a-z][a-z0-9_.-]{0,62}-[0-9a-f]{64})?$",
             description="The run, with masks, that goes on as this one without members that left, "
             "as the charter says. `consortium resume --without` sets it.",
         ),

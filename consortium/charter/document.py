@@ -141,7 +141,7 @@ class Charter(_Agreed):
     sets_in_run: Literal["", "one", "any"] = ""
     suite: Literal["", "mlkem768_x25519", "x25519"] = ""
     without_masks: bool = False
-    continues: str = Field(default="", pattern=r"^([a-z][a-z0-9_.-]{0,127})?$")
+    continues: str = Field(default="", pattern=r"^([a-z][a-z0-9_.-]{0,62}-[0-9a-f]{64})?$")
     continues_from: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
 
     @model_validator(mode="after")

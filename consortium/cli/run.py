@@ -10,8 +10,8 @@ import typer
 from consortium.charter.document import Charter
 from consortium.cli.options import COORDINATOR, SET_HELP, parse_overrides
 from consortium.config import DEFAULTS, RunConfig
-from consortium.coordinator.continuation import WaitingRun
-from consortium.coordinator.later_evaluation import later_config
+from consortium.coordinator.later_runs.continuation import WaitingRun
+from consortium.coordinator.later_runs.later_evaluation import later_config
 from consortium.coordinator.resume import NotResumable, interrupted_config
 from consortium.deployment.control_client import Control
 from consortium.deployment.run_orders import RunOrder, last_run

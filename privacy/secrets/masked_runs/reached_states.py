@@ -8,7 +8,7 @@ that this one reached. docs/protocol.md, "Without a site that is gone".
 from dataclasses import dataclass
 from typing import Annotated
 
-from privacy.errors import ConsortiumError
+from privacy.errors import ConsortiumError, number_of
 from privacy.protocol.envelope import EVALUATION, TRAINING
 from privacy.protocol.masks.groups import witnesses
 from privacy.protocol.records import Record, blob, fixed_bytes, names, number
@@ -77,8 +77,8 @@ class ReachedState(Record, tag=b"consortium.reached-state/1\n"):
         confirming = len(there.intersection(witnesses(self.roster)))
         if confirming < self.needed or 2 * len(there.intersection(self.roster)) <= len(self.roster):
             raise TooFewRemain(
-                f"{self.needed} sites that confirm sums, and more than half of all, must remain of "
-                f"the run that goes on; {confirming} do: bring others back",
+                f"{number_of(self.needed, 'site')} that confirm sums, and more than half of all, "
+                f"must remain of the run that goes on; {confirming} do: bring others back",
                 needed=self.needed,
                 came=confirming,
             )

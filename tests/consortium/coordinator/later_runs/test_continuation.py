@@ -6,7 +6,7 @@ import pytest
 
 from consortium.charter.document import Charter, UnknownMember
 from consortium.charter.signatures import sign_charter
-from consortium.coordinator.continuation import WaitingRun
+from consortium.coordinator.later_runs.continuation import WaitingRun
 from consortium.coordinator.resume import NotResumable
 from consortium.modes.contract import OutsideCharter
 from consortium.modes.registry import mode_of
@@ -128,7 +128,7 @@ def test_each_signature_is_of_the_run_and_the_state(tmp_path: Path) -> None:
     waits = parked(tmp_path / "run")
     draft = read(waits).revision([GONE])
     signature = sign_charter(draft, waits.consortium.identity("east"))
-    for changed in ({"continues_from": "0" * 64}, {"continues": "another"}):
+    for changed in ({"continues_from": "0" * 64}, {"continues": "another-" + "0" * 64}):
         other = draft.model_copy(update=changed)
         assert signature.charter != other.fingerprint
 
@@ -139,7 +139,7 @@ def test_a_run_goes_on_as_its_charter_says_only(tmp_path: Path) -> None:
     draft = found.revision([GONE])
     config = found.next_config(draft)
     for changed, charter in (
-        ({"continues": "another"}, draft),
+        ({"continues": "another-" + "0" * 64}, draft),
         ({"without": "east"}, draft),
         ({}, waits.consortium.charter),
     ):
