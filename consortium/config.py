@@ -31,6 +31,7 @@ Scalar: TypeAlias = str | int | float | bool
 _OF_NO_UPDATE = (
     "attempts",
     "buckets",
+    "continues",
     "deadline_s",
     "evaluate_model",
     "fraction",
@@ -155,6 +156,15 @@ class RunConfig(BaseModel):
         ),
         Since("0.2.0"),
     ] = ""
+    continues: Annotated[
+        str,
+        Field(
+            pattern=r"^([a-z][a-z0-9_.-]{0,62}-[0-9a-f]{64})?$",
+            description="The run, with masks, that goes on as this one without members that left, "
+            "as the charter says. `consortium resume --without` sets it.",
+        ),
+        Since("0.2.0"),
+    ] = ""
     fraction: Annotated[
         float,
         Field(
@@ -229,9 +239,10 @@ class RunConfig(BaseModel):
 
     @property
     def audit_facts(self) -> dict[str, str]:
-        """What an audit log says of masks and of who is left out, where there are any."""
+        """What an audit log says of masks, of what goes on and who is left out, where it is so."""
         masks = {"masks": "yes"} if mode_of(self).masks_uploads else {}
-        return {**masks, "without": self.without} if self.without else masks
+        said = {"continues": self.continues, "without": self.without}
+        return {**masks, **{key: value for key, value in said.items() if value}}
 
     @property
     def learning(self) -> LearnerPlans:

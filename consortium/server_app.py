@@ -12,7 +12,7 @@ from consortium.charter.document import Charter
 from consortium.config import RunConfig
 from consortium.coordinator.audit_trail import AuditedGrid, CoordinatorAuditTrail
 from consortium.coordinator.coordinator_modes import at_coordinator
-from consortium.coordinator.later_evaluation import write_into_evaluated
+from consortium.coordinator.later_runs.later_evaluation import write_into_evaluated
 from consortium.coordinator.led_run import LedRun
 from consortium.coordinator.recorder import Recorder
 from consortium.coordinator.resume import write_run_config

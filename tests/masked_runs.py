@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from flwr.app import RecordDict
 
 from consortium.charter.document import Floors
 from consortium.coordinator.assembly import encrypted_strategy
+from consortium.provisioning.charter_drafts import ContinuedRun, revise_charter
 from consortium.run.evidence_store import EvidenceStore
 from privacy.errors import ConsortiumError
 from privacy.protocol.masks.confirmations import decode_confirmations
@@ -20,6 +21,8 @@ from strategies.coordinator.encrypted.progress import (
     SealedStanding,
     read_standing,
 )
+from strategies.coordinator.masked.parameters import SitesAwaited
+from strategies.coordinator.masked.progress import AWAITED_FILE, AwaitedSites
 from strategies.coordinator.masked.strategy import Masked
 from strategies.coordinator.messaging.events import SumConfirmed
 from tests.small_consortium import (
@@ -31,11 +34,13 @@ from tests.small_consortium import (
     Passing,
     as_it_is,
     configured,
+    forget_processes,
     read_round,
 )
 
 CONFIRM = "query.confirm"
 ROUNDS = 3
+GONE = "west"
 
 
 class Died(BaseException):
@@ -160,3 +165,63 @@ def shown_digests(course: Course) -> dict[int, set[bytes]]:
             held = decode_confirmations(part.confirmations) if part.confirmations else ()
             shown.setdefault(request.server_round, set()).update(one.set_digest for one in held)
     return shown
+
+
+@dataclass(frozen=True)
+class Parked:
+    """A run that waits, or was left as it is, in its second round."""
+
+    consortium: Consortium
+    course: Course
+    run: str
+    state: bytes
+
+    def under(
+        self, *without: str, installed: tuple[str, ...] | None = None, state: bytes | None = None
+    ) -> Consortium:
+        """Install a revision without some sites, by default at all who remain."""
+        reached = ContinuedRun(run=self.run, state=(state or self.state).hex())
+        charter = revise_charter(
+            self.consortium.charter, without=without, keep_statistics=True, continued=reached
+        )
+        for name in charter.names if installed is None else installed:
+            charter.write(self.consortium.run.site(name) / "charter.json")
+        forget_processes()
+        return replace(self.consortium, charter=charter)
+
+    def goes_on(self, under: Consortium, *, down: Hook = as_it_is, **overrides: Any) -> Course:
+        """Let the coordinator go on, with the rounds that are left unless it wants otherwise."""
+        chosen: dict[str, Any] = {
+            "num_server_rounds": ROUNDS - 1,
+            "continues": self.run,
+            **overrides,
+        }
+        forget_processes()
+        return under.start(down=down, masks=True, **chosen)
+
+
+def parked(
+    folder: Path,
+    names: tuple[str, ...] = NAMES,
+    *,
+    gone: str = GONE,
+    photographed: Path | None = None,
+) -> Parked:
+    """Return a run that waits for a site in its second round."""
+    consortium = placed(folder, names)
+    course = consortium.start(down=silent("train", 2, gone), masks=True, photographed=photographed)
+    assert isinstance(course.error, SitesAwaited), course.error
+    return waiting(consortium, course, 2)
+
+
+def waiting(consortium: Consortium, course: Course, number: int) -> Parked:
+    """Return a run as it waits in a round."""
+    run = standing_of(consortium).opening.run
+    return Parked(consortium, course, run, awaited(consortium, number).state)
+
+
+def awaited(consortium: Consortium, number: int) -> AwaitedSites:
+    """Return what the coordinator kept of for whom its run waits."""
+    return AwaitedSites.decode(
+        EvidenceStore(consortium.run.vault).read(f"round-{number}/{AWAITED_FILE}")
+    )

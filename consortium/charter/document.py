@@ -28,6 +28,8 @@ ADDRESS = r"^$|^[A-Za-z0-9_.:\[\]-]{1,253}:[0-9]{1,5}$"
 _LATER_FIELDS = frozenset(  # those that came after 0.1.0
     {
         "authority",
+        "continues",
+        "continues_from",
         "coordinator_key",
         "max_colluders",
         "sets_in_run",
@@ -117,6 +119,9 @@ class Charter(_Agreed):
             nothing: then ML-KEM-768 with X25519. With `x25519` alone there are no masks. A charter
             that names ML-KEM-768 asks for masks in every encrypted run, but for `without_masks`.
         without_masks: Whether encrypted runs may do without masks all the same.
+        continues: The run, with masks, that goes on under this revision without the members that
+            left; empty if none does.
+        continues_from: Digest of the sealed state that it goes on from, hexadecimal.
     """
 
     version: Literal[1] = 1
@@ -136,6 +141,8 @@ class Charter(_Agreed):
     sets_in_run: Literal["", "one", "any"] = ""
     suite: Literal["", "mlkem768_x25519", "x25519"] = ""
     without_masks: bool = False
+    continues: str = Field(default="", pattern=r"^([a-z][a-z0-9_.-]{0,62}-[0-9a-f]{64})?$")
+    continues_from: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
 
     @model_validator(mode="after")
     def _names_are_distinct(self) -> "Charter":
@@ -148,6 +155,14 @@ class Charter(_Agreed):
     def _coordinator_key_is_usable(self) -> "Charter":
         if self.coordinator_key and is_degenerate_signing_key(bytes.fromhex(self.coordinator_key)):
             raise ValueError("anybody could sign for the coordinator: its key is degenerate")
+        return self
+
+    @model_validator(mode="after")
+    def _what_goes_on_is_whole(self) -> "Charter":
+        if bool(self.continues) != bool(self.continues_from):
+            raise ValueError("a run goes on from a state: name both, or neither")
+        if self.continues and not self.statistics_of:
+            raise ValueError("a run goes on with the statistics that it began with: let them stand")
         return self
 
     @property

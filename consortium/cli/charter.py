@@ -21,6 +21,7 @@ from consortium.provisioning.charter_drafts import (
 )
 from consortium.provisioning.enrolment import PublicHalf
 from consortium.site.directory import read_identity
+from consortium.site.masked_runs import require_reached
 from privacy.errors import number_of
 
 app = typer.Typer(help="Draft, sign, show and revise the charter.", no_args_is_help=True)
@@ -97,6 +98,10 @@ def sign(
 ) -> None:
     """Sign a charter with a site's identity key; write the signature beside the charter."""
     agreed = Charter.read(charter)
+    if agreed.continues:
+        # A signature says that this site goes on from there, which it can only if it was there.
+        require_reached(site, agreed)
+        print(_continued_text(agreed))
     signature = sign_charter(agreed, read_identity(site))
     path = signature_path(charter, signature.member)
     signature.write(path)
@@ -117,6 +122,8 @@ def show(charter: Path = CHARTER) -> None:
     print(f"signs with  {agreed.coordinator_key or 'no key: what sites are shown is not proven'}")
     if agreed.statistics_of:
         print(f"statistics  of the revision with fingerprint {agreed.statistics_of}")
+    if agreed.continues:
+        print(f"goes on     {_continued_text(agreed)}")
     for key, value in agreed.floors.model_dump().items():
         print(f"floor       {key} = {value}")
     for line in _mask_lines(agreed):
@@ -167,6 +174,11 @@ def revise(
     changed.write(to)
     print(f"{to}: revision {changed.revision}, members {', '.join(changed.names)}")
     print(_exact_counts_text(changed))
+
+
+def _continued_text(agreed: Charter) -> str:
+    """Return which run goes on under a charter, and from where."""
+    return f"run {agreed.continues} goes on from state {agreed.continues_from}"
 
 
 def _mask_lines(agreed: Charter) -> Iterator[str]:

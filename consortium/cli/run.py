@@ -1,6 +1,7 @@
 """`consortium run`, `resume`, `wait`, `status`, `stop`: control a coordinator's runs."""
 
 import secrets
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import typer
 from consortium.charter.document import Charter
 from consortium.cli.options import COORDINATOR, SET_HELP, parse_overrides
 from consortium.config import RunConfig, new_run_config
-from consortium.coordinator.later_evaluation import later_config
-from consortium.coordinator.resume import interrupted_config
+from consortium.coordinator.later_runs.continuation import WaitingRun
+from consortium.coordinator.later_runs.later_evaluation import later_config
+from consortium.coordinator.resume import NotResumable, interrupted_config
 from consortium.deployment.control_client import Control
 from consortium.deployment.run_orders import RunOrder, last_run
 from consortium.deployment.status import coordinator_status, site_status
@@ -84,14 +86,49 @@ def evaluate(
 def resume(
     directory: Path = COORDINATOR,
     name: str = NAME,
+    without: list[str] = typer.Option(
+        [],
+        metavar="SITE",
+        help="A member that is gone for good, and for which a run with masks waits; may be "
+        "repeated. All who remain sign that the run goes on without it: the first call drafts the "
+        "revision and says what it lets be estimated, the second one goes on under it.",
+    ),
     wait: bool = WAIT,
 ) -> None:
     """Resume an interrupted run from its last completed round."""
     superlink, run_directory = SuperLink(directory), _find_run(directory, name)
     config = interrupted_config(run_directory)
+    if without:
+        waiting = WaitingRun.read(run_directory, config)
+        return _go_on_without(superlink, waiting, without, wait=wait)
     superlink.require_up()
     run_directory.summary.unlink(missing_ok=True)  # else `wait` would take it for the end
-    _submit_run(superlink, run_directory, config, wait=wait)
+    return _submit_run(superlink, run_directory, config, wait=wait)
+
+
+def _go_on_without(
+    superlink: SuperLink, waiting: WaitingRun, without: Sequence[str], *, wait: bool
+) -> None:
+    """Go on under the charter in force, if it says so; else draft one that does."""
+    agreed = superlink.charter
+    if waiting.goes_on_under(agreed, without):
+        to = waiting.directory.next_continuation()
+        return _start_run(superlink, to, waiting.next_config(agreed), wait=wait)
+    if agreed.fingerprint != waiting.charter.fingerprint:
+        raise NotResumable(
+            f"the charter in force is revision {agreed.revision}, and does not say that this run "
+            f"goes on without {abbreviated_names(sorted(without))}: start a new run"
+        )
+    draft, path = waiting.revision(without), waiting.directory.revision
+    draft.write(path)
+    print(f"{path}: revision {draft.revision}, members {', '.join(draft.names)}")
+    for line in waiting.what_shows(without):
+        print(line)
+    print(
+        "now all of them sign it (`consortium charter sign`), and everybody installs the new kits; "
+        "then type this once more"
+    )
+    return None
 
 
 @app.command("wait")

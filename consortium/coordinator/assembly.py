@@ -169,8 +169,10 @@ def _sealed_terms(config: RunConfig, charter: Charter) -> SealedTerms:
         bins=bin_steps(config, charter),
         exact=learner_of(charter, config).contribution.exact,
         compares_ledgers=compares_ledgers(config, charter),
-        counts_statistics=config.privacy.counts_statistics or bool(config.evaluate_model),
+        counts_statistics=config.privacy.counts_statistics
+        or bool(config.evaluate_model or config.continues),
         keeps_statistics=bool(charter.statistics_of) and config.privacy.counts_statistics,
+        continues=bool(config.continues),
     )
 
 

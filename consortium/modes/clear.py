@@ -8,7 +8,7 @@ import numpy as np
 
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
-from consortium.modes.contract import LeagueTerms, Mode, OutsideCharter
+from consortium.modes.contract import NO_WAITING, LeagueTerms, Mode, OutsideCharter
 from privacy.layout import Tally
 from privacy.policy.document import Releases
 from strategies.rules.registry import RuleSpec
@@ -44,6 +44,8 @@ class InTheClear(Mode):
         """Return what contradicts a run in the clear: an evaluation that was withheld before."""
         if config.evaluate_model:
             return "nothing is withheld in the clear: evaluate-model is for encrypted runs"
+        if config.continues:
+            return NO_WAITING
         return ""
 
     def require_agreed(self, config: RunConfig, charter: Charter) -> None:

@@ -22,6 +22,11 @@ from privacy.policy.document import Releases
 from strategies.rules.registry import RuleSpec
 
 Half = TypeVar("Half")
+# Why `continues` is for runs with masks.
+NO_WAITING = (
+    "only a run with masks waits for members that are gone, and goes on without them: leave "
+    "continues empty"
+)
 
 
 class OutsideCharter(ConsortiumError, ValueError, code="outside-charter"):

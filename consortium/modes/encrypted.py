@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from consortium.charter.document import Charter
 from consortium.config import BadConfig, RunConfig
-from consortium.modes.contract import LeagueTerms, Mode, OutsideCharter
+from consortium.modes.contract import NO_WAITING, LeagueTerms, Mode, OutsideCharter
 from consortium.modes.registry import mode_of
 from privacy.encryption.parameters import PARAMETER_SETS, Placement, SealParameters
 from privacy.layout import Tally
@@ -61,6 +61,8 @@ class Encrypted(Mode):
                 "more than half of the sites vouch for each state of an encrypted run: set "
                 "fraction above 0.5"
             )
+        if config.continues and not self.masks_uploads:
+            return NO_WAITING
         return ""
 
     def require_agreed(self, config: RunConfig, charter: Charter) -> None:

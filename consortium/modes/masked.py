@@ -56,7 +56,8 @@ class Masked(Encrypted):
 
         Raises:
             OutsideCharter: It has none; or the run, or a bucket of it, has too few sites; or a
-                round asks only some of them where each bucket sums one set.
+                round asks only some of them where each bucket sums one set; or the run goes on from
+                another one than the charter says.
         """
         super().require_agreed(config, charter)
         if not charter.has_keys_for_masks:
@@ -79,6 +80,7 @@ class Masked(Encrypted):
                 "this charter a bucket sums the same sites in all rounds: set fraction to 1, or "
                 "let all members sign a revision with `consortium charter revise --sets-in-run any`"
             )
+        _require_continued(config, charter)
 
     def notes(self, config: RunConfig, charter: Charter) -> Sequence[str]:
         """Return which deaths are borne, who could stop the run, and what its sums would show."""
@@ -128,6 +130,22 @@ class Masked(Encrypted):
         """Return how many witnesses confirm a sum, if all members come that are not left out."""
         witnesses = min(_num_sites(config, charter), MOST_WITNESSES)
         return confirmations_needed(witnesses, charter.num_colluders)
+
+
+def _require_continued(config: RunConfig, charter: Charter) -> None:
+    """Check that a run goes on from no other one than all members signed, and with all of them."""
+    if not config.continues:
+        return
+    if config.continues != charter.continues:
+        raise OutsideCharter(
+            f"run {config.continues} goes on under a revision that says so, signed by all who "
+            "remain: `consortium resume --without` drafts it"
+        )
+    if config.without:
+        raise OutsideCharter(
+            "all members of the charter go on together: clear without, or sign a revision without "
+            "who is gone"
+        )
 
 
 def _num_sites(config: RunConfig, charter: Charter) -> int:

@@ -51,6 +51,19 @@ class AgreedMasks:
     without_masks: bool | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class ContinuedRun:
+    """A run that goes on under the next revision.
+
+    Args:
+        run: The run id.
+        state: Digest of the sealed state from which it does, hexadecimal.
+    """
+
+    run: str
+    state: str
+
+
 def read_schema(path: Path) -> AnySchema:
     """Read the schema of a table or of texts.
 
@@ -107,6 +120,7 @@ def revise_charter(
     joining: Iterable[PublicHalf] = (),
     authority: str | None = None,
     keep_statistics: bool = False,
+    continued: ContinuedRun | None = None,
 ) -> Charter:
     """Return the next revision of a charter, for its remaining and new members to sign.
 
@@ -121,6 +135,7 @@ def revise_charter(
         authority: SHA-256 of the certificate of another authority; by default the same.
         keep_statistics: Let the pooled statistics of the charter in force stand. Otherwise they
             are counted anew, and the difference is that of who joins or leaves.
+        continued: A run with masks that goes on without the members that leave; none by default.
 
     Raises:
         UnknownMember: A member that is to leave is not in the charter.
@@ -143,6 +158,8 @@ def revise_charter(
                 "revision": charter.revision + 1,
                 "authority": charter.authority if authority is None else authority,
                 "statistics_of": standing if keep_statistics else "",
+                "continues": continued.run if continued else "",
+                "continues_from": continued.state if continued else "",
             }
         )
     except ValidationError as error:

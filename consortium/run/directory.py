@@ -60,6 +60,9 @@ class RunDirectory:
     model = PathIn("model")
     """The trained model, if the coordinator may have it."""
 
+    revision = PathIn("revision.json")
+    """The draft of a charter under which the run goes on without a site, if one was asked for."""
+
     order = PathIn("order.json")
     """The order that started the run; in a deployment only."""
 
@@ -122,6 +125,13 @@ class RunDirectory:
         """Return a directory, that does not exist yet, for an evaluation of this run's model."""
         number = 1
         while (path := self.path.with_name(f"{self.path.name}-evaluation-{number}")).exists():
+            number += 1
+        return RunDirectory(path)
+
+    def next_continuation(self) -> "RunDirectory":
+        """Return a directory, that does not exist yet, in which this run goes on."""
+        number = 1
+        while (path := self.path.with_name(f"{self.path.name}-continued-{number}")).exists():
             number += 1
         return RunDirectory(path)
 

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from consortium.charter.document import Charter
 from consortium.site.directory import SiteDirectory, read_site_config
 from privacy.errors import ConsortiumError
 from privacy.secrets.masked_runs.pair_memory import PairMemory
+from privacy.secrets.masked_runs.reached_states import StateNotHeld
 from privacy.secrets.replay_guard import SiteMemory
 
 
@@ -57,13 +59,33 @@ def forget_open_runs(site: Path) -> tuple[str, ...]:
         return () if pairs is None else pairs.forget_open_runs()
 
 
+def require_reached(site: Path, charter: Charter) -> None:
+    """Check that a site reached the state from which a run is to go on under a charter.
+
+    Raises:
+        StateNotHeld: It did not, or holds it no more.
+        BadSite: There is no site.
+    """
+    with _memory(site) as memory:
+        if memory is None:
+            raise StateNotHeld(f"this site took no part in run {charter.continues}")
+        memory.reached.held(charter.continues, bytes.fromhex(charter.continues_from))
+
+
 @contextmanager
 def _pair_memory(site: Path) -> Iterator[PairMemory | None]:
     """Yield a site's memory of pair secrets; None if it remembers nothing yet."""
+    with _memory(site) as memory:
+        yield None if memory is None else memory.pairs
+
+
+@contextmanager
+def _memory(site: Path) -> Iterator[SiteMemory | None]:
+    """Yield a site's memory; None if it remembers nothing yet."""
     read_site_config(site)
     path = SiteDirectory(site).memory
     if not path.exists():  # to ask must not make one
         yield None
         return
     with SiteMemory(path) as memory:
-        yield memory.pairs
+        yield memory

@@ -177,6 +177,12 @@ _SAID_BY_THE_SITE = {
     "pair-key-used": "It was shown a pair key that belongs to another run; the run must be started "
     "anew.",
     "run-forgotten": "It holds no pair secrets of this run any more: it ended or was forgotten.",
+    "state-not-held": "It did not reach the state from which a run is to go on, or holds it no "
+    "more.",
+    "run-went-on": "It confirmed a sum that was made from the state from which a run is to go on: "
+    "resume that run instead.",
+    "continued-elsewhere": "The run goes on under another charter already.",
+    "too-few-remain": "Too few sites of the run that is to go on remain.",
     "round-confirmed": "It confirmed another set of this round, and confirms and opens no other.",
     "other-set-confirmed": "It confirmed the bucket with other sites in this run, whose charter "
     "allows one set.",

@@ -13,6 +13,7 @@ from privacy.secrets.answer_memory import ANSWER_TABLES, QUESTION_TABLES, Answer
 from privacy.secrets.bucket_draws import DRAW_TABLES, DrawMemory
 from privacy.secrets.masked_runs.mask_memory import MASK_TABLES, MaskMemory
 from privacy.secrets.masked_runs.pair_memory import PAIR_TABLES, PairMemory
+from privacy.secrets.masked_runs.reached_states import REACHED_TABLES, ReachedStates
 from privacy.secrets.roster_memory import ROSTER_TABLES, RosterMemory
 from privacy.storage.carried_tails import TAIL_TABLES, CarriedTails
 from privacy.storage.erasures import ERASURE_TABLES, Erasures
@@ -37,6 +38,7 @@ MEMORY = DatabaseForm(
         *TAIL_TABLES,
         *PAIR_TABLES,
         *MASK_TABLES,
+        *REACHED_TABLES,
         *ERASURE_TABLES,
     ),
     erases=True,
@@ -66,7 +68,8 @@ class SiteMemory(SiteStore):
 
     Its attribute `answers` holds the replies that the site gave, `rosters` for whom it counts,
     `draws` who is added together, `pairs` its secrets with other sites, `masks` what it confirmed
-    in masked runs, `tails` what came last to the site's log and ledger.
+    in masked runs, `reached` from which state such a run can go on, `tails` what came last to the
+    site's log and ledger.
     """
 
     form = MEMORY
@@ -80,6 +83,7 @@ class SiteMemory(SiteStore):
         erasures = Erasures(self._database)
         self.pairs = PairMemory(self._database, erasures)
         self.masks = MaskMemory(self._database, replies, erasures)
+        self.reached = ReachedStates(self._database, replies, self.answers)
         self.tails = CarriedTails(self._database)
 
     def last_epoch(self) -> int:
@@ -109,7 +113,8 @@ class SiteMemory(SiteStore):
     def accept_opening(self, run: str, digest: bytes, *, lineage: str | None = None) -> None:
         """Remember the opening of a run. Accepting the same opening again does nothing.
 
-        What was kept to be answered again is let go, but for the last `RUNS_KEPT` runs.
+        What was kept to be answered again is let go, but for the last `RUNS_KEPT` runs and for
+        masked runs that stand open or went on.
 
         Raises:
             KeyBurned: The run's key is burned.
@@ -133,7 +138,9 @@ class SiteMemory(SiteStore):
             )
         # Runs that failed never come to their end. What the run before kept stays, because it may
         # still be under way, or be taken up again. After a death here the next opening does it.
-        self.answers.let_go_other_runs(*last)
+        # So does what belongs to a masked run that waits for a site, or went on as another one:
+        # the other one may be opened several times before it begins.
+        self.answers.let_go_other_runs(*last, *self.pairs.open_runs(), *self.reached.continued())
 
     def burn_key(self, run: str) -> None:
         """Mark the run's key as never to be used again, and delete the pair secrets of the run."""

@@ -190,6 +190,42 @@ class RosterMemory:
                 "buckets of these sites before: give the run another seed"
             )
 
+    def require_other_start(
+        self, start: Start, buckets: Collection[Sequence[str]], settings: str
+    ) -> None:
+        """Check that updates from a start were not sealed otherwise under another charter.
+
+        Who let a member go by a revision would else sum the first updates once more, without it.
+
+        Args:
+            start: Where the run begins.
+            buckets: The sites in each bucket.
+            settings: Digest of the settings with which updates are made and weighed.
+
+        Raises:
+            OtherSites: They were, for other sites, in other buckets, or with other settings.
+        """
+        roster = [name for bucket in buckets for name in bucket]
+        wanted = {
+            _SEALED: _encoded([roster]),
+            _PARTED: _encoded(buckets),
+            _SET: _encoded([[settings]]),
+        }
+        held = self._database.rows(
+            "SELECT server_round, sites FROM start_rosters"
+            " WHERE charter != ? AND data_set = ? AND seed = ? AND server_round <= ?",
+            start.counted.charter,
+            start.counted.data_set,
+            start.seed,
+            _SEALED,
+        )
+        if any(sites != wanted[place] for place, sites in held):
+            raise OtherSites(
+                f"updates from the start that seed {start.seed} gives were summed under another "
+                "revision of the charter, for other sites, in other buckets or with other "
+                "settings: give the run another seed"
+            )
+
     def claim_settings(self, start: Start, settings: str) -> None:
         """Remember with which settings updates from a start are made and weighed.
 
@@ -229,7 +265,7 @@ class RosterMemory:
 
     def _is_claimed(self, start: Start, server_round: int, groups: Iterable[Sequence[str]]) -> bool:
         """Return whether these groups are the ones of this round, now and for ever."""
-        encoded = b"".join(sorted(canonical.names(sorted(group)) for group in groups))
+        encoded = _encoded(groups)
         place = (start.counted.charter, start.counted.data_set, start.seed, server_round)
         with self._database.writing():
             self._database.execute(
@@ -354,3 +390,8 @@ def _encode(tally: Tally) -> bytes:
 
 def _decode(stored: bytes) -> Tally:
     return np.frombuffer(stored, "<i8").astype(np.int64)
+
+
+def _encoded(groups: Iterable[Sequence[str]]) -> bytes:
+    """Return groups of names as they are remembered: in whatever order, the same bytes."""
+    return b"".join(sorted(canonical.names(sorted(group)) for group in groups))

@@ -230,7 +230,7 @@ class _Exchange:
         sent, state = answers.recall(self.request, STATISTICS), b""
         if exact.counts_statistics():
             sent = sent or answers.seal_counts(self.request, STATISTICS, self._statistics())
-        elif (carried := exact.carried_start()) is not None:
+        elif (carried := self.session.carried_start()) is not None:
             start = self.session.sealed_start(carried)
             sent = sent or answers.seal_counts(self.request, STATISTICS, None, start.digest)
             state = start.encode() if self.request.report else b""
@@ -259,6 +259,7 @@ class _Exchange:
         # All checks run for a kept answer, too: state and released counts come from them.
         standing = self.session.standing(self.request)
         released = self.session.released_tally(self.request, standing.evaluated)
+        self.session.keep_reached(self.request.server_round, standing)
         if update is None or counts is None:
             update, counts = self._sealed_training(standing)
         return replace(
@@ -277,6 +278,7 @@ class _Exchange:
         counts = self.session.answers.recall(self.request, EVALUATION)
         standing = self.session.standing(self.request)
         released = self.session.released_tally(self.request, standing.evaluated)
+        self.session.keep_reached(self.request.server_round, standing)
         if counts is None:
             tally = self.session.exact.evaluation(lambda: self._evaluation(standing))
             joined = None if tally is None else self.session.terms.joined_counts(tally)

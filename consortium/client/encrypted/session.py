@@ -102,6 +102,25 @@ class Session:
         """Return what is taken off the sum of these uploads; None without masks."""
         return None
 
+    def carried_start(self) -> RunState | None:
+        """Return S(0) with what this site holds of earlier runs; None if it holds nothing.
+
+        Raises:
+            AnotherRoster: It counted for another roster, and never saw the sum.
+        """
+        return self.exact.carried_start()
+
+    def require_start(self, state: RunState) -> None:
+        """Check that a state is S(0): nobody planted it.
+
+        Raises:
+            BadRunState: It is not the zero one, or that of the model which the run evaluates.
+        """
+        self.terms.step.require_start(state, self.terms.site.run_config.evaluate_model)
+
+    def keep_reached(self, server_round: int, standing: RunPosition) -> None:
+        """Keep the state that a round is answered from, if the run may go on from it."""
+
     def finish_run(self) -> None:
         """Let go of what is kept to be answered again."""
         self.terms.member.memory.answers.finish_run(self.terms.opened.run)
@@ -143,7 +162,8 @@ class Session:
 
     def _start(self, request: SealedRound) -> RunState:
         """Return S(0), which every site computes by itself, so that nobody can plant one."""
-        if not request.state and not self.terms.site.run_config.evaluate_model:
+        config = self.terms.site.run_config
+        if not (request.state or config.evaluate_model or config.continues):
             statistics = self.pooled_tally(request, STATISTICS, server_round=0)
             self.exact.keep_opened(statistics, request.count_receipts)
             return self.terms.step.start(statistics)
@@ -330,9 +350,9 @@ class Session:
             bins_size=len(self.terms.bins.first),
         )
         # A signed start is not enough: it must be the zero one, with the statistics that it holds,
-        # or the model that the run evaluates.
+        # or what the run evaluates or goes on from.
         if server_round == 0:
-            self.terms.step.require_start(state, self.terms.site.run_config.evaluate_model)
+            self.require_start(state)
         # Every state holds the statistics: who was away gets them with whichever it sees first.
         self.exact.take_statistics(state.statistics)
         return state

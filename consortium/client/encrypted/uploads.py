@@ -134,9 +134,13 @@ class Answers:
             OtherSettings: As before, with other settings.
         """
         if self._repeats:
-            rosters = self.terms.member.memory.rosters
-            rosters.claim_start(self._start, self.terms.sites_by_bucket)
-            rosters.claim_settings(self._start, self.terms.site.run_config.update_settings)
+            rosters, config = self.terms.member.memory.rosters, self.terms.site.run_config
+            buckets = self.terms.sites_by_bucket
+            # What goes on from another run begins from a state of which no sum was made.
+            if not config.continues:
+                rosters.require_other_start(self._start, buckets, config.update_settings)
+            rosters.claim_start(self._start, buckets)
+            rosters.claim_settings(self._start, config.update_settings)
 
     def claim_opened(self, server_round: int, buckets: Iterable[Sequence[Receipt]]) -> None:
         """Remember whose updates of a round are opened together.

@@ -234,7 +234,7 @@ class ExactCounts:
 
     def counts_statistics(self) -> bool:
         """Return whether this site seals what it counted of its training records in this run."""
-        if self.evaluated_model:
+        if self.evaluated_model or self.terms.site.run_config.continues:
             return False
         if not self.of_statistics:
             return True  # there is nothing in them

@@ -13,8 +13,13 @@ from weakref import ReferenceType, ref
 
 from consortium.client.audit_trail import note_asked_to_confirm, note_left_out
 from consortium.client.encrypted.opening import run_descriptor
-from consortium.client.encrypted.session import Session
+from consortium.client.encrypted.session import RunPosition, Session
 from consortium.client.masked.confirming import signed_confirmation
+from consortium.client.masked.continuing import (
+    continued_start,
+    keep_reached,
+    require_continued_start,
+)
 from consortium.client.masked.pairing import key_list_of
 from consortium.client.masked.run_masks import RunMasks
 from consortium.client.masked.sealing import MaskedAnswers
@@ -23,6 +28,7 @@ from consortium.client.masked.shown_sets import (
     set_in_question,
     set_to_confirm,
 )
+from consortium.protocol.run_state import RunState
 from consortium.site.key_ring import KeyRing
 from consortium.site.site import Site
 from privacy.canonical import MalformedEnvelope
@@ -148,9 +154,36 @@ class MaskedSession(Session):
             owns.append(own)
         return Masks.to_open(MaskPlace.of(receipts[0].label, confirmed.cohort), owns)
 
+    def carried_start(self) -> RunState | None:
+        """Return S(0) with what this site holds of earlier runs, or of the run that goes on.
+
+        Raises:
+            ConsortiumError: As `continued_start`, or as in every encrypted run.
+        """
+        if self.terms.site.run_config.continues:
+            return continued_start(self.masks)
+        return super().carried_start()
+
+    def require_start(self, state: RunState) -> None:
+        """Check that a state is S(0), also of a run that goes on from another one.
+
+        Raises:
+            ConsortiumError: As `require_continued_start`, or as in every encrypted run.
+        """
+        if self.terms.site.run_config.continues:
+            return require_continued_start(self.masks, state)
+        return super().require_start(state)
+
+    def keep_reached(self, server_round: int, standing: RunPosition) -> None:
+        """Keep the state that a round is answered from, where a run waits for who is missing."""
+        if self.masks.sums_one_set:
+            keep_reached(self.masks, server_round, standing)
+
     def finish_run(self) -> None:
         """Delete the pair secrets of the run, and what is kept to be answered again."""
         super().finish_run()
+        if self.terms.site.run_config.continues:
+            self.masks.memory.answers.finish_run(self.terms.site.run_config.continues)
         self._confirmed.clear()
         self.masks.memory.pairs.release_run(self.terms.opened.run)
 

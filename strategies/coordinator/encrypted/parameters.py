@@ -61,6 +61,7 @@ class SealedTerms:
         counts_statistics: Whether a site may hold statistics of another roster, or of an earlier
             run. Where zeros stand in their place it holds none.
         keeps_statistics: Whether those of an earlier revision of the charter stand.
+        continues: Whether the run goes on from another one, with all members and no other start.
         claim_roster: Called with the roster of statistics before their sum is shown to anybody;
             it refuses by raising.
         sign: Signs with the coordinator's key; None if the charter names none.
@@ -84,6 +85,7 @@ class SealedTerms:
     compares_ledgers: bool = False
     counts_statistics: bool = True
     keeps_statistics: bool = False
+    continues: bool = False
     claim_roster: ClaimRoster = field(default=lambda _roster: None, repr=False)
     sign: Callable[[bytes], bytes] | None = field(default=None, repr=False)
 

@@ -1,7 +1,9 @@
 """What a masked run stores of its standing besides that of an encrypted run."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
 from privacy.protocol.masks.confirmations import decode_confirmations
 from strategies.coordinator.encrypted.progress import BadProgress, SealedStanding
@@ -12,6 +14,39 @@ from strategies.coordinator.masked.rounds.chosen_set import (
     ChosenSet,
 )
 from strategies.coordinator.masked.rounds.confirming import Confirming, ShownParts
+
+AWAITED_FILE = "awaited.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AwaitedSites:
+    """For whom a run waits that sums one set of sites, and where.
+
+    Args:
+        sites: Their names, sorted.
+        state: Digest of the sealed state that more than half of the others signed; empty if they
+            did not sign one.
+    """
+
+    sites: tuple[str, ...]
+    state: bytes
+
+    def encode(self) -> bytes:
+        """Return it as JSON."""
+        return json.dumps({"sites": list(self.sites), "state": self.state.hex()}).encode()
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Parse what `encode` wrote.
+
+        Raises:
+            BadProgress: It is anything else.
+        """
+        try:
+            said = json.loads(data)
+            return cls(sites=_names(said["sites"]), state=bytes.fromhex(said["state"]))
+        except (ValueError, LookupError, TypeError) as error:
+            raise BadProgress(f"for whom the run waits cannot be read: {error}") from error
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,6 +29,8 @@ from strategies.coordinator.masked.parameters import (
     SitesAwaited,
 )
 from strategies.coordinator.masked.progress import (
+    AWAITED_FILE,
+    AwaitedSites,
     MaskedStanding,
     confirming_of,
     parse_masked_standing,
@@ -237,11 +239,19 @@ class Masked(Encrypted):
             self._tried = self._attempt_of(purpose)
         if not self._is_accepted(purpose, is_last=True):
             missing = self._silent(purpose) or list(self._tried.missing)
+            self._keep_awaited(server_round, purpose, missing)
             raise SitesAwaited(
                 f"round {server_round} waits for {abbreviated_names(missing)}: this run sums one "
                 f"set of sites in all rounds. What the others sealed is kept. {BRING_BACK}",
                 missing=len(missing),
             )
+
+    def _keep_awaited(self, server_round: int, purpose: str, missing: Sequence[str]) -> None:
+        """Keep for whom the run waits, and in which state: it may go on from it without them."""
+        state = self._question.sums[purpose].agreed_state(floor=1)
+        awaited = AwaitedSites(sites=tuple(sorted(missing)), state=state or b"")
+        self._keep(f"round-{server_round}/{AWAITED_FILE}", [awaited.encode()])
+        self._keep_progress()  # the file is on the disk with it
 
     def _silent(self, purpose: str) -> list[str]:
         """Return who was asked and sent nothing that counts: who did is not asked once more."""

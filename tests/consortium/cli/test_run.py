@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from consortium.charter.document import Charter, Floors
 from consortium.cli.run import NothingRuns, RunExists, app
 from consortium.config import BadConfig
-from consortium.coordinator.later_evaluation import NothingWithheld
+from consortium.coordinator.later_runs.later_evaluation import NothingWithheld
 from consortium.coordinator.resume import NotResumable
 from consortium.deployment.control_client import Control
 from consortium.deployment.processes import LaunchFailed

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Sequence
 from contextlib import ExitStack, closing, suppress
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -134,6 +135,27 @@ def test_updates_from_a_start_are_sealed_with_the_first_settings_only(tmp_path: 
         with pytest.raises(OtherSettings, match="give the run another seed"):
             memory.rosters.claim_settings(START, "0b")
         memory.rosters.claim_settings(Start(counted=COUNTED, seed=8), "0b")
+
+
+def test_another_charter_does_not_begin_a_start_anew(tmp_path: Path) -> None:
+    """Of the same sites, buckets and settings it may: it is then the same sum."""
+    later = Start(counted=CountedData(charter="1" * 64, data_set="records"), seed=START.seed)
+    with SiteMemory(tmp_path / "memory") as memory:
+        rosters = memory.rosters
+        rosters.claim_start(START, ["abc", "def"])
+        rosters.claim_settings(START, "0a")
+        rosters.claim_opened(START, 1, ["abc"])
+        rosters.require_other_start(later, ["fed", "bca"], "0a")
+        for buckets, settings in ((["abc", "de"], "0a"), (["abd", "cef"], "0a"), (["abc"], "0a")):
+            with pytest.raises(OtherSites):
+                rosters.require_other_start(later, buckets, settings)
+        with pytest.raises(OtherSites):
+            rosters.require_other_start(later, ["abc", "def"], "0b")
+        rosters.require_other_start(replace(later, seed=START.seed + 1), ["abc"], "0b")
+        other = CountedData(charter="1" * 64, data_set="other")
+        rosters.require_other_start(replace(later, counted=other), ["abc"], "0b")
+        # Under its own charter `claim_start` decides.
+        rosters.require_other_start(START, ["abc"], "0b")
 
 
 def test_other_data_and_another_charter_have_starts_of_their_own(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from strategies.coordinator.encrypted.rounds.request import (
     collect_state,
     finish_counts,
     missing_members,
+    require_one_start,
     require_same_roster,
     too_few_confirmed_models,
     too_few_old_statistics,
@@ -191,6 +192,8 @@ class RunOpening:
         """Return the run if the statistics came about, or stand."""
         floor = self.terms.floor
         statistics = question.sums[STATISTICS]
+        if self.terms.continues:
+            require_one_start(question, self.cohort.members)
         if statistics.withheld:
             return self._carry_statistics(question, opening, asked)
         if statistics.recounted:

@@ -166,6 +166,31 @@ def require_same_roster(question: SealedRequest, missing: Sequence[str]) -> None
         )
 
 
+def require_one_start(question: SealedRequest, members: Sequence[str]) -> None:
+    """Check that all members go on from one state that each of them reached itself.
+
+    Args:
+        question: The question for the start, with its replies.
+        members: All members of the charter.
+
+    Raises:
+        RoundVoid: One is missing, refused, or signed another start.
+    """
+    counted = question.sums[STATISTICS]
+    agreed = counted.agreed_state(floor=1)
+    right = {site for site, one in counted.added.items() if one.state == agreed != NO_STATE}
+    others = sorted({*members} - right)
+    if others:
+        why = {one.site: f" ({one.code})" for one in question.left_out.values()}
+        named = abbreviated_names([f"{site}{why.get(site, '')}" for site in others])
+        raise RoundVoid(
+            "all who signed that a run goes on do so from the state that it reached; missing or "
+            f"from elsewhere: {named}. Bring them back and try again, or let all who remain sign "
+            "another revision",
+            missing=len(others),
+        )
+
+
 def too_few_old_statistics(question: SealedRequest) -> RoundVoid:
     """Return the error that too few sites hold the statistics that the charter lets stand.
 

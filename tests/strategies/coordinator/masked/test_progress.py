@@ -11,6 +11,7 @@ from privacy.wire.encrypted_messages import SealedRound
 from strategies.coordinator.encrypted.progress import BadProgress, SealedStanding
 from strategies.coordinator.masked.parameters import MaskedTerms
 from strategies.coordinator.masked.progress import (
+    AwaitedSites,
     MaskedStanding,
     confirming_of,
     parse_masked_standing,
@@ -72,3 +73,19 @@ def test_a_set_whose_file_is_lost_or_damaged_is_not_taken_up(tmp_path: Path) -> 
         lost = SealedStanding(layout=layout, request=request, files=files)
         with pytest.raises(BadProgress):
             confirming_of(MaskedStanding(set_of=1), lost, terms)
+
+
+@given(sites=names, state=st.sampled_from([b"", bytes(32)]))
+def test_for_whom_a_run_waits_is_read_as_it_was_written(
+    sites: tuple[str, ...], state: bytes
+) -> None:
+    awaited = AwaitedSites(sites=sites, state=state)
+    assert AwaitedSites.decode(awaited.encode()) == awaited
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"", b"{}", b"[]", b'{"sites": "a", "state": ""}', b'{"sites": [], "state": "x"}']
+)
+def test_for_whom_a_run_waits_is_refused_where_it_is_damaged(damaged: bytes) -> None:
+    with pytest.raises(BadProgress):
+        AwaitedSites.decode(damaged)

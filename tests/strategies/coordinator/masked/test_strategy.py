@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from flwr.app import RecordDict
 
+from consortium.site.directory import SiteDirectory
 from privacy.protocol.envelope import Receipt
 from privacy.protocol.masks.confirmations import Confirmation
 from privacy.protocol.receipts import decode_receipts
 from privacy.protocol.upload import upload_digest
+from privacy.secrets.replay_guard import SiteMemory
 from privacy.wire import flower_records as wire
 from privacy.wire.encrypted_messages import SealedRound
 from privacy.wire.mask_messages import read_confirmation
@@ -23,11 +25,14 @@ from strategies.coordinator.masked.rounds.chosen_set import SET_FILE, ChosenSet
 from strategies.coordinator.messaging.cohort import QuorumNotReached
 from tests.masked_runs import (
     CONFIRM,
+    GONE,
     ROUNDS,
     asked_together,
+    awaited,
     begun,
     confirmed,
     gone_on,
+    parked,
     placed,
     shown_digests,
     silent,
@@ -519,3 +524,33 @@ def test_a_question_that_may_have_been_asked_is_asked_again_as_it_was(tmp_path: 
     assert second.error is None, second.error
     assert asked_together(second)[0] == (2, 2, ("east", "south", "west"))
     assert asked_together(second)[1] == (3, 1, NAMES)
+
+
+def test_for_whom_a_run_waits_and_in_which_state_is_kept(tmp_path: Path) -> None:
+    """The state is the one that more than half of the sites signed."""
+    waits = parked(tmp_path / "run")
+    told = awaited(waits.consortium, 2)
+    assert told.sites == (GONE,)
+    signed = {
+        read_reply(answer).receipt
+        for asked, answer in waits.course.answers("train")
+        if asked.number == 2
+    }
+    assert {Receipt.decode(one).label.state for one in signed} == {told.state}
+
+
+@pytest.mark.parametrize("why", ["silent", "elsewhere"])
+def test_all_members_go_on_from_one_state_or_none_does(tmp_path: Path, why: str) -> None:
+    waits = parked(tmp_path / "run")
+    under = waits.under(GONE)
+    if why == "elsewhere":
+        with SiteMemory(SiteDirectory(under.run.site("south")).memory) as memory:
+            memory.answers.finish_run(waits.run)
+    down = silent("query.statistics", 0, "south") if why == "silent" else as_it_is
+    course = waits.goes_on(under, down=down)
+    assert isinstance(course.error, RoundVoid)
+    code = "silent" if why == "silent" else "site-refused.state-not-held"
+    assert f"missing or from elsewhere: south ({code})" in str(course.error)
+    assert course.error.counts == {"missing": 1}
+    assert not course.answers("train")
+    assert len({asked.site for asked, _ in course.answers("query.statistics")}) >= 2

@@ -15,7 +15,7 @@ from consortium.charter.document import Floors
 from consortium.client_app import app as client_app
 from consortium.config import RunConfig
 from consortium.coordinator.counted_rosters import CountedRosters
-from consortium.coordinator.later_evaluation import NothingWithheld, later_config
+from consortium.coordinator.later_runs.later_evaluation import NothingWithheld, later_config
 from consortium.report.render import render_report
 from consortium.run.directory import ENVIRONMENT, RunDirectory
 from consortium.run.records import Summary, read_record
