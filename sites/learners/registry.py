@@ -13,6 +13,7 @@ from sites.learners.gradient import Gradient
 from sites.learners.plans import LearnerPlans
 from sites.learners.regression.learner import generalised_linear
 from sites.learners.trees.learner import boosted_trees
+from sites.learners.survival.cox import Cox
 from sites.plans import BadPlan
 from sites.schema.tables import EventTimeLabel
 from sites.schema.texts import AnySchema
@@ -37,10 +38,11 @@ _LEARNERS: Mapping[str, Made] = MappingProxyType(
         "glm": generalised_linear,
         "trees": boosted_trees,
         "scorecard": lambda schema, plans: ScoreCard.of(schema, plans.card),
+        "cox": Cox,
     }
 )
 # What `auto` is, where it is not training by gradients.
-_OF_TASK: Mapping[str, Made] = MappingProxyType({})
+_OF_TASK: Mapping[str, Made] = MappingProxyType({"survival": Cox})
 
 
 def learner_for(task: str, schema: AnySchema, plans: LearnerPlans) -> Learner:
