@@ -166,9 +166,7 @@ class EventTimeLabel(_Agreed):
     @property
     def grid(self) -> tuple[float, ...]:
         """The times between which life tables are counted."""
-        return self.times or tuple(
-            self.high * step / self.bins for step in range(1, self.bins + 1)
-        )
+        return self.times or tuple(self.high * step / self.bins for step in range(1, self.bins + 1))
 
     @property
     def judged_at(self) -> float:
@@ -187,9 +185,7 @@ class EventTimeLabel(_Agreed):
 
 
 Feature: TypeAlias = Annotated[Number | Category, Field(discriminator="kind")]
-Label: TypeAlias = Annotated[
-    ClassLabel | NumberLabel | EventTimeLabel, Field(discriminator="kind")
-]
+Label: TypeAlias = Annotated[ClassLabel | NumberLabel | EventTimeLabel, Field(discriminator="kind")]
 Outcome: TypeAlias = ClassLabel | NumberLabel
 Ranged: TypeAlias = Number | NumberLabel
 Column: TypeAlias = Ranged | Category | ClassLabel

@@ -24,9 +24,7 @@ def hazard_by_step(form: Form, state: State, top: float) -> tuple[Vector, Vector
     """
     ends = merged_ends(state["events"], form.plan.floor)
     starts = [0, *(end + 1 for end in ends[:-1])]
-    events = np.array(
-        [state["events"][a : b + 1].sum() for a, b in zip(starts, ends, strict=True)]
-    )
+    events = np.array([state["events"][a : b + 1].sum() for a, b in zip(starts, ends, strict=True)])
     watched = state["exposure"][ends] * form.label.high
     hazards = np.divide(events, watched, out=np.zeros(len(ends)), where=watched > 0)
     return np.array([form.label.grid[end] for end in ends]), events, hazards * np.exp(-top)

@@ -65,9 +65,7 @@ class Design:
     def _covariates(self) -> Iterator[Covariate]:
         for feature in self.schema.features:
             if isinstance(feature, Category):
-                yield from (
-                    Covariate(feature=feature, value=value) for value in feature.values[1:]
-                )
+                yield from (Covariate(feature=feature, value=value) for value in feature.values[1:])
             else:
                 yield Covariate(feature=feature)
             if feature.missing and self.indicators:

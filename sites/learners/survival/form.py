@@ -161,5 +161,3 @@ def merged_ends(events: "Vector | Tally", floor: int) -> list[int]:
             held = 0
     last = len(events) - 1
     return [*ends[:-1], last] if ends else [last]
-
-

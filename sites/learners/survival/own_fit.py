@@ -49,6 +49,8 @@ def fit_alone(x: Matrix, ends: Ends, deviations: Vector, ties: Ties) -> OwnFit:
         if (np.abs(solved.solution) * deviations < _SETTLED).all():
             variances = np.where(solved.kept, np.diag(solved.inverse), 1.0)
             return OwnFit(
-                np.where(solved.kept, at, 0.0), np.where(solved.kept, 1 / variances, 0.0), solved.kept
+                np.where(solved.kept, at, 0.0),
+                np.where(solved.kept, 1 / variances, 0.0),
+                solved.kept,
             )
     return none

@@ -127,9 +127,7 @@ def _terms(times: Vector, events: NDArray[np.bool_], ties: Ties) -> _Terms:
     )
 
 
-def _tied_sums(
-    terms: _Terms, weights: Vector, x: Matrix, events: NDArray[np.bool_]
-) -> _Tied:
+def _tied_sums(terms: _Terms, weights: Vector, x: Matrix, events: NDArray[np.bool_]) -> _Tied:
     """Return the weight of the events that tie with each term, and their weighted covariates."""
     weight, sums = np.zeros(len(terms.times)), np.zeros((len(terms.times), x.shape[1]))
     np.add.at(weight, terms.time_of_event, weights[events])

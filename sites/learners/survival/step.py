@@ -44,7 +44,9 @@ class NewtonStep:
         after |= {name: sums[name] for name in kept} | {"at": state["next"]}
         return form.write(after | {"next": state["next"] + self._step(sums, statistics)})
 
-    def _sums(self, statistics: Tally, pooled: Tally, state: dict[str, Vector]) -> dict[str, Vector]:
+    def _sums(
+        self, statistics: Tally, pooled: Tally, state: dict[str, Vector]
+    ) -> dict[str, Vector]:
         """Return the sums of an exchange as numbers, by name."""
         wide, exchange = self.form.wide(statistics), self.form.exchange
         whole = ("records", "events", "pairs", "group_events", "group_withdrawn", "own_fits")

@@ -133,9 +133,7 @@ class CoxTask(CountedTask[TableData]):
             "own_fits": np.array(fits, np.int64),
         }
 
-    def _in_steps(
-        self, used: "_Used", state: dict[str, Vector], pooled: Tally
-    ) -> dict[str, Tally]:
+    def _in_steps(self, used: "_Used", state: dict[str, Vector], pooled: Tally) -> dict[str, Tally]:
         """Return weighted times under observation, by merged step of time.
 
         With one baseline for all sites also those times covariates, and times their products.
@@ -148,7 +146,9 @@ class CoxTask(CountedTask[TableData]):
         watched = exposures(used.ends.times, edges) / form.label.high * weights[:, None]
         found = {"exposure": _placed(wide.of_records(watched), ends, form.n_steps)}
         if form.pools_baseline:
-            found["score"] = wide.of_records(used.x[used.ends.events & (used.ends.times <= edges[-1])])
+            found["score"] = wide.of_records(
+                used.x[used.ends.events & (used.ends.times <= edges[-1])]
+            )
             found["information"] = np.zeros(form.exchange.sizes["information"], np.int64)
             for name, values in (("first", used.x), ("second", _products(used.x))):
                 sums = [wide.of_records(watched[:, [k]] * values) for k in range(len(ends))]
