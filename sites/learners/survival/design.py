@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privacy.layout import Matrix, Vector
+from sites.learners.counted_tables import Columns
 from sites.schema.tables import Category, Number, Schema
 from sites.statistics.normalisation import Constants
 from sites.statistics.tables import scale_values
-from sites.tasks.tabular.data import Columns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +40,9 @@ class Covariate:
         return f"{self.feature.name}={value}" if value else self.feature.name
 
     @property
-    def is_number(self) -> bool:
-        """Whether it is the number itself."""
-        return isinstance(self.feature, Number) and not self.missing
+    def number(self) -> Number | None:
+        """The number, if the column is that itself."""
+        return self.feature if isinstance(self.feature, Number) and not self.missing else None
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Design:
         if one.missing:
             return _is_missing(feature, values).astype(np.float64)
         if isinstance(feature, Category):
-            return (values == feature.values.index(one.value)).astype(np.float64)
+            return np.asarray(values == feature.values.index(one.value), np.float64)
         centred = scale_values(feature, values) - constants.numbers[feature.name].mean
         return np.where(np.isnan(centred), 0.0, centred)
 
@@ -101,13 +101,13 @@ class Design:
         if self.indicators:
             return np.ones(n, np.bool_)
         missing = [_is_missing(item, columns[item.name]) for item in self.schema.features]
-        return ~np.any(missing, axis=0)
+        return np.asarray(~np.any(missing, axis=0), np.bool_)
 
     def deviations(self, constants: Constants) -> Vector:
         """Return the standard deviation of each number, and 1 for other columns, shape (p,)."""
         return np.array(
             [
-                constants.numbers[one.feature.name].deviation if one.is_number else 1.0
+                constants.numbers[one.feature.name].deviation if one.number else 1.0
                 for one in self.covariates
             ]
         )
@@ -117,10 +117,11 @@ class Design:
 
         Args:
             coefficients: Shape (p,).
+            constants: Of the pooled statistics.
         """
         total = 0.0
         for one, weight in zip(self.covariates, coefficients.tolist(), strict=True):
-            mean = constants.numbers[one.feature.name].mean if one.is_number else 0.0
+            mean = constants.numbers[one.feature.name].mean if one.number else 0.0
             total += max(weight * (1.0 - mean), -weight * mean)
         return total
 

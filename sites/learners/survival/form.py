@@ -44,7 +44,7 @@ class Form:
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """The groups of curves, by name: one without a name, or each declared value, and missing."""
+        """Names of the groups: one without a name, or each declared value, and missing."""
         if self.grouping is None:
             return ("",)
         return (*self.grouping.values, *(("missing",) if self.grouping.missing else ()))

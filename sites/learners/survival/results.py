@@ -61,9 +61,7 @@ def _coefficients(
     errors = np.sqrt(np.maximum(np.diag(solved.inverse), 0.0))
     for place, one in enumerate(form.design.covariates):
         width = _width(one)
-        told = {"name": one.name, "unit": one.feature.unit if one.is_number else ""}
-        if one.is_number and one.feature.scale == "log":
-            told["unit"] = f"ln(1 + {one.feature.unit or 'value'})"
+        told = {"name": one.name, "unit": _unit(one.number)}
         if not solved.kept[place]:
             yield {**told, "left_out": True}
             continue
@@ -73,7 +71,7 @@ def _coefficients(
             "left_out": False,
             "settled": bool(steps[place] < _SETTLED),
             **_with_interval(value, error),
-            "deviation": float(deviations[place]) * width if one.is_number else None,
+            "deviation": float(deviations[place]) * width if one.number else None,
             "own": _own(state, place, float(deviations[place]), width),
         }
 
@@ -96,11 +94,16 @@ def _ratio(value: float) -> float | None:
 
 def _width(one: Covariate) -> float:
     """Return how much of a number's own scale is one unit of its covariate."""
-    number = one.feature
-    if not one.is_number or not isinstance(number, Number):
+    if one.number is None:
         return 1.0
-    low, high = compress_values(number, np.array([number.low, number.high]))
+    low, high = compress_values(one.number, np.array([one.number.low, one.number.high]))
     return float(high - low)
+
+
+def _unit(number: Number | None) -> str:
+    if number is None:
+        return ""
+    return f"ln(1 + {number.unit or 'value'})" if number.scale == "log" else number.unit
 
 
 def _own(state: State, place: int, deviation: float, width: float) -> dict[str, Any] | None:

@@ -6,9 +6,8 @@ from functools import cached_property
 import numpy as np
 
 from privacy.layout import Layout, Matrix, Tally, Vector
-from sites.data.source import DataSource
 from sites.evaluation.concordance import concordant_pairs
-from sites.learners.counted_task import CountedTask
+from sites.learners.counted_tables import Columns, CountedTable, TableRecords, TableSides
 from sites.learners.normal_equations import triangle_of
 from sites.learners.survival.baseline import risks
 from sites.learners.survival.form import (
@@ -21,11 +20,10 @@ from sites.learners.survival.own_fit import fit_alone
 from sites.learners.survival.partial_likelihood import Ends, partial_likelihood
 from sites.plans import Labels, Predictions
 from sites.statistics.life_tables import LifeTable, exposures
-from sites.tasks.tabular.data import Columns, Table, TableData
 
 
 @dataclass(frozen=True)
-class CoxTask(CountedTask[TableData]):
+class CoxTask(CountedTable):
     """It implements `sites.task.Task` for a Cox model.
 
     Args:
@@ -40,7 +38,7 @@ class CoxTask(CountedTask[TableData]):
         """Layout of the state."""
         return self.form.layout
 
-    def count(self, data: TableData, pooled: Tally, vector: Vector) -> Tally:
+    def count(self, data: TableSides, pooled: Tally, vector: Vector) -> Tally:
         """Return what the next step needs of the training records.
 
         The first exchange also counts life tables and the site's own fit; the others leave them 0.
@@ -58,32 +56,27 @@ class CoxTask(CountedTask[TableData]):
             counted |= self._in_steps(used, state, pooled)
         return form.exchange.join(counted)
 
-    def score(self, data: TableData, pooled: Tally, vector: Vector) -> tuple[Predictions, Labels]:
+    def score(self, data: TableSides, pooled: Tally, vector: Vector) -> tuple[Predictions, Labels]:
         """Return the risk of each held-out record by the horizon, and how and when it ended.
 
         A record with a missing value is left out where records with one are.
         """
         table = data.held_out
         complete = self.form.design.complete(table.columns)
-        predicted = self._risks(table.columns, pooled, vector)
+        predicted = self.predict_columns(table.columns, pooled, vector)
         return predicted[complete], table.labels[complete]
 
-    def predict(self, source: DataSource, pooled: Tally, vector: Vector) -> Predictions:
+    def predict_columns(self, columns: Columns, pooled: Tally, vector: Vector) -> Predictions:
         """Return the risk of each record by the horizon, shape (n,).
 
         A missing value counts as the pooled mean, or as the first declared value.
         """
-        from sites.tasks.tabular.loading import load_columns
-
-        return self._risks(load_columns(source, self.form.design.schema), pooled, vector)
-
-    def _risks(self, columns: Columns, pooled: Tally, vector: Vector) -> Predictions:
         form, state = self.form, self.form.read(vector)
         constants = form.constants(pooled)
         top = form.design.largest_predictor(state["at"], constants)
         return risks(form, state, form.design.matrix(columns, constants), top)
 
-    def _used(self, table: Table, pooled: Tally) -> "_Used":
+    def _used(self, table: TableRecords, pooled: Tally) -> "_Used":
         rows = self.form.design.complete(table.columns)
         x = self.form.design.matrix(table.columns, self.form.constants(pooled))
         events = table.labels[:, 0] == 1
@@ -104,9 +97,9 @@ class CoxTask(CountedTask[TableData]):
             "pairs": pairs.entries,
         }
 
-    def _life_tables(self, table: Table) -> dict[str, Tally]:
+    def _life_tables(self, table: TableRecords) -> dict[str, Tally]:
         form, (codes, times) = self.form, table.labels.T
-        groups = np.zeros(len(table), np.int64)
+        groups = np.zeros(len(times), np.int64)
         if form.grouping is not None:
             of_group = table.columns[form.grouping.name]
             groups = np.where(of_group < 0, len(form.grouping.values), of_group)
