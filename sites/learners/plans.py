@@ -101,13 +101,13 @@ class CoxPlan:
 
     ties: Annotated[
         Literal["efron", "breslow"],
-        Field(description="How events at the same time are treated, within a site."),
+        Field(description="For `cox`: how events at the same time are treated, within a site."),
         Since("0.2.0"),
     ] = "efron"
     baseline: Annotated[
         Literal["by-site", "pooled"],
         Field(
-            description="Whether each site has a baseline hazard of its own (a Cox model that is "
+            description="For `cox`: whether each site has a baseline hazard of its own (a Cox model that is "
             "stratified by site, exactly), or all have one (on the declared times)."
         ),
         Since("0.2.0"),
@@ -117,8 +117,8 @@ class CoxPlan:
         Field(
             ge=1,
             le=10_000,
-            description="Fewest events in a step of time of which sums are taken; smaller steps "
-            "are merged.",
+            description="For `cox`: fewest events in a step of time of which sums are taken; smaller "
+            "steps are merged.",
         ),
         Since("0.2.0"),
     ] = 10
@@ -126,8 +126,8 @@ class CoxPlan:
         str,
         Field(
             pattern=r"^([a-z][a-z0-9_.-]{0,63})?$",
-            description="A column of categories by which curves are drawn and compared; empty for "
-            "none.",
+            description="For `cox`: a column of categories by which curves are drawn and compared; "
+            "empty for none.",
         ),
         Since("0.2.0"),
     ] = ""

@@ -12,8 +12,8 @@ from sites.learners.descriptions.learner import Description
 from sites.learners.gradient import Gradient
 from sites.learners.plans import LearnerPlans
 from sites.learners.regression.learner import generalised_linear
-from sites.learners.trees.learner import boosted_trees
 from sites.learners.survival.cox import Cox
+from sites.learners.trees.learner import boosted_trees
 from sites.plans import BadPlan
 from sites.schema.tables import EventTimeLabel
 from sites.schema.texts import AnySchema

@@ -18,7 +18,7 @@ from sites.learners.survival.form import (
 )
 from sites.learners.survival.own_fit import fit_alone
 from sites.learners.survival.partial_likelihood import Ends, partial_likelihood
-from sites.plans import Labels, Predictions
+from sites.plans import Predictions
 from sites.statistics.life_tables import LifeTable, exposures
 
 
@@ -55,16 +55,6 @@ class CoxTask(CountedTable):
         else:
             counted |= self._in_steps(used, state, pooled)
         return form.exchange.join(counted)
-
-    def score(self, data: TableSides, pooled: Tally, vector: Vector) -> tuple[Predictions, Labels]:
-        """Return the risk of each held-out record by the horizon, and how and when it ended.
-
-        A record with a missing value is left out where records with one are.
-        """
-        table = data.held_out
-        complete = self.form.design.complete(table.columns)
-        predicted = self.predict_columns(table.columns, pooled, vector)
-        return predicted[complete], table.labels[complete]
 
     def predict_columns(self, columns: Columns, pooled: Tally, vector: Vector) -> Predictions:
         """Return the risk of each record by the horizon, shape (n,).

@@ -71,10 +71,10 @@ def test_labels_that_are_no_declared_ends_are_refused(
         EVALUATION.tally(np.zeros(3), labels)
 
 
-def test_a_tally_with_more_pairs_or_events_than_records_have_is_refused() -> None:
+def test_a_tally_with_more_pairs_events_or_risk_than_there_can_be_is_refused() -> None:
     tally = EVALUATION.tally(np.array([0.1]), np.array([[0.0, 9.0]]))
     for name in ("pairs", "events", "predicted"):
         hostile = tally.copy()
-        EVALUATION.layout.part(name, hostile)[-1] += 2**33
+        EVALUATION.layout.part(name, hostile)[0] += 2**33
         with pytest.raises(ImpossibleTally):
             EVALUATION.check(hostile)

@@ -92,16 +92,15 @@ def test_later_exchanges_count_no_life_tables_again() -> None:
         assert not exchange.part(name, run.sums[1]).any()
 
 
-def test_risks_follow_the_predictor_and_are_of_complete_records() -> None:
+def test_risks_follow_the_predictor_and_a_missing_value_counts_as_the_mean() -> None:
     run = fitted(SCHEMA, [made_up(1, 80), made_up(2, 80)])
     data = made_up(3, 40)
     judged = TableData(training=data.held_out, held_out=data.training, n_classes=2)
     risks, labels = run.task.score(judged, run.statistics, run.states[-1])
-    complete = run.task.form.design.complete(data.training.columns)
-    assert len(risks) == len(labels) == complete.sum() < 40
+    assert len(risks) == len(labels) == 40
     assert ((risks >= 0) & (risks <= 1)).all()
     form = run.task.form
-    x = form.design.matrix(data.training.columns, form.constants(run.statistics))[complete]
+    x = form.design.matrix(data.training.columns, form.constants(run.statistics))
     order = np.argsort(x @ form.read(run.states[-1])["next"])
     assert (np.diff(risks[order]) >= 0).all()
     tally = run.task.evaluate(judged, run.statistics, run.states[-1])
