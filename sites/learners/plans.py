@@ -107,8 +107,8 @@ class CoxPlan:
     baseline: Annotated[
         Literal["by-site", "pooled"],
         Field(
-            description="For `cox`: whether each site has a baseline hazard of its own (a Cox model that is "
-            "stratified by site, exactly), or all have one (on the declared times)."
+            description="For `cox`: whether each site has a baseline hazard of its own (a Cox "
+            "model that is stratified by site, exactly), or all have one (on the declared times)."
         ),
         Since("0.2.0"),
     ] = "by-site"
@@ -117,8 +117,8 @@ class CoxPlan:
         Field(
             ge=1,
             le=10_000,
-            description="For `cox`: fewest events in a step of time of which sums are taken; smaller "
-            "steps are merged.",
+            description="For `cox`: fewest events in a step of time of which sums are taken; "
+            "smaller steps are merged.",
         ),
         Since("0.2.0"),
     ] = 10

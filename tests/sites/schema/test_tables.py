@@ -44,7 +44,7 @@ categories = st.builds(Category, name=names, values=values, missing=st.booleans(
 features = st.lists(
     numbers | categories, min_size=1, max_size=5, unique_by=lambda item: item.name
 ).map(tuple)
-labels = st.builds(
+labels: st.SearchStrategy[Label] = st.builds(
     ClassLabel, column=st.just("the.label"), classes=values, ordered=st.booleans()
 ) | bounds.map(lambda limits: NumberLabel(column="the.label", **limits))
 labels |= st.builds(

@@ -1,6 +1,7 @@
 """Sites with records of a time until an event, for tests of the learner of survival."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +47,7 @@ LUNG = Schema(
 )
 
 
-def table_data(columns: dict[str, NDArray], ends: NDArray) -> TableData:
+def table_data(columns: dict[str, NDArray[Any]], ends: NDArray[Any]) -> TableData:
     """Return records that are all trained on; ends are codes and times, shape (n, 2)."""
     persons = np.arange(len(ends)).astype(str)
     whole = Table(columns=columns, labels=np.asarray(ends, np.float64), persons=persons)
@@ -68,7 +69,7 @@ def made_up(seed: int, n: int, *, tied: bool = False, events: float = 0.6) -> Ta
     return table_data(columns, np.stack([rng.random(n) < events, times], axis=1))
 
 
-def lung(*, everybody: bool = False) -> tuple[TableData, NDArray]:
+def lung(*, everybody: bool = False) -> tuple[TableData, NDArray[Any]]:
     """Return the patients of the trial, and their institutions; one has none."""
     frame = load_dataset("lung")
     frame = frame if everybody else frame[frame["institution"].notna()]
@@ -81,7 +82,7 @@ def lung(*, everybody: bool = False) -> tuple[TableData, NDArray]:
     return table_data(columns, ends.T), frame["institution"].to_numpy()
 
 
-def divided(data: TableData, sites: NDArray) -> list[TableData]:
+def divided(data: TableData, sites: NDArray[Any]) -> list[TableData]:
     """Return the records of each site."""
     each = [data.training.select(sites == one) for one in np.unique(sites)]
     return [table_data(dict(one.columns), one.labels) for one in each]
@@ -106,7 +107,7 @@ class Fitted:
     sums: tuple[Tally, ...]
 
     @property
-    def results(self) -> dict:
+    def results(self) -> dict[str, Any]:
         """What the last state says."""
         return dict(self.learner.results(self.states[-1], self.statistics))
 

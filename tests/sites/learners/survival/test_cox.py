@@ -123,8 +123,14 @@ def test_a_label_without_a_time_and_a_learner_of_models_are_refused() -> None:
     classes = SCHEMA.model_copy(update={"label": ClassLabel(column="ill", classes=("no", "yes"))})
     with pytest.raises(BadPlan, match="kind event-time; ill is none"):
         Cox(classes, LearnerPlans())
-    gradient = LearnerPlans(chosen=LearnerPlan(name="gradient"))
-    with pytest.raises(BadPlan, match="auto or cox, got gradient: days"):
-        learner_for("survival", SCHEMA, gradient)
+    others = {
+        "gradient": "auto or cox, got gradient: days",
+        "glm": "days is a time until an event: set learner to cox",
+        "trees": "two classes or is a number",
+    }
+    for name, said in others.items():
+        plans = LearnerPlans(chosen=LearnerPlan(name=name))  # type: ignore[arg-type]
+        with pytest.raises(BadPlan, match=said):
+            learner_for("survival", SCHEMA, plans)
     assert learner_for("survival", SCHEMA, LearnerPlans()).name == "cox"
     assert learner_for("survival", SCHEMA, LearnerPlans()).reads_persons_exactly

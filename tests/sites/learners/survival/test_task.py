@@ -104,7 +104,8 @@ def test_risks_follow_the_predictor_and_a_missing_value_counts_as_the_mean() -> 
     order = np.argsort(x @ form.read(run.states[-1])["next"])
     assert (np.diff(risks[order]) >= 0).all()
     tally = run.task.evaluate(judged, run.statistics, run.states[-1])
-    pairs = concordant_pairs(labels[:, 1], labels[:, 0] == 1, x @ form.read(run.states[-1])["next"])
+    times = labels[:, 1].astype(np.float64)
+    pairs = concordant_pairs(times, labels[:, 0] == 1, x @ form.read(run.states[-1])["next"])
     assert run.task.evaluation.metrics(tally)["concordance"].value == pytest.approx(pairs.auc.value)
 
 
