@@ -19,7 +19,7 @@ from consortium.modes.registry import ModeName, mode_of
 from privacy.declarations import Declaration, Since, declarations_of
 from privacy.errors import ConsortiumError
 from sites.learners.cards.plan import CardPlan
-from sites.learners.plans import GlmPlan, LearnerPlan, LearnerPlans
+from sites.learners.plans import CoxPlan, GlmPlan, LearnerPlan, LearnerPlans
 from sites.learners.trees.plan import TreesPlan
 from sites.plans import ModelPlan, TextModelPlan, TrainingPlan
 from strategies.rules.inputs import RuleOptions
@@ -209,6 +209,7 @@ class RunConfig(BaseModel):
     glm: GlmPlan = GlmPlan()
     trees: TreesPlan = TreesPlan()
     card: CardPlan = CardPlan()
+    cox: CoxPlan = CoxPlan()
     seed: Annotated[
         int,
         Field(
@@ -247,7 +248,9 @@ class RunConfig(BaseModel):
     @property
     def learning(self) -> LearnerPlans:
         """Which learner the run names, and what it asks of it."""
-        return LearnerPlans(chosen=self.learner, glm=self.glm, trees=self.trees, card=self.card)
+        return LearnerPlans(
+            chosen=self.learner, glm=self.glm, trees=self.trees, card=self.card, cox=self.cox
+        )
 
     @property
     def privacy(self) -> Privacy:

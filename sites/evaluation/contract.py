@@ -18,7 +18,8 @@ from sites.evaluation.pairs import PairCounts
 from sites.evaluation.regression import RegressionEvaluation
 from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
 from sites.evaluation.subgroups import GroupedEvaluation, subgroups_of
-from sites.schema.tables import ClassLabel, NumberLabel
+from sites.evaluation.survival import SurvivalEvaluation
+from sites.schema.tables import ClassLabel, EventTimeLabel, NumberLabel
 from sites.schema.texts import AnySchema, EntityLabel, MultiLabel
 from sites.statistics.tally import Metric, TallyLayout
 
@@ -76,6 +77,8 @@ def _evaluation_of_label(schema: AnySchema) -> Evaluation:
     match schema.label:
         case NumberLabel() as number:
             return RegressionEvaluation(number)
+        case EventTimeLabel() as label:
+            return SurvivalEvaluation(label)
         case ClassLabel() as label:
             return BinaryEvaluation(label) if label.binary else ClassesEvaluation(label)
         case MultiLabel() as several:

@@ -91,6 +91,51 @@ class GlmPlan:
         require_declared(self, BadPlan)
 
 
+@dataclass(frozen=True, kw_only=True)
+class CoxPlan:
+    """What survival analysis is asked.
+
+    Raises:
+        BadPlan: A value is out of range.
+    """
+
+    ties: Annotated[
+        Literal["efron", "breslow"],
+        Field(description="For `cox`: how events at the same time are treated, within a site."),
+        Since("0.2.0"),
+    ] = "efron"
+    baseline: Annotated[
+        Literal["by-site", "pooled"],
+        Field(
+            description="For `cox`: whether each site has a baseline hazard of its own (a Cox "
+            "model that is stratified by site, exactly), or all have one (on the declared times)."
+        ),
+        Since("0.2.0"),
+    ] = "by-site"
+    floor: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=10_000,
+            description="For `cox`: fewest events in a step of time of which sums are taken; "
+            "smaller steps are merged.",
+        ),
+        Since("0.2.0"),
+    ] = 10
+    group: Annotated[
+        str,
+        Field(
+            pattern=r"^([a-z][a-z0-9_.-]{0,63})?$",
+            description="For `cox`: a column of categories by which curves are drawn and compared; "
+            "empty for none.",
+        ),
+        Since("0.2.0"),
+    ] = ""
+
+    def __post_init__(self) -> None:
+        require_declared(self, BadPlan)
+
+
 @dataclass(frozen=True)
 class LearnerPlans:
     """All that a run asks of its learner, whichever it is.
@@ -100,12 +145,14 @@ class LearnerPlans:
         glm: What a regression is asked.
         trees: What boosted trees are asked.
         card: What a score card is asked.
+        cox: What survival analysis is asked.
     """
 
     chosen: LearnerPlan = field(default_factory=LearnerPlan)
     glm: GlmPlan = field(default_factory=GlmPlan)
     trees: TreesPlan = field(default_factory=TreesPlan)
     card: CardPlan = field(default_factory=CardPlan)
+    cox: CoxPlan = field(default_factory=CoxPlan)
 
     @property
     def exchanges(self) -> int | None:

@@ -12,24 +12,37 @@ from sites.learners.descriptions.learner import Description
 from sites.learners.gradient import Gradient
 from sites.learners.plans import LearnerPlans
 from sites.learners.regression.learner import generalised_linear
+from sites.learners.survival.cox import Cox
 from sites.learners.trees.learner import boosted_trees
 from sites.plans import BadPlan
+from sites.schema.tables import EventTimeLabel
 from sites.schema.texts import AnySchema
 
 Made = Callable[[AnySchema, LearnerPlans], Learner]
 
+
+def _gradient(schema: AnySchema, plans: LearnerPlans) -> Learner:
+    if isinstance(schema.label, EventTimeLabel):
+        raise BadPlan(
+            f"learner must be auto or cox, got gradient: {schema.label.time} is a time until an "
+            "event, for which no model is trained"
+        )
+    return Gradient()
+
+
 # By name; a learner refuses a schema that it cannot learn from.
 _LEARNERS: Mapping[str, Made] = MappingProxyType(
     {
-        "gradient": lambda _schema, _plans: Gradient(),
+        "gradient": _gradient,
         "describe": lambda schema, _plans: Description(schema),
         "glm": generalised_linear,
         "trees": boosted_trees,
         "scorecard": lambda schema, plans: ScoreCard.of(schema, plans.card),
+        "cox": Cox,
     }
 )
 # What `auto` is, where it is not training by gradients.
-_OF_TASK: Mapping[str, Made] = MappingProxyType({})
+_OF_TASK: Mapping[str, Made] = MappingProxyType({"survival": Cox})
 
 
 def learner_for(task: str, schema: AnySchema, plans: LearnerPlans) -> Learner:

@@ -19,6 +19,7 @@ from sites.schema.tables import (
     Category,
     ClassLabel,
     Column,
+    NumberLabel,
     Ranged,
     Schema,
     column_name,
@@ -104,7 +105,8 @@ class TableStatistics:
         Args:
             columns: Every feature by name, shape (n,): numbers in their unit, NaN where missing;
                 categories as codes in the declared order, -1 where missing.
-            labels: Codes of classes, or numbers in the label's unit, shape (n,).
+            labels: Codes of classes, or numbers in the label's unit, shape (n,); how and when
+                each record ended, shape (n, 2).
             persons: Number of persons to whom the records belong.
 
         Raises:
@@ -113,7 +115,7 @@ class TableStatistics:
             UndeclaredCategory: A code stands for no declared value.
             TallyOverflow: There are 2**25 records or more.
         """
-        given = {**columns, self.schema.label.column: labels}
+        given = {**columns, **self._columns_of(labels)}
         if given.keys() != self._columns.keys():
             odd = sorted(given.keys() ^ self._columns.keys())
             raise ColumnsDiffer(
@@ -166,9 +168,10 @@ class TableStatistics:
         for name in self._numbers:
             standards[name], reason = self._standard(name, tally)
             guarded |= {name: reason} if reason else {}
-        counts = self._histogram(label.column, tally) if isinstance(label, ClassLabel) else ()
+        counts = () if isinstance(label, NumberLabel) else self._histogram(label.column, tally)
+        of_label = [standards.pop(one.column, Standard()) for one in self.schema.label_columns]
         return Constants(
-            label=standards.pop(label.column, Standard()),
+            label=of_label[0],
             numbers=standards,
             class_counts=tuple(int(count) for count in counts),
             guarded=guarded,
@@ -236,9 +239,22 @@ class TableStatistics:
         }
         return {name: distance(*both) for name, both in spreads.items()}
 
+    def _columns_of(self, labels: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """Return the columns of labels by name: several where a label is read from several."""
+        columns = self.schema.label_columns
+        if len(columns) == 1:
+            return {columns[0].column: labels}
+        if labels.shape[1:] != (len(columns),):
+            raise ColumnsDiffer(f"a label needs {len(columns)} numbers, got {labels.shape[1:]}")
+        parts = zip(columns, labels.T, strict=True)
+        return {
+            one.column: part if isinstance(one, NumberLabel) else part.astype(np.int64)
+            for one, part in parts
+        }
+
     @cached_property
     def _columns(self) -> Mapping[str, Column]:
-        columns = (*self.schema.features, self.schema.label)
+        columns = (*self.schema.features, *self.schema.label_columns)
         return {column_name(column): column for column in columns}
 
     @cached_property

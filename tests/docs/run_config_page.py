@@ -19,6 +19,7 @@ HEADINGS: Mapping[str, str] = {
     "glm": "Regression",
     "trees": "Boosted trees",
     "card": "Score cards",
+    "cox": "Survival",
     "training": "Training at a site",
     "table_model": "The model of tables",
     "text_model": "The encoder of texts",

@@ -33,7 +33,7 @@ from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
 from sites.learner import Learner
 from sites.learners.plans import LearnerPlans
 from sites.plans import TrainingPlan
-from sites.schema.tables import ClassLabel, NumberLabel
+from sites.schema.tables import ClassLabel, EventTimeLabel, NumberLabel
 from sites.schema.texts import AnyLabel, EntityLabel, MultiLabel
 from sites.statistics.contract import Statistics, statistics_for
 
@@ -193,7 +193,7 @@ class Recorded:
     @property
     def unit(self) -> str:
         """The unit of the label if it is a number, otherwise empty."""
-        return self.label.unit if isinstance(self.label, NumberLabel) else ""
+        return self.label.unit if isinstance(self.label, NumberLabel | EventTimeLabel) else ""
 
     @property
     def target(self) -> str:
@@ -256,6 +256,8 @@ class Recorded:
                 return "rmse"
             case EntityLabel():
                 return "entity_f1"
+            case EventTimeLabel():
+                return "concordance"
 
     @cached_property
     def request_counts(self) -> Counter[str]:

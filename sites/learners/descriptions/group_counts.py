@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from privacy.layout import Tally, Vector
 from sites.learners.counted_tables import Columns, TableRecords
 from sites.learners.fine_bins import FineBins, bin_size, bins_of_feature
-from sites.schema.tables import ClassLabel, Feature, Number, NumberLabel, Schema
+from sites.schema.tables import ClassLabel, EventTimeLabel, Feature, Number, NumberLabel, Schema
 from sites.statistics.tables import TableStatistics
 from sites.statistics.tally import TallyLayout, fixed_point
 
@@ -33,18 +33,17 @@ class GroupCounts:
     def groups(self) -> tuple[str, ...]:
         """The classes of the label; one group of all records if it has none."""
         label = self.schema.label
-        return label.classes if isinstance(label, ClassLabel) else ("all",)
+        return ("all",) if isinstance(label, NumberLabel) else label.classes
 
     @cached_property
     def described(self) -> tuple[Feature, ...]:
-        """The columns: the features, and the label if it is a number."""
-        label = self.schema.label
-        if not isinstance(label, NumberLabel):
-            return self.schema.features
-        own = Number(
-            name=label.column, low=label.low, high=label.high, unit=label.unit, scale=label.scale
+        """The columns: the features, and the label's column that is a number, if there is one."""
+        own = (
+            Number(name=one.column, low=one.low, high=one.high, unit=one.unit, scale=one.scale)
+            for one in self.schema.label_columns
+            if isinstance(one, NumberLabel)
         )
-        return (*self.schema.features, own)
+        return (*self.schema.features, *own)
 
     @cached_property
     def layout(self) -> TallyLayout:
@@ -97,17 +96,22 @@ class GroupCounts:
         return self.layout.join(parts)
 
     def _columns(self, records: TableRecords) -> Columns:
-        label = self.schema.label
-        if isinstance(label, NumberLabel):
-            return {**records.columns, label.column: records.labels}
-        return records.columns
+        match self.schema.label:
+            case NumberLabel(column=column):
+                return {**records.columns, column: records.labels}
+            case EventTimeLabel(time=time):
+                return {**records.columns, time: records.labels[:, 1]}
+            case ClassLabel():
+                return records.columns
 
     def _group_of(self, records: TableRecords) -> NDArray[np.int64]:
-        grouped = isinstance(self.schema.label, ClassLabel)
-        labels: NDArray[np.int64] = (
-            records.labels.astype(np.int64) if grouped else np.zeros(len(records.labels), np.int64)
-        )
-        return labels
+        match self.schema.label:
+            case NumberLabel():
+                return np.zeros(len(records.labels), np.int64)
+            case EventTimeLabel():
+                return records.labels[:, 0].astype(np.int64)
+            case ClassLabel():
+                return records.labels.astype(np.int64)
 
 
 def _shares(number: Number, values: NDArray[Any]) -> Vector:

@@ -15,7 +15,7 @@ from sites.learners.regression.design import Design, Scales
 from sites.learners.regression.families import Family, Logistic, Normal, Poisson
 from sites.learners.regression.record_sums import RecordSums
 from sites.plans import BadPlan
-from sites.schema.tables import ClassLabel, NumberLabel, Schema
+from sites.schema.tables import ClassLabel, EventTimeLabel, NumberLabel, Schema
 from sites.schema.texts import AnySchema
 from sites.statistics.normalisation import Constants
 from sites.statistics.tables import TableStatistics
@@ -177,6 +177,11 @@ def family_name(schema: Schema, plan: GlmPlan) -> str:
 def _family_maker(schema: Schema, plan: GlmPlan) -> _Made:
     name, label = family_name(schema, plan), schema.label
     column = label.column
+    if isinstance(label, EventTimeLabel):
+        raise BadPlan(
+            f"regression needs a class or a number, and {label.time} is a time until an event: set "
+            "learner to cox"
+        )
     if name == "logistic":
         if not isinstance(label, ClassLabel) or not label.binary:
             kind = f"{len(label.classes)} classes" if isinstance(label, ClassLabel) else "a number"

@@ -20,7 +20,7 @@ from sites.learners.regression.design import Input
 from sites.learners.regression.equations import Equations, family_name
 from sites.learners.regression.newton import curvature_of
 from sites.learners.regression.state import ALIASED, EMPTY, FITTED, SEPARATED, State
-from sites.schema.tables import Category, ClassLabel, NumberLabel
+from sites.schema.tables import Category, ClassLabel, Label, NumberLabel
 
 LEVEL = 0.95
 _ILLS = {FITTED: "fitted", ALIASED: "aliased", EMPTY: "empty", SEPARATED: "separated"}
@@ -153,7 +153,7 @@ class _Fitted:
         return range(int(self.equations.regression.design.intercept), len(self._inputs))
 
     @property
-    def _label(self) -> ClassLabel | NumberLabel:
+    def _label(self) -> Label:
         return self.equations.regression.schema.label
 
     @property

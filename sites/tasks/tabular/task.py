@@ -20,7 +20,7 @@ from sites.evaluation.contract import Evaluation, evaluation_for, in_bins, tally
 from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
 from sites.models.initialisation import initial_vector, layout_of, model_fields, n_outputs
 from sites.plans import BadPlan, Labels, ModelPlan, Predictions, TrainingPlan
-from sites.schema.tables import ClassLabel, Schema
+from sites.schema.tables import EventTimeLabel, NumberLabel, Outcome, Schema
 from sites.statistics.coefficients import LinearSum, linear_sums
 from sites.statistics.normalisation import Constants
 from sites.statistics.tables import TableStatistics
@@ -53,6 +53,8 @@ class TabularTask:
     subgroups: str = ""
 
     def __post_init__(self) -> None:
+        if isinstance(self.schema.label, EventTimeLabel):
+            return
         unfit = "linear" if self._n_classes else "logistic"
         if self.model.name == unfit:
             kind = "classes" if self._n_classes else "a number"
@@ -64,8 +66,8 @@ class TabularTask:
     @cached_property
     def layout(self) -> Layout:
         """Layout of the federated vector."""
-        n_inputs, label = len(self.schema.encoded_names), self.schema.label
-        fields = model_fields(self.model, n_inputs=n_inputs, n_outputs=n_outputs(label))
+        n_inputs, outputs = len(self.schema.encoded_names), n_outputs(self._outcome)
+        fields = model_fields(self.model, n_inputs=n_inputs, n_outputs=outputs)
         return layout_of(fields, seed=self.seed)
 
     @cached_property
@@ -155,9 +157,21 @@ class TabularTask:
         return initial_vector(self.layout, seed=self.seed).astype(np.float32)
 
     @property
+    def _outcome(self) -> Outcome:
+        """What a model is trained for.
+
+        Raises:
+            BadPlan: No model is: the label is a time until an event.
+        """
+        label = self.schema.label
+        if isinstance(label, EventTimeLabel):
+            raise BadPlan(f"{label.time} is a time until an event: set learner to cox or auto")
+        return label
+
+    @property
     def _n_classes(self) -> int:
         label = self.schema.label
-        return len(label.classes) if isinstance(label, ClassLabel) else 0
+        return 0 if isinstance(label, NumberLabel) else len(label.classes)
 
     def _model_at(self, vector: Vector, pooled: Tally) -> "TableModel":
         """Return the model that `vector` stands for."""
@@ -165,7 +179,7 @@ class TabularTask:
 
         return TableModel(
             plan=self.model,
-            label=self.schema.label,
+            label=self._outcome,
             layout=self.layout,
             numbers=self._start + vector,
             constants=self._constants(pooled),

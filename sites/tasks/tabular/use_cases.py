@@ -1,4 +1,4 @@
-"""Use cases of tables: credit default, diagnosis, house prices.
+"""Use cases of tables: credit default, diagnosis, house prices, survival.
 
 All are the same task; they differ only in the labels that they accept.
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from sites.plans import ModelPlan
-from sites.schema.tables import ClassLabel, Label, NumberLabel, Schema
+from sites.schema.tables import ClassLabel, EventTimeLabel, Label, NumberLabel, Schema
 from sites.task import UnfitSchema
 from sites.tasks.tabular.task import TabularTask
 
@@ -35,6 +35,9 @@ USE_CASES: Mapping[str, UseCase] = MappingProxyType(
         "house-prices": UseCase(
             lambda label: isinstance(label, NumberLabel), "a number as its label"
         ),
+        "survival": UseCase(
+            lambda label: isinstance(label, EventTimeLabel), "a time until an event as its label"
+        ),
     }
 )
 
@@ -50,8 +53,15 @@ def tabular_task(
     """
     case, label = USE_CASES[name], schema.label
     if not case.accepts(label):
-        found = (
-            f"has {len(label.classes)} classes" if isinstance(label, ClassLabel) else "is a number"
-        )
-        raise UnfitSchema(f"{name} needs {case.needs}, but {label.column} {found}")
+        raise UnfitSchema(f"{name} needs {case.needs}, but {label.column} {_found(label)}")
     return TabularTask(name, schema, model, seed, subgroups)
+
+
+def _found(label: Label) -> str:
+    match label:
+        case ClassLabel(classes=classes):
+            return f"has {len(classes)} classes"
+        case NumberLabel():
+            return "is a number"
+        case EventTimeLabel():
+            return "is how a time ended"

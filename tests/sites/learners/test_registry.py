@@ -9,7 +9,7 @@ from tests.bin_means import BinMeans, BinMeansTask
 from tests.small_consortium import TABLE
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", sorted({*TASKS} - {"survival"}))
 def test_every_use_case_learns_by_gradients_unless_another_learner_is_named(task: str) -> None:
     assert registry.learner_for(task, TABLE, LearnerPlans()) == Gradient()
 

@@ -5,7 +5,9 @@ from hypothesis import strategies as st
 
 from sites.learners.descriptions.group_counts import GroupCounts
 from sites.schema.tables import Schema
+from sites.statistics.tables import TableStatistics
 from tests.sites.learners.descriptions.described import CLASSES, NUMBERS, drawn, statistics_of
+from tests.sites.learners.survival.ended_records import SCHEMA, made_up
 
 
 @given(st.integers(0, 200), st.integers(0, 1000), st.sampled_from([CLASSES, NUMBERS]))
@@ -34,3 +36,18 @@ def test_a_number_that_is_the_label_is_a_column_too() -> None:
     assert [item.name for item in GroupCounts(NUMBERS).described][-1] == "cost"
     assert GroupCounts(NUMBERS).groups == ("all",)
     assert GroupCounts(CLASSES).groups == ("no", "yes")
+
+
+def test_records_of_a_time_until_an_event_are_described_by_how_they_ended() -> None:
+    """The time is a column like any other."""
+    data = made_up(1, 40)
+    counts = GroupCounts(SCHEMA)
+    assert counts.groups == ("alive", "dead")
+    assert [one.name for one in counts.described] == ["age", "arm", "marker", "days"]
+    table = TableStatistics(SCHEMA)
+    statistics = table.tally(data.training.columns, data.training.labels, persons=40)
+    tally = counts.tally(data.training, statistics)
+    codes = data.training.labels[:, 0]
+    held = [counts.layout.count(f"{group}/records", tally) for group in range(2)]
+    assert held == [(codes == 0).sum(), (codes == 1).sum()]
+    assert counts.layout.count("1/days/bins", tally) == (codes == 1).sum()
