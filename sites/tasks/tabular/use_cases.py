@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from sites.plans import ModelPlan
+from sites.plans import Counting, ModelPlan
 from sites.schema.tables import ClassLabel, Label, NumberLabel, Schema
 from sites.task import UnfitSchema
 from sites.tasks.tabular.task import TabularTask
@@ -26,6 +26,7 @@ class UseCase:
     needs: str
 
 
+_PLAIN = Counting()
 USE_CASES: Mapping[str, UseCase] = MappingProxyType(
     {
         "credit": UseCase(
@@ -40,7 +41,7 @@ USE_CASES: Mapping[str, UseCase] = MappingProxyType(
 
 
 def tabular_task(
-    name: str, schema: Schema, model: ModelPlan, *, seed: int, subgroups: str = ""
+    name: str, schema: Schema, model: ModelPlan, *, seed: int, counting: Counting = _PLAIN
 ) -> TabularTask:
     """Return the task of a use case in `USE_CASES`, for linear models or a small perceptron.
 
@@ -54,4 +55,4 @@ def tabular_task(
             f"has {len(label.classes)} classes" if isinstance(label, ClassLabel) else "is a number"
         )
         raise UnfitSchema(f"{name} needs {case.needs}, but {label.column} {found}")
-    return TabularTask(name, schema, model, seed, subgroups)
+    return TabularTask(name, schema, model, seed, counting)
