@@ -79,8 +79,8 @@ def compare_missing(name: str, own: Tally, others: Tally) -> Finding | None:
         kind="missing",
         column=name,
         what="more" if shares[0] > shares[1] else "less",
-        sentence=f"{name} is missing in {shares[0]:.0%} of the records, elsewhere in "
-        f"{shares[1]:.0%}",
+        sentence=f"{name} is missing in {100 * shares[0]:.0f} % of the records, elsewhere in "
+        f"{100 * shares[1]:.0f} %",
         alarming=False,
     )
 
