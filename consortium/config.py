@@ -399,6 +399,7 @@ DEFAULTS: Mapping[str, Scalar] = {
     **KEYS,
     "masks": True,
     "min-local-steps": 20,
+    "on-finding": "hold",
     "scale-rule": "following",
     "score-bins": "following",
 }

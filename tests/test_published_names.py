@@ -353,10 +353,10 @@ COMMANDS = {
     "consortium audit": "evidence program receipt show verify",
     "consortium charter": "new revise show sign",
     "consortium coordinator": "delete-uploads down init install key renew up",
-    "consortium site": "allow approve check code down forget init install ledger public recount "
-    "renew-node-key stop-all up",
-    "scenario": "audit-sum check-data compare describe doctor inspect list practice predict resume "
-    "rules run",
+    "consortium site": "allow approve check code down forget init install ledger preview public "
+    "recount renew-node-key stop-all up",
+    "scenario": "audit-sum check check-data compare describe doctor inspect list practice predict "
+    "resume rules run",
 }
 
 

@@ -6,7 +6,7 @@ a new process.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -53,7 +53,7 @@ class TabularTask:
     schema: Schema
     model: ModelPlan
     seed: int
-    counting: Counting = Counting()
+    counting: Counting = field(default_factory=Counting)
 
     def __post_init__(self) -> None:
         unfit = "linear" if self._n_classes else "logistic"
