@@ -107,7 +107,9 @@ def preview_of(directory: Path) -> Preview:
     own, others = site.task.statistics_of(site.data), _others(site)
     found = check_records(site, others).findings if others is not None else ()
     here = statistics.describe(own)
-    there = statistics.describe(others) if others is not None else {"records": 0, "columns": {}}
+    there: dict[str, Any] = {"records": 0, "columns": {}}
+    if others is not None:
+        there = statistics.describe(others)
     return Preview(
         site=site.config.name,
         charter=site.charter.name,
