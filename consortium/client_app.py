@@ -29,7 +29,9 @@ from consortium.protocol.learning import learner_of, require_exact_sums
 from consortium.site.directory import SiteDirectory
 from consortium.site.key_ring import KeyRing, member_at
 from consortium.site.person_sides import end_run
+from consortium.site.record_check import others_of, require_unalarmed
 from consortium.site.site import Site, site_of
+from privacy.errors import number_of
 from privacy.layout import Tally, Vector
 from privacy.wire import comparison_messages, messages
 from privacy.wire import encrypted_messages as sealed_messages
@@ -124,8 +126,27 @@ def train(message: Message, context: Context) -> Message:
     return Message(messages.contribution(sent), reply_to=message)
 
 
+def _check_records(site: Site, stands: messages.Position) -> None:
+    """Compare this site's records with the others' counts; what is found stays here.
+
+    Raises:
+        CheckAlarm: Something alarming is found, the run says `hold`, and the operator did not say
+            that it is right.
+    """
+    if site.run_config.on_finding == "off":
+        return
+    others = others_of(stands.statistics, at_site(site.run_config).given_statistics(site))
+    check = require_unalarmed(site, others, first=stands.server_round <= 1)
+    if check.findings and stands.server_round <= 1:
+        _LOG.warning(
+            "%s beside the others': `consortium site preview` shows them",
+            number_of(len(check.findings), "finding"),
+        )
+
+
 def _contribution(site: Site, stands: messages.Position) -> messages.Contribution:
     require_exact_sums(site.run_config, site.charter)
+    _check_records(site, stands)
     site.task.prepare()
     vector = stands.state.astype("float64")
     if at_site(site.run_config).evaluates(stands.server_round):
@@ -151,6 +172,7 @@ def evaluate(message: Message, context: Context) -> Message:
     """
     site = site_of(context)
     stands = _position(site, message)
+    _check_records(site, stands)
     site.task.prepare()
     vector = stands.state.astype("float64")
     # First: a second evaluation of the round is refused before it takes the place of a model.

@@ -21,7 +21,7 @@ from privacy.errors import ConsortiumError
 from sites.learners.cards.plan import CardPlan
 from sites.learners.plans import CoxPlan, GlmPlan, LearnerPlan, LearnerPlans
 from sites.learners.trees.plan import TreesPlan
-from sites.plans import ModelPlan, TextModelPlan, TrainingPlan
+from sites.plans import Counting, ModelPlan, TextModelPlan, TrainingPlan
 from strategies.rules.inputs import RuleOptions
 from strategies.server_optimizer import OptimizerOptions
 
@@ -39,6 +39,7 @@ _OF_NO_UPDATE = (
     "keep_uploads",
     "masks",
     "num_server_rounds",
+    "on_finding",
     "quorum",
     "score_bins",
     "subgroups",
@@ -132,6 +133,17 @@ class RunConfig(BaseModel):
         ),
         Since("0.2.0"),
     ] = "equal"
+    on_finding: Annotated[
+        Literal["off", "warn", "hold"],
+        Field(
+            description="What a site does whose records look wrong beside those of all others "
+            "(another unit, shifted codes, labels turned round): `hold` keeps it out until its "
+            "operator mends them or accepts them, `warn` only tells its operator, `off` compares "
+            "nothing. A run config that does not name the key is `off`; with any other value "
+            "records are also counted by class."
+        ),
+        Since("0.2.0"),
+    ] = "off"
     weighting: Annotated[
         Literal["classes", "examples", "equal"],
         Field(
@@ -219,6 +231,16 @@ class RunConfig(BaseModel):
             "people. `consortium run` draws one for each run unless one is given.",
         ),
     ] = 7
+
+    @property
+    def counts_by_class(self) -> bool:
+        """Whether records are counted by class before training, where labels are classes."""
+        return self.on_finding != "off"
+
+    @property
+    def counting(self) -> Counting:
+        """What the run counts besides what every run counts."""
+        return Counting(subgroups=self.subgroups, by_class=self.counts_by_class)
 
     @property
     def left_out(self) -> frozenset[str]:
@@ -380,6 +402,7 @@ DEFAULTS: Mapping[str, Scalar] = {
     **KEYS,
     "masks": True,
     "min-local-steps": 20,
+    "on-finding": "hold",
     "scale-rule": "following",
     "score-bins": "following",
 }

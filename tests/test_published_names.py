@@ -74,6 +74,7 @@ CODES = {
     "CampaignsUnavailable": "campaigns-unavailable",
     "CannotOpen": "cannot-open",
     "ChecksumFailed": "checksum-failed",
+    "CheckAlarm": "check-alarm",
     "ColumnsDiffer": "columns-differ",
     "ColumnsNotAllowed": "columns-not-allowed",
     "ConfirmationsMissing": "confirmations-missing",
@@ -158,6 +159,7 @@ CODES = {
     "NotReserved": "not-reserved",
     "NotResumable": "not-resumable",
     "NotTheSite": "not-the-site",
+    "NothingToAccept": "nothing-to-accept",
     "NothingCounted": "nothing-counted",
     "NothingRuns": "nothing-runs",
     "NothingToJudge": "nothing-to-judge",
@@ -351,10 +353,10 @@ COMMANDS = {
     "consortium audit": "evidence program receipt show verify",
     "consortium charter": "new revise show sign",
     "consortium coordinator": "delete-uploads down init install key renew up",
-    "consortium site": "allow approve check code down forget init install ledger public recount "
-    "renew-node-key stop-all up",
-    "scenario": "audit-sum check-data compare describe doctor inspect list practice predict resume "
-    "rules run",
+    "consortium site": "allow approve check code down forget init install ledger preview public "
+    "recount renew-node-key stop-all up",
+    "scenario": "audit-sum check check-data compare describe doctor inspect list practice predict "
+    "resume rules run",
 }
 
 

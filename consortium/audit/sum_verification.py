@@ -166,7 +166,8 @@ class Auditor:
                 layout = self.read_layout()
                 return update_placement(self.config, self.charter, layout, server_round)
             case "statistics":
-                size = statistics_for(self.charter.table).layout.size
+                by_class = self.config.counts_by_class
+                size = statistics_for(self.charter.table, by_class=by_class).layout.size
                 return count_placement(self.config, self.charter, size)
             case _:
                 size = evaluation_of(self.config, self.charter).layout.size

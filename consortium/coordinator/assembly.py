@@ -64,7 +64,8 @@ def clear_strategy(
         ConsortiumError: The rule is unknown or cannot survive so many liars among so few sites,
             or the quorum can never be reached.
     """
-    statistics, evaluation = statistics_for(charter.table), evaluation_of(config, charter)
+    statistics = statistics_for(charter.table, by_class=config.counts_by_class)
+    evaluation = evaluation_of(config, charter)
     spec, learner = rule_spec(config, charter), learner_of(charter, config)
     return Synchronous(
         gather=_gather_for(config, spec, learner.contribution),
@@ -149,7 +150,7 @@ def _masked_terms(terms: SealedTerms, config: RunConfig, charter: Charter) -> Ma
 
 def _sealed_terms(config: RunConfig, charter: Charter) -> SealedTerms:
     """Return what run config and charter agree on."""
-    statistics = statistics_for(charter.table).layout.size
+    statistics = statistics_for(charter.table, by_class=config.counts_by_class).layout.size
     counted = round_counts(config, charter, evaluation_of(config, charter).layout.size)
     return SealedTerms(
         charter=charter.fingerprint,

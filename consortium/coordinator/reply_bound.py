@@ -53,7 +53,7 @@ class ReplyBound:
 def counted_numbers(charter: Charter) -> int:
     """Return the most numbers that a site counts for a question under a charter."""
     return max(
-        statistics_for(charter.table).layout.size,
+        statistics_for(charter.table, by_class=True).layout.size,
         evaluation_for(charter.table).layout.size,
     )
 

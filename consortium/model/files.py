@@ -182,7 +182,7 @@ def read_model(folder: Path) -> TrainedModel:
         model_plan(config, description.charter.table),
         seed=config.seed,
         learning=config.learning,
-        subgroups=config.subgroups,
+        counting=config.counting,
     )
     if task.layout.digest != description.layout_digest or vector.shape != (task.layout.dim,):
         raise BadModel(f"the parameters in {folder} do not match the model in its model.json")

@@ -64,7 +64,7 @@ class Site:
             plan,
             seed=self.run_config.seed,
             learning=self.run_config.learning,
-            subgroups=self.run_config.subgroups,
+            counting=self.run_config.counting,
         )
 
     @cached_property

@@ -73,6 +73,8 @@ _SAID_BY_THE_SITE = {
     "bad-config": "The run config contradicts its charter.",
     "secret-missing": "One of its private keys is missing.",
     "exposed-secret": "One of its private keys could be read or exchanged by others.",
+    "check-alarm": "It refused: its records look wrong beside the others', and its operator has "
+    "not mended or accepted them yet.",
     "not-approved": "It refused: its operator has not approved the code of this run.",
     "helper-died": "Its process died while it worked on the request.",
     "audit-log-unavailable": "Its audit log could not be written, and it answers nothing without.",

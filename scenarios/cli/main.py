@@ -36,6 +36,11 @@ COMMANDS = {
         "Show which rules survive a number of liars and what they cost, clear and encrypted.",
         "scenarios.cli.rules_table:app",
     ),
+    "check": LazyCommand(
+        "Compare each site's records with the others' counts, and show its findings; train "
+        "nothing.",
+        "scenarios.cli.record_check:app",
+    ),
     "check-data": LazyCommand(
         "Show what is understood of records, the first rows, and what to type; exit 1 unless they "
         "fit.",

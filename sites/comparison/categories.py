@@ -8,7 +8,7 @@ from sites.schema.tables import Category
 
 # Hospitals of one scenario differ by up to 0.25 bits in how they read an ECG; exchanging two
 # values would explain 0.19 of them.
-_FALL, _REST = 0.25, 0.3
+_FALL, _REST = 0.35, 0.3
 _ENOUGH = 200  # records of the others, without which "nobody else" says little
 _MOST_VALUES = 40  # with more, a shift by chance fits too easily
 
@@ -79,8 +79,8 @@ def compare_missing(name: str, own: Tally, others: Tally) -> Finding | None:
         kind="missing",
         column=name,
         what="more" if shares[0] > shares[1] else "less",
-        sentence=f"{name} is missing in {shares[0]:.0%} of the records, elsewhere in "
-        f"{shares[1]:.0%}",
+        sentence=f"{name} is missing in {100 * shares[0]:.0f} % of the records, elsewhere in "
+        f"{100 * shares[1]:.0f} %",
         alarming=False,
     )
 

@@ -17,7 +17,14 @@ from sites.comparison.categories import compare_codes, compare_missing, compare_
 from sites.comparison.findings import Finding
 from sites.comparison.labels import compare_labels
 from sites.comparison.numbers import compare_dates, compare_units
-from sites.schema.tables import Category, ClassLabel, Ranged, Schema, column_name
+from sites.schema.tables import (
+    Category,
+    ClassLabel,
+    EventTimeLabel,
+    Ranged,
+    Schema,
+    column_name,
+)
 from sites.statistics.by_class import ClassHistograms, bins_of_column
 from sites.statistics.tables import TableStatistics
 
@@ -48,9 +55,12 @@ class Comparison:
         pooled, by_class = others[: base.layout.size], others[base.layout.size :]
         base.check(pooled)
         found: list[Finding] = []
-        for item in (*self.schema.features, self.schema.label):
+        label = self.schema.label
+        # When and how a record ended differs between sites as much as their follow-up does.
+        outcome = () if isinstance(label, EventTimeLabel) else (label,)
+        for item in (*self.schema.features, *outcome):
             name = column_name(item)
-            values = labels if item is self.schema.label else columns[name]
+            values = labels if item is label else columns[name]
             histogram = base.layout.part(f"{name}/histogram", pooled)
             missing = base.layout.count(f"{name}/missing", pooled)
             found += _of_column(item, values, histogram, missing)

@@ -35,8 +35,8 @@ _KNOWN = np.array([factor**sign for factor in _CONVERSIONS for sign in (1, -1)])
 _SMALLEST = 2.1  # a smaller factor is another clientele
 _FACTORS = np.concatenate([_KNOWN, _EVEN[np.abs(np.log(_EVEN)) > math.log(_SMALLEST)]])
 # By how much the divergence must fall, in bits. Clienteles that differ by a factor of 2 to 4 are
-# common (banks by credit limit lose up to 0.15), so that small factors need a deeper fall.
-_FALL, _FALL_OF_SMALL, _SMALL = 0.1, 0.2, 4.5
+# common (two banks by credit limit lose up to 0.25), so that small factors need a deeper fall.
+_FALL, _FALL_OF_SMALL, _SMALL = 0.1, 0.25, 6.5
 _REST = 0.5  # and at most this share of it may be left
 _MOST_VALUES = 2_000  # evenly spread quantiles of a site's values say as much as all of them
 _NEAR = 0.02  # bits by which a known factor may be worse than the best

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privacy.layout import Layout, Tally, Vector
+from sites.comparison.findings import Finding
 from sites.data.holdout import Sides
 from sites.data.source import DataSource
 from sites.evaluation.contract import Evaluation, in_bins
@@ -73,6 +74,10 @@ class CountedTask(ABC, Generic[Data]):
     def statistics_of(self, data: Data) -> Tally:
         """Return the tally of the training records alone."""
         return self.base.statistics_of(data)
+
+    def findings(self, data: Data, others: Tally) -> tuple[Finding, ...]:
+        """Return how the training records stand out beside those of all other sites."""
+        return self.base.findings(data, others)
 
     def train(
         self,

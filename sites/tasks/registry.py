@@ -6,12 +6,13 @@ from typing import Any
 from privacy.errors import ConsortiumError, unknown_name
 from sites.learners.plans import LearnerPlans
 from sites.learners.registry import learner_for
-from sites.plans import AnyModelPlan, ModelPlan, TextModelPlan
+from sites.plans import AnyModelPlan, Counting, ModelPlan, TextModelPlan
 from sites.schema.tables import Schema
 from sites.schema.texts import AnySchema, TextSchema
 from sites.task import Task, UnfitSchema
 from sites.tasks.tabular.use_cases import USE_CASES, tabular_task
 
+_PLAIN = Counting()
 TABULAR = tuple(USE_CASES)
 TEXTUAL = ("clinical-notes", "market-sentiment", "clinical-entities")
 TASKS = (*TABULAR, *TEXTUAL)
@@ -33,7 +34,7 @@ def task_for(
     *,
     seed: int,
     learning: LearnerPlans | None = None,
-    subgroups: str = "",
+    counting: Counting = _PLAIN,
 ) -> Task[Any]:
     """Return the named task, as its learner carries it out.
 
@@ -43,7 +44,7 @@ def task_for(
         model: The model that is trained.
         seed: Of the run: new parameters are drawn from it.
         learning: Which learner carries it out; None for that of the use case.
-        subgroups: Categories by whose values the evaluation counts too.
+        counting: What is counted besides what every run counts.
 
     Raises:
         UnknownTask: There is no such task; the message names the nearest one.
@@ -54,7 +55,7 @@ def task_for(
         raise UnknownTask(unknown_name(name, TASKS, kind="task"))
     learner = learner_for(name, schema, learning or LearnerPlans())
     if isinstance(schema, Schema) and isinstance(model, ModelPlan) and name in TABULAR:
-        return learner.at_site(tabular_task(name, schema, model, seed=seed, subgroups=subgroups))
+        return learner.at_site(tabular_task(name, schema, model, seed=seed, counting=counting))
     if not isinstance(schema, Schema) and isinstance(model, TextModelPlan) and name in TEXTUAL:
         return learner.at_site(_text_task(name, schema, model, seed))
     needed = "a table" if name in TABULAR else "texts"

@@ -64,6 +64,11 @@ class Cox:
         return NewtonStep(self._form)
 
     @property
+    def predicts(self) -> bool:
+        """True: it ranks persons by their risk."""
+        return True
+
+    @property
     def reads_persons_exactly(self) -> bool:
         """True: derivatives are sums of single persons' values, without noise."""
         return True

@@ -6,7 +6,7 @@ a new process.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -14,13 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privacy.layout import Layout, Tally, Vector
+from sites.comparison.comparison import Comparison
+from sites.comparison.findings import Finding
 from sites.data.holdout import Sides
 from sites.data.source import DataSource
 from sites.evaluation.contract import Evaluation, evaluation_for, in_bins, tally_by_group
 from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
 from sites.models.initialisation import initial_vector, layout_of, model_fields, n_outputs
-from sites.plans import BadPlan, Labels, ModelPlan, Predictions, TrainingPlan
+from sites.plans import BadPlan, Counting, Labels, ModelPlan, Predictions, TrainingPlan
 from sites.schema.tables import EventTimeLabel, NumberLabel, Outcome, Schema
+from sites.statistics.by_class import ClassedStatistics, counts_by_class
 from sites.statistics.coefficients import LinearSum, linear_sums
 from sites.statistics.normalisation import Constants
 from sites.statistics.tables import TableStatistics
@@ -40,7 +43,7 @@ class TabularTask:
         schema: The meaning of every column.
         model: The model that is trained.
         seed: Of the run: new parameters are drawn from it.
-        subgroups: Categories by whose values the evaluation counts too.
+        counting: What is counted besides what every run counts.
 
     Raises:
         BadPlan: The model is `linear` for classes, or `logistic` for a number.
@@ -50,7 +53,7 @@ class TabularTask:
     schema: Schema
     model: ModelPlan
     seed: int
-    subgroups: str = ""
+    counting: Counting = field(default_factory=Counting)
 
     def __post_init__(self) -> None:
         if isinstance(self.schema.label, EventTimeLabel):
@@ -71,14 +74,15 @@ class TabularTask:
         return layout_of(fields, seed=self.seed)
 
     @cached_property
-    def statistics(self) -> TableStatistics:
+    def statistics(self) -> TableStatistics | ClassedStatistics:
         """The statistics that a site counts before training."""
-        return TableStatistics(self.schema)
+        classed = self.counting.by_class and counts_by_class(self.schema)
+        return ClassedStatistics(self.schema) if classed else TableStatistics(self.schema)
 
     @cached_property
     def evaluation(self) -> Evaluation:
         """The evaluation, which counts a site's predictions."""
-        return evaluation_for(self.schema, self.subgroups)
+        return evaluation_for(self.schema, self.counting.subgroups)
 
     def load(self, source: DataSource, *, sides: Sides) -> TableData:
         """Return a site's validated records, each person on the side that `sides` says."""
@@ -104,6 +108,11 @@ class TabularTask:
         """Return the tally of the training records alone."""
         training = data.training
         return self.statistics.tally(training.columns, training.labels, persons=data.train_persons)
+
+    def findings(self, data: TableData, others: Tally) -> tuple[Finding, ...]:
+        """Return how the training records stand out beside the statistics of all other sites."""
+        training = data.training
+        return Comparison(self.schema).findings(training.columns, training.labels, others)
 
     def train(
         self,

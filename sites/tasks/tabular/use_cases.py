@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from sites.plans import ModelPlan
+from sites.plans import Counting, ModelPlan
 from sites.schema.tables import ClassLabel, EventTimeLabel, Label, NumberLabel, Schema
 from sites.task import UnfitSchema
 from sites.tasks.tabular.task import TabularTask
@@ -26,6 +26,7 @@ class UseCase:
     needs: str
 
 
+_PLAIN = Counting()
 USE_CASES: Mapping[str, UseCase] = MappingProxyType(
     {
         "credit": UseCase(
@@ -43,7 +44,7 @@ USE_CASES: Mapping[str, UseCase] = MappingProxyType(
 
 
 def tabular_task(
-    name: str, schema: Schema, model: ModelPlan, *, seed: int, subgroups: str = ""
+    name: str, schema: Schema, model: ModelPlan, *, seed: int, counting: Counting = _PLAIN
 ) -> TabularTask:
     """Return the task of a use case in `USE_CASES`, for linear models or a small perceptron.
 
@@ -54,7 +55,7 @@ def tabular_task(
     case, label = USE_CASES[name], schema.label
     if not case.accepts(label):
         raise UnfitSchema(f"{name} needs {case.needs}, but {label.column} {_found(label)}")
-    return TabularTask(name, schema, model, seed, subgroups)
+    return TabularTask(name, schema, model, seed, counting)
 
 
 def _found(label: Label) -> str:

@@ -37,6 +37,7 @@ FINAL_AT_THE_SITE = frozenset(
         "bad-texts",
         "broken-file",
         "broken-iob",
+        "check-alarm",
         "empty-site",
         "empty-table",
         "exposed-secret",

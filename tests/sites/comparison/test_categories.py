@@ -52,7 +52,7 @@ def test_missing_values_that_stand_out_are_told_and_hold_nobody() -> None:
     found = compare_missing("age", np.array([90, 10]), np.array([100, 900]))
     assert found is not None
     assert not found.alarming
-    assert found.sentence == "age is missing in 90% of the records, elsewhere in 10%"
+    assert found.sentence == "age is missing in 90 % of the records, elsewhere in 10 %"
     less = compare_missing("age", np.array([0, 100]), np.array([500, 500]))
     assert less is not None
     assert less.what == "less"
