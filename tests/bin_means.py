@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from privacy.contribution import ExactTally
 from privacy.layout import Field, Layout, Tally, Vector
+from sites.comparison.findings import Finding
 from sites.data.holdout import Sides
 from sites.data.source import DataSource
 from sites.evaluation.contract import Evaluation, in_bins
@@ -126,6 +127,10 @@ class BinMeansTask:
     def statistics_of(self, data: Any) -> Tally:
         """Count the training records."""
         return self.base.statistics_of(data)
+
+    def findings(self, data: Any, others: Tally) -> tuple[Finding, ...]:
+        """Return what stands out in the records, as the other task sees it."""
+        return self.base.findings(data, others)
 
     def train(
         self,
