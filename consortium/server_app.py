@@ -21,6 +21,7 @@ from consortium.protocol.evaluation_bins import evaluation_of
 from consortium.protocol.learning import learner_of
 from consortium.protocol.robustness_estimate import protection_of
 from consortium.run.absences import absences_among, shortage_text
+from consortium.run.convergence import Convergence
 from consortium.run.directory import RunDirectory
 from consortium.run.leader_lock import hold_leadership
 from consortium.run.logs import logging_to
@@ -150,5 +151,13 @@ def _summary(led: LedRun, *, status: Status, error: str) -> Summary:
         bytes_up=recorder.bytes_up,
         protection=protection_of(config, charter, dim=ending.layout.dim) if ending.layout else None,
         saturation=Saturation.of(recorder.saturated, rounds=config.num_server_rounds),
-        convergence=recorder.losses.convergence,
+        convergence=_convergence(recorder, charter, config),
     )
+
+
+def _convergence(recorder: Recorder, charter: Charter, config: RunConfig) -> Convergence | None:
+    """Return how the loss ended; None of exact sums, whose result no more rounds would change."""
+    found = recorder.losses.convergence
+    if found is None or learner_of(charter, config).contribution.exact:
+        return None
+    return found

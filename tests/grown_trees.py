@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from privacy.layout import Tally, Vector
+from sites.learners.fine_bins import TableBins
 from sites.learners.plans import LearnerPlan, LearnerPlans
 from sites.learners.trees.learner import BoostedTrees, boosted_trees
 from sites.learners.trees.plan import TreesPlan
@@ -100,3 +101,15 @@ def grown(
             learner.contribution.check(tally, sites=1)
         vector = stored(learner.move(vector, statistics, np.sum(tallies, axis=0)))
     return vector
+
+
+def in_bins(table: Table, bins: TableBins) -> np.ndarray[Any, Any]:
+    """Return the bins as numbers, categories by value, NaN where missing."""
+    columns = []
+    for one in bins.features:
+        codes = one.codes(table.columns[one.feature.name])
+        whole = np.where(codes == one.missing, np.nan, codes.astype(float))
+        values = range(len(one.feature.values)) if isinstance(one.feature, Category) else ()
+        found = [np.where(np.isnan(whole), np.nan, whole == value) for value in values]
+        columns.extend(found or [whole])
+    return np.stack(columns, axis=1)

@@ -138,6 +138,12 @@ class Recorded:
         return self.summary.status == "finished"
 
     @property
+    def counts_exactly(self) -> bool:
+        """Whether the sites sent exact sums, from which the result follows."""
+        config = RunConfig.parse(self.summary.config)
+        return learner_of(self.charter, config).contribution.exact
+
+    @property
     def mode(self) -> Mode:
         """Who could read what."""
         return recorded_mode(self.summary.config)

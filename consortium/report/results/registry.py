@@ -9,13 +9,18 @@ from typing import Any, TypeAlias
 
 from consortium.report.elements.blocks import Section
 from consortium.report.elements.run_reader import Recorded
+from consortium.report.results.boosted_trees import boosted_tree_sections
 from consortium.report.results.regression import regression_sections
 from consortium.report.results.table_one import description_sections
 
 Pages: TypeAlias = Callable[[Recorded, Mapping[str, Any]], Sequence[Section]]
 
 _PAGES: Mapping[str, Pages] = MappingProxyType(
-    {"description": description_sections, "glm": regression_sections}
+    {
+        "description": description_sections,
+        "glm": regression_sections,
+        "trees": boosted_tree_sections,
+    }
 )
 
 

@@ -1,7 +1,6 @@
 """Federated trees are the trees of all records in one place, to the bit."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +14,7 @@ from sites.learners.registry import learner_for
 from sites.learners.trees.learner import BoostedTrees
 from sites.learners.trees.plan import TreesPlan
 from sites.plans import BadPlan
-from sites.schema.tables import Category, ClassLabel, Label
+from sites.schema.tables import ClassLabel, Label
 from sites.statistics.tally import ImpossibleTally
 from sites.tasks.tabular.data import Table, TableData, pooled_table
 from tests.grown_trees import (
@@ -23,6 +22,7 @@ from tests.grown_trees import (
     ILL,
     SMALL,
     grown,
+    in_bins,
     learner_of,
     plans_of,
     records,
@@ -191,18 +191,6 @@ def test_trees_are_as_good_as_those_of_scikit_learn_in_the_same_bins(label: Labe
         losses = [((one - other.labels) ** 2).mean() for one in (ours, found)]
     assert losses[0] <= losses[1] * 1.01
     assert np.corrcoef(ours, found)[0, 1] > 0.99
-
-
-def in_bins(table: Table, bins: Any) -> np.ndarray[Any, Any]:
-    """Return the bins as numbers, categories by value, NaN where missing."""
-    columns = []
-    for one in bins.features:
-        codes = one.codes(table.columns[one.feature.name])
-        whole = np.where(codes == one.missing, np.nan, codes.astype(float))
-        values = range(len(one.feature.values)) if isinstance(one.feature, Category) else ()
-        found = [np.where(np.isnan(whole), np.nan, whole == value) for value in values]
-        columns.extend(found or [whole])
-    return np.stack(columns, axis=1)
 
 
 def test_results_name_the_features_by_gain_and_the_loss_before_each_tree() -> None:
