@@ -100,6 +100,18 @@ def test_all_records_in_one_place_give_the_same_metrics(tmp_path: Path) -> None:
     assert together == pooled > 0.5
 
 
+@pytest.mark.parametrize("mode", ["clear", "encrypted"])
+def test_trees_are_refused_where_noise_is_promised(tmp_path: Path, mode: str) -> None:
+    noisy = ("dp.unit=record", "dp.epsilon=1.0", f"aggregation={mode}")
+    command = ["run", "heart-diagnosis", "--out", str(tmp_path / "run"), *FEW]
+    for one in noisy:
+        command += ["--set", one]
+    done = CliRunner().invoke(app, command, env={"COLUMNS": "1000"})
+    assert done.exit_code != 0
+    assert "trees sends exact tallies" in done.output
+    assert not (tmp_path / "run" / "model").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["clear", "encrypted"])
 def test_a_deployment_grows_the_same_trees(tmp_path: Path, mode: str) -> None:
