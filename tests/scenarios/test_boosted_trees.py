@@ -25,6 +25,7 @@ from scenarios.scenario import Engine
 from sites.data.source import TableFile
 from sites.data.validation import validate_table
 from sites.learners.trees.plan import TreesPlan
+from sites.schema.tables import Number
 from sites.tasks.tabular.loading import table_of
 from tests.grown_trees import grown as grown_on
 from tests.grown_trees import in_bins, learner_of, site, statistics_of, task_of
@@ -73,9 +74,9 @@ def test_the_file_predicts_what_the_command_predicts(tmp_path: Path) -> None:
     model = read_model(run.site(HEART.sites[0]) / "model")
     assert model.predict(TableFile(path=str(records))).tolist() == pytest.approx(ours.tolist())
     columns = {}
-    for item in HEART.table.features:
+    for item in HEART.columns.features:
         given = frame[item.name]
-        if item.kind == "number":
+        if isinstance(item, Number):
             columns[item.name] = pd.to_numeric(given, errors="coerce")
             continue
         text = given.astype("string")
@@ -136,7 +137,7 @@ def test_a_deployment_grows_the_same_trees(tmp_path: Path, mode: str) -> None:
 @pytest.mark.slow
 def test_trees_rank_borrowers_as_well_as_those_of_scikit_learn_in_the_same_bins() -> None:
     """100 trees of depth 4 on 30,000 borrowers; what all banks grow is what one place grows."""
-    schema = scenario_named("bank-credit").table
+    schema = scenario_named("bank-credit").columns
     table = table_of(validate_table(load_dataset("taiwan-credit"), schema), schema)
     held_out = np.random.default_rng(0).random(len(table)) < 0.2
     data = site(table.select(~held_out), table.select(held_out))
