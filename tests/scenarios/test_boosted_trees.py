@@ -12,9 +12,15 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from typer.testing import CliRunner
 
+from consortium.charter.document import Charter
+from consortium.client.policy_gate import asked_of
 from consortium.config import Scalar
 from consortium.model.files import read_model
 from consortium.run.directory import RunDirectory
+from consortium.site.directory import read_site_config
+from consortium.site.policy_templates import strict
+from consortium.site.site import Site
+from privacy.policy.run_request import violations
 from privacy.storage.site_process import SITE_PROCESS
 from scenarios.cli.main import app
 from scenarios.data.datasets import load_dataset
@@ -111,6 +117,16 @@ def test_trees_are_refused_where_noise_is_promised(tmp_path: Path, mode: str) ->
     assert done.exit_code != 0
     assert "trees sends exact tallies" in done.output
     assert not (tmp_path / "run" / "model").exists()
+
+
+def test_a_policy_that_demands_privacy_refuses_trees(tmp_path: Path) -> None:
+    run = grown(tmp_path / "run")
+    directory, charter = run.site("cleveland"), Charter.read(run.charter)
+    config = HEART.config_with({"learner": "trees", "aggregation": "encrypted"})
+    at = Site(directory, read_site_config(directory), charter, config)
+    found = violations(strict(charter), asked_of(config, charter, at.task))
+    told = {one.code: str(one) for one in found}
+    assert "learner=trees needs exact sums" in told["privacy-required"]
 
 
 @pytest.mark.slow
