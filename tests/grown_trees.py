@@ -103,6 +103,19 @@ def grown(
     return vector
 
 
+def fewest_persons(learner: BoostedTrees, statistics: Tally, vector: Vector, table: Table) -> int:
+    """Return how many persons have records in the leaf of some tree that has fewest, but any."""
+    forest = learner.forest(learner.form.read(vector), statistics)
+    codes = learner.cells(statistics).bins.codes(table.columns)
+    found: list[int] = []
+    for tree in range(learner.plan.count):
+        leaves = np.zeros(len(table), np.int64)
+        for level in range(learner.plan.depth):
+            leaves = forest.children(leaves, tree, level, codes)
+        found.extend(len(np.unique(table.persons[leaves == one])) for one in np.unique(leaves))
+    return min(found)
+
+
 def in_bins(table: Table, bins: TableBins) -> np.ndarray[Any, Any]:
     """Return the bins as numbers, categories by value, NaN where missing."""
     columns = []

@@ -19,7 +19,7 @@ from consortium.model.files import read_model
 from consortium.run.directory import RunDirectory
 from consortium.site.directory import read_site_config
 from consortium.site.policy_templates import strict
-from consortium.site.site import Site
+from consortium.site.site import Site, records_of
 from privacy.policy.run_request import violations
 from privacy.storage.site_process import SITE_PROCESS
 from scenarios.cli.main import app
@@ -32,9 +32,17 @@ from sites.data.source import TableFile
 from sites.data.validation import validate_table
 from sites.learners.trees.plan import TreesPlan
 from sites.schema.tables import Number
+from sites.tasks.tabular.data import TableData, pooled_table
 from sites.tasks.tabular.loading import table_of
+from tests.grown_trees import (
+    fewest_persons,
+    in_bins,
+    learner_of,
+    site,
+    statistics_of,
+    task_of,
+)
 from tests.grown_trees import grown as grown_on
-from tests.grown_trees import in_bins, learner_of, site, statistics_of, task_of
 
 HEART = scenario_named("heart-diagnosis")
 FEW = ("--set", "learner=trees", "--set", "trees.count=3", "--set", "trees.depth=2")
@@ -67,6 +75,20 @@ def test_encrypted_trees_are_those_in_the_clear_to_the_bit(tmp_path: Path) -> No
         assert "What do the trees split on?" in page
         assert "How did the loss fall, tree by tree?" in page
         assert "had not converged" not in page
+
+
+def test_leaves_of_a_run_have_the_persons_that_were_asked_and_its_model_holds_no_sums(
+    tmp_path: Path,
+) -> None:
+    run = grown(tmp_path / "run", "--set", "trees.min-records=40", "--set", "aggregation=encrypted")
+    model = read_model(run.site("cleveland") / "model")
+    parts = [records_of(model.task, run.site(name), model.config) for name in HEART.sites]
+    table = pooled_table([part.training for part in parts if isinstance(part, TableData)])
+    learner = learner_of(HEART.columns, model.config.trees)
+    state = learner.form.read(model.vector)
+    assert (state.exchanges, bool(state.trees.feature.any())) == (6, True)
+    assert not state.sums.any()
+    assert fewest_persons(learner, model.statistics, model.vector, table) >= 40
 
 
 def test_the_file_predicts_what_the_command_predicts(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from tests.grown_trees import (
     DAYS,
     ILL,
     SMALL,
+    fewest_persons,
     grown,
     in_bins,
     learner_of,
@@ -111,16 +112,8 @@ def test_every_leaf_has_the_records_of_as_many_persons_as_the_plan_says(
     seed: int, persons: int
 ) -> None:
     learner, table = learner_of(schema_of()), records(seed, 300, persons=persons)
-    vector, data = grown(learner, [site(table)]), site(table)
-    statistics, state = statistics_of(learner, [data]), learner.form.read(vector)
-    forest = learner.forest(state, statistics)
-    codes = learner.cells(statistics).bins.codes(table.columns)
-    for tree in range(learner.plan.count):
-        nodes = np.zeros(len(table), np.int64)
-        for level in range(learner.plan.depth):
-            nodes = forest.children(nodes, tree, level, codes)
-        for leaf in np.unique(nodes):
-            assert len(np.unique(table.persons[nodes == leaf])) >= learner.plan.min_records
+    vector, statistics = grown(learner, [site(table)]), statistics_of(learner, [site(table)])
+    assert fewest_persons(learner, statistics, vector, table) >= learner.plan.min_records
 
 
 def test_a_finished_state_holds_trees_and_no_sums() -> None:
