@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from privacy.contribution import LARGEST_ENTRY, ExactTally
 from privacy.layout import Layout, Tally, Vector
 from sites.learners.counted_tables import Columns, CountedTable, TableSides
@@ -93,9 +95,14 @@ class RegressionTask(CountedTable):
         return state_layout(self.regression.design.size)
 
     def count(self, data: TableSides, pooled: Tally, vector: Vector) -> Tally:
-        """Return the sums over the training records at the coefficients of the state."""
-        coefficients = self._state(vector).trial
-        return count_records(self.regression.at(pooled), data.training, coefficients)
+        """Return the sums over the training records at the coefficients of the state.
+
+        A state that has converged moves no more, so that nothing further is counted: zeros.
+        """
+        state = self._state(vector)
+        if state.figures.converged:
+            return np.zeros(self.regression.tally.size, np.int64)
+        return count_records(self.regression.at(pooled), data.training, state.trial)
 
     def predict_columns(self, columns: Columns, pooled: Tally, vector: Vector) -> Predictions:
         """Return the predictions for records by column.

@@ -13,7 +13,7 @@ from sites.statistics.tally import MOST_RECORDS, TallyOverflow
 
 _ENTRY_BITS = 41
 _MOST_BITS = 26
-_ROWS_AT_ONCE = 4096
+_ROWS_AT_ONCE = 1024  # of which a block with its products stays in the cache
 
 
 @dataclass(frozen=True)
