@@ -29,7 +29,7 @@ from sites.data.reading import MADE_UP_PERSONS
 COMMANDS = {
     "preview": LazyCommand(
         "Show what the site would send before training, and how it looks beside the others'.",
-        "consortium.cli.preview:preview_site",
+        "consortium.cli.report:preview_site",
     ),
     "ledger": LazyCommand(
         "Show the privacy spent on each of a site's data sets, over all runs.",
