@@ -29,9 +29,8 @@ from consortium.protocol.learning import learner_of, require_exact_sums
 from consortium.site.directory import SiteDirectory
 from consortium.site.key_ring import KeyRing, member_at
 from consortium.site.person_sides import end_run
-from consortium.site.record_check import others_of, require_unalarmed
+from consortium.site.record_check import open_alarms, others_of, require_unalarmed
 from consortium.site.site import Site, site_of
-from privacy.errors import number_of
 from privacy.layout import Tally, Vector
 from privacy.wire import comparison_messages, messages
 from privacy.wire import encrypted_messages as sealed_messages
@@ -137,10 +136,11 @@ def _check_records(site: Site, stands: messages.Position) -> None:
         return
     others = others_of(stands.statistics, at_site(site.run_config).given_statistics(site))
     check = require_unalarmed(site, others, first=stands.server_round <= 1)
-    if check.findings and stands.server_round <= 1:
+    alarms = open_alarms(site.directory, check.findings)
+    if alarms and stands.server_round <= 1:
         _LOG.warning(
-            "%s beside the others': `consortium site preview` shows them",
-            number_of(len(check.findings), "finding"),
+            "%s wrong beside the others': `consortium site preview` shows why",
+            "a column looks" if len(alarms) == 1 else "some columns look",
         )
 
 

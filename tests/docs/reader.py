@@ -45,6 +45,7 @@ NOT_LEFT = (
     "robustness.json",  # minutes: each attack against each rule
     "coordinator/sealed/round-*/*/uploads-deleted",  # by a deployed coordinator
     "sites/*/provisional/**",  # until the run's model is confirmed
+    "sites/*/accepted-findings.json",  # once an operator accepted a finding
     "sites/*/mistakes/last.jsonl",  # if a site's policy asks for it
     "app/**",  # on Flower's engine: tests/scenarios/test_simulation.py
     "flower/**",
