@@ -21,9 +21,9 @@ from consortium.wording.metric_glossary import meaning_of
 from privacy.errors import number_of
 from privacy.layout import Tally
 from sites.evaluation.contract import Evaluation, Metric
-from sites.evaluation.group_gaps import group_gaps
+from sites.evaluation.groups.gaps import group_gaps
+from sites.evaluation.groups.subgroups import SMALLEST_GROUP, GroupedEvaluation, shown_groups
 from sites.evaluation.metric_values import wilson_interval
-from sites.evaluation.subgroups import SMALLEST_GROUP, GroupedEvaluation, shown_groups
 from sites.plans import MINILM, TextModelPlan
 from sites.schema.tables import Schema
 from sites.statistics.coefficients import LinearSum

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from privacy.layout import Tally
 from sites.evaluation.binary import BinaryEvaluation
 from sites.evaluation.entities import EntityEvaluation
+from sites.evaluation.groups.subgroups import GroupedEvaluation, subgroups_of
 from sites.evaluation.multiclass import ClassesEvaluation
 from sites.evaluation.multilabel import LabelsEvaluation
 from sites.evaluation.pairs import PairCounts
 from sites.evaluation.regression import RegressionEvaluation
 from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
-from sites.evaluation.subgroups import GroupedEvaluation, subgroups_of
 from sites.evaluation.survival import SurvivalEvaluation
 from sites.schema.tables import ClassLabel, EventTimeLabel, NumberLabel
 from sites.schema.texts import AnySchema, EntityLabel, MultiLabel

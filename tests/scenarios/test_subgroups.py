@@ -11,7 +11,7 @@ from consortium.report.elements.run_reader import Recorded
 from consortium.report.site_text import read_outcome
 from consortium.run.directory import RunDirectory
 from scenarios.cli.main import app
-from sites.evaluation.subgroups import SMALLEST_GROUP, GroupedEvaluation, shown_groups
+from sites.evaluation.groups.subgroups import SMALLEST_GROUP, GroupedEvaluation, shown_groups
 
 
 def ran(folder: Path, *settings: str) -> RunDirectory:

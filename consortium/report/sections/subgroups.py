@@ -8,8 +8,8 @@ from consortium.report.elements.run_reader import Recorded
 from consortium.wording import formatting as words
 from consortium.wording.metric_glossary import meaning_of
 from privacy.layout import Tally
-from sites.evaluation.group_gaps import GroupGap, group_gaps
-from sites.evaluation.subgroups import (
+from sites.evaluation.groups.gaps import GroupGap, group_gaps
+from sites.evaluation.groups.subgroups import (
     SMALLEST_GROUP,
     GroupedEvaluation,
     Subgroup,

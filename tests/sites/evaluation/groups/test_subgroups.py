@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 from scenarios.library.registry import scenario_named
 from sites.evaluation.binary import BinaryEvaluation
 from sites.evaluation.contract import evaluation_for, in_bins, pair_counts, tally_by_group
-from sites.evaluation.score_bins import first_bins
-from sites.evaluation.subgroups import (
+from sites.evaluation.groups.subgroups import (
     GroupedEvaluation,
     UnknownSubgroup,
     shown_groups,
     subgroups_of,
 )
+from sites.evaluation.score_bins import first_bins
 from sites.schema.tables import Category, ClassLabel, Number, Schema
 from sites.statistics.tally import ImpossibleTally
 

@@ -7,8 +7,8 @@ from types import MappingProxyType
 from typing import Any
 
 from privacy.layout import Tally
+from sites.evaluation.groups.subgroups import GroupedEvaluation, Subgroup
 from sites.evaluation.metric_values import wilson_interval
-from sites.evaluation.subgroups import GroupedEvaluation, Subgroup
 
 _Z = 1.959963984540054
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from sites.evaluation.group_gaps import group_gaps
-from tests.sites.evaluation.test_subgroups import BASE, GROUPED, drawn
+from sites.evaluation.groups.gaps import group_gaps
+from tests.sites.evaluation.groups.test_subgroups import BASE, GROUPED, drawn
 
 
 def test_a_gap_is_the_groups_metric_less_that_of_all_others() -> None:
