@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from consortium.run.leader_lock import is_led
 from consortium.run.records import Summary
 from consortium.site.directory import SiteDirectory
 from privacy.protocol.envelope import TRAINING
@@ -23,7 +24,6 @@ from tests.scenarios.test_deaths import (
     SITES,
     VICTIM,
     Deployed,
-    is_led,
     require_right,
     running_deployment,
     undisturbed_digest,
@@ -151,9 +151,13 @@ OF_THE_COORDINATOR = (
 )
 
 
-@pytest.mark.parametrize("deaths", [OF_A_SITE, OF_THE_COORDINATOR], ids=["site", "coordinator"])
+@pytest.mark.parametrize(
+    ("deaths", "resumed"),
+    [(OF_A_SITE, 0), (OF_THE_COORDINATOR, len(OF_THE_COORDINATOR))],
+    ids=["site", "coordinator"],
+)
 def test_a_death_at_the_instant_at_which_a_masked_round_is_decided_costs_nothing_but_time(
-    tmp_path: Path, deaths: tuple[Callable[[Deployed, int], None], ...]
+    tmp_path: Path, deaths: tuple[Callable[[Deployed, int], None], ...], resumed: int
 ) -> None:
     rounds = len(deaths)
     with running_deployment(tmp_path, "encrypted", rounds=rounds) as there:
@@ -161,6 +165,7 @@ def test_a_death_at_the_instant_at_which_a_masked_round_is_decided_costs_nothing
             die(there, number)
         summary = there.ended()
         require_decided_once(there, summary, rounds)
+        assert there.run.events.read_text().count('"event": "run-resumed"') >= resumed
     require_right(there, summary, undisturbed_digest(tmp_path, "encrypted", rounds=rounds))
 
 
