@@ -4,6 +4,8 @@ The coordinator of these tests wants more: to leave out who is there, to go on f
 or to go on twice.
 """
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 from flwr.app import RecordDict
 
 from consortium.client.masked.session import MaskedSession
+from consortium.modes.contract import OutsideCharter
 from consortium.protocol.run_state import BadRunState, RunState
 from consortium.site.directory import SiteDirectory
 from consortium.site.masked_runs import require_reached
@@ -20,7 +23,7 @@ from privacy.errors import ConsortiumError
 from privacy.protocol.envelope import TRAINING
 from privacy.protocol.grouping import WITHHELD
 from privacy.protocol.receipts import decode_receipts
-from privacy.secrets.masked_runs.reached_states import StateNotHeld
+from privacy.secrets.masked_runs.reached_states import RunWentOn, StateNotHeld
 from privacy.secrets.replay_guard import KeyBurned, SiteMemory
 from scenarios.engines.in_process import Vanished
 from strategies.coordinator.encrypted.parameters import RoundVoid
@@ -45,6 +48,7 @@ from tests.small_consortium import (
     Course,
     Moment,
     Passing,
+    configured,
     forget_processes,
     read_round,
     refusal,
@@ -109,10 +113,18 @@ def test_the_run_that_it_was_is_over_at_each_site_that_goes_on(tmp_path: Path) -
 def test_a_site_that_was_not_asked_to_sign_is_not_left_out(tmp_path: Path) -> None:
     """The coordinator alone cannot go on: under the charter in force every site refuses."""
     waits = parked(tmp_path / "run")
-    course = waits.goes_on(waits.consortium, without=GONE)
-    assert course.error is not None
-    assert not course.answers("train")
-    assert {code for _, _, code in course.quarantined} <= {"site-refused.outside-charter", "silent"}
+    wanted = {"masks": True, "num_server_rounds": 2}
+    for without in ("", GONE):
+        forget_processes()
+        course, asked = Course(), {"continues": waits.run, "without": without}
+        bus = waits.consortium.bus(course, configured({**wanted, **asked}))
+        # Its own program would not ask them, so it does without.
+        strategy = waits.consortium.strategy(course, masks=True, without=without)
+        with pytest.raises(QuorumNotReached):
+            strategy.start(bus, 2)
+        assert {code for _, _, code in course.quarantined} == {"site-refused.outside-charter"}
+    honest = waits.goes_on(waits.consortium)
+    assert isinstance(honest.error, OutsideCharter)
 
 
 @pytest.mark.parametrize("installed", [("east",), ("east", "north")])
@@ -232,6 +244,33 @@ def test_who_confirmed_a_sum_from_the_state_does_not_go_on_from_it(tmp_path: Pat
     assert isinstance(tried.error, RoundVoid)
     assert codes(tried) == {"east": "run-went-on", "north": "", "south": "run-went-on"}
     assert not tried.answers("train")
+
+
+def test_a_site_that_was_not_asked_for_the_start_checks_it_all_the_same(tmp_path: Path) -> None:
+    """A coordinator shows it that the others signed, and asks it for its update at once."""
+    waits = parked(tmp_path / "run")
+    under = waits.under(GONE)
+    forget_processes()
+    course = under.start(
+        masks=True, continues=waits.run, num_server_rounds=1, photographed=tmp_path / "after"
+    )
+    assert course.error is None
+    moment = course.moments["east", "train", 1]
+    place = moment.again(tmp_path / "east")
+    path = SiteDirectory(place.directory).memory / "memory.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None)) as memory:
+        memory.execute("DELETE FROM continued_runs")
+        memory.execute("DELETE FROM burned")
+    place.session(moment.request).standing(moment.request)
+    with SiteMemory(path.parent) as held, pytest.raises(KeyBurned):
+        held.require_unburned(waits.run)
+    with closing(sqlite3.connect(path, isolation_level=None)) as memory:
+        memory.execute("DELETE FROM continued_runs")
+        memory.execute(
+            "INSERT INTO confirmed VALUES (?, 'training', 2, 1, ?)", (waits.run, bytes(32))
+        )
+    with pytest.raises(RunWentOn):
+        place.session(moment.request).standing(moment.request)
 
 
 def test_the_sum_that_was_confirmed_is_opened_before_the_run_goes_on(tmp_path: Path) -> None:

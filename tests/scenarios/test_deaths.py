@@ -61,11 +61,11 @@ CUT_S = 30.0
 LOOK_S = 0.02
 
 
-def config_of(mode: str, scenario: Scenario = HEART) -> RunConfig:
-    """Return the config of one round that all sites must answer."""
+def config_of(mode: str, scenario: Scenario = HEART, *, rounds: int = 1) -> RunConfig:
+    """Return the config of a run, by default of one round, that all sites must answer."""
     return scenario.config_with(
         {
-            "num-server-rounds": 1,
+            "num-server-rounds": rounds,
             "quorum": len(scenario.sites),
             "aggregation": mode,
             "deadline-s": 60.0,
@@ -172,7 +172,7 @@ def kill(processes: list[psutil.Process]) -> None:
 
 @contextmanager
 def running_deployment(
-    folder: Path, mode: str, *, scenario: Scenario = HEART, listen: str = HOST
+    folder: Path, mode: str, *, scenario: Scenario = HEART, listen: str = HOST, rounds: int = 1
 ) -> Iterator[Deployed]:
     """Start a consortium and a run; end all of it afterwards.
 
@@ -181,6 +181,7 @@ def running_deployment(
         mode: Aggregation mode of the run.
         scenario: The consortium.
         listen: Address of the SuperLink; unless `HOST`, sites reach it through a proxy.
+        rounds: Of the run.
     """
     run = new_run_directory(scenario, under=folder, named=None)
     stage(run, scenario, config=scenario.config_with({"aggregation": mode}))
@@ -196,7 +197,8 @@ def running_deployment(
             there.line = stack.enter_context(line)
         stack.enter_context(running_consortium(office / "coordinator", sites, listen=listen))
         make_hostile(office / "coordinator" / "app", run.path / "marker")
-        there.control.submit_order(RunOrder(run=run.path, config=config_of(mode, scenario).flat()))
+        config = config_of(mode, scenario, rounds=rounds)
+        there.control.submit_order(RunOrder(run=run.path, config=config.flat()))
         wait_until(lambda: is_led(run.leader))
         try:
             yield there
@@ -206,10 +208,12 @@ def running_deployment(
         process.wait()
 
 
-def undisturbed_digest(folder: Path, mode: str, scenario: Scenario = HEART) -> str:
+def undisturbed_digest(
+    folder: Path, mode: str, scenario: Scenario = HEART, *, rounds: int = 1
+) -> str:
     """Return the model digest of a run in one process."""
     run = new_run_directory(scenario, under=folder / "undisturbed", named=None)
-    order = InProcess(scenario=scenario, config=config_of(mode, scenario))
+    order = InProcess(scenario=scenario, config=config_of(mode, scenario, rounds=rounds))
     return run_scenario(order, run).model_digest
 
 

@@ -242,7 +242,8 @@ class Masked(Encrypted):
             self._keep_awaited(server_round, purpose, missing)
             raise SitesAwaited(
                 f"round {server_round} waits for {abbreviated_names(missing)}: this run sums one "
-                f"set of sites in all rounds. What the others sealed is kept. {BRING_BACK}",
+                f"set of sites in all rounds. What the others sealed is kept. {BRING_BACK}. Who is "
+                "gone for good is let go by `consortium resume --without`, if all others sign it",
                 missing=len(missing),
             )
 
