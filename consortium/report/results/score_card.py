@@ -88,12 +88,15 @@ def _parting_plot(recorded: Recorded, found: Mapping[str, Any]) -> Iterator[Plot
     roc, metrics = recorded.evaluation.curves(tally).get("roc"), recorded.evaluation.metrics(tally)
     if roc is None or "ks" not in metrics:
         return
-    threshold = np.clip(roc["threshold"], 1e-12, 1 - 1e-12)
+    threshold = np.clip(roc["threshold"], 1e-300, 1 - 1e-16)
     doublings = np.log2(1 / threshold - 1) - math.log2(found["base_odds"])
+    totals = np.clip(
+        found["base_points"] + found["pdo"] * doublings, found["fewest"], found["most"]
+    )
     shares = (roc["false_positive_rate"], roc["true_positive_rate"])
     first, second = (f"{found['label']} = {one}" for one in found["classes"])
     parting = Parting(
-        points=(found["base_points"] + found["pdo"] * doublings).tolist(),
+        points=totals.tolist(),
         shares=shares,
         names=(first, second),
         widest=int(np.abs(np.subtract(*shares)).argmax()),
