@@ -108,6 +108,14 @@ def test_points_added_up_by_hand_are_the_models_predictions(clear: Done) -> None
         assert predicted[row] == pytest.approx(1 / (1 + odds), rel=1e-9)
 
 
+def test_no_bin_of_the_card_has_fewer_than_ten_records_of_a_class(clear: Done) -> None:
+    card = results_in(clear, "elm-bank")
+    for feature in card["features"]:
+        counts = [(one["first"], one["second"]) for one in feature["bins"]]
+        assert len(counts) > 1
+        assert min(min(one) for one in counts) >= 10
+
+
 def test_curves_keep_the_directions_that_the_banks_agreed_on(clear: Done) -> None:
     card = {one["name"]: one for one in results_in(clear, "elm-bank")["features"]}
     late = [one["points"] for one in card["months_late_sep"]["bins"]]
