@@ -121,7 +121,7 @@ def _summary(led: LedRun, *, status: Status, error: str) -> Summary:
     why = recorder.why_withheld(
         hidden=not mode_of(config).coordinator_reads, released=charter.release_pooled
     )
-    if not learner_of(charter, config).predicts:
+    if last and not learner_of(charter, config).predicts:
         why = ""  # there is nothing that could be withheld
     return Summary(
         name=charter.name,

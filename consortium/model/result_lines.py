@@ -12,6 +12,7 @@ from consortium.model.regression_table import (
     regression_table,
     regression_title,
 )
+from consortium.model.score_card_table import HEADINGS, notes_of, rows_of, scale_sentence
 
 Lines = Callable[[Mapping[str, Any]], Iterator[str]]
 
@@ -34,4 +35,16 @@ def _regression_lines(found: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"- {note}" for note in regression_notes(found))
 
 
-_LINES: Mapping[str, Lines] = MappingProxyType({"glm": _regression_lines})
+def _score_card_lines(found: Mapping[str, Any]) -> Iterator[str]:
+    yield f"A score card, by exact counts and sums over all records. {scale_sentence(found)}"
+    yield ""
+    yield f"| {' | '.join(HEADINGS)} |"
+    yield "|---|---|--:|--:|--:|--:|"
+    yield from (f"| {' | '.join(row)} |" for row in rows_of(found))
+    yield ""
+    yield from (f"- {note}" for note in notes_of(found))
+
+
+_LINES: Mapping[str, Lines] = MappingProxyType(
+    {"glm": _regression_lines, "scorecard": _score_card_lines}
+)

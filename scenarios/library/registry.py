@@ -26,6 +26,7 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
         scenario.name: scenario
         for scenario in (
             bank_credit.SCENARIO,
+            bank_credit.SCORECARD,
             regional_lenders.SCENARIO,
             heart_diagnosis.SCENARIO,
             heart_diagnosis.SEVERITY,

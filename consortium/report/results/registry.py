@@ -11,6 +11,7 @@ from consortium.report.elements.blocks import Section
 from consortium.report.elements.run_reader import Recorded
 from consortium.report.results.boosted_trees import boosted_tree_sections
 from consortium.report.results.regression import regression_sections
+from consortium.report.results.score_card import score_card_sections
 from consortium.report.results.table_one import description_sections
 
 Pages: TypeAlias = Callable[[Recorded, Mapping[str, Any]], Sequence[Section]]
@@ -20,6 +21,7 @@ _PAGES: Mapping[str, Pages] = MappingProxyType(
         "description": description_sections,
         "glm": regression_sections,
         "trees": boosted_tree_sections,
+        "scorecard": score_card_sections,
     }
 )
 

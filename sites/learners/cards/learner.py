@@ -85,7 +85,7 @@ class ScoreCard:
 
     @property
     def predicts(self) -> bool:
-        """True: a card scores."""
+        """True: points stand for a probability."""
         return True
 
     @property

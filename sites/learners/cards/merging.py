@@ -78,6 +78,7 @@ def _merged(counts: Tally, order: NDArray[np.int64], direction: Direction | None
     starts = _merge_similar(ordered, starts)
     bins = np.add.reduceat(ordered, starts, axis=1)
     places = np.zeros(counts.shape[1], np.int64)
+    starts = _middle_of_gaps(ordered, starts)
     places[order] = np.searchsorted(starts, np.arange(len(order)), side="right") - 1
     missing = counts[:, -1:]
     if _under_floor(bins, n_records).any():
@@ -135,6 +136,18 @@ def _merge_while(counts: Tally, starts: Starts, found: Callable[[Tally], int | N
             break
         starts = np.delete(starts, place + 1)
     return starts
+
+
+def _middle_of_gaps(counts: Tally, starts: Starts) -> Starts:
+    """Move each start to the middle of the fine bins before it that nobody is in.
+
+    So a record whose value nobody had is in the bin that is nearer to it.
+    """
+    held = np.flatnonzero(counts.sum(axis=0))
+    if len(starts) == 1:
+        return starts
+    after = np.searchsorted(held, starts[1:])
+    return np.append(0, (held[after - 1] + held[after] + 1) // 2)
 
 
 def _under_floor(bins: Tally, n_records: int) -> NDArray[np.bool_]:

@@ -68,7 +68,7 @@ def _printed_feature(one: CardFeature, direction: str | None) -> dict[str, Any]:
         "bins": [
             {
                 **_held(one, place),
-                "missing": bins.missing == place,
+                "missing": bins.feature.missing and bins.missing == place,
                 "first": int(bins.counts[0, place]),
                 "second": int(bins.counts[1, place]),
                 "weight_of_evidence": float(weights[place]),

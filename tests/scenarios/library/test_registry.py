@@ -101,7 +101,7 @@ def test_no_two_scenarios_have_the_same_charter() -> None:
     [
         ("bank-credits", "did you mean 'bank-credit'?"),
         ("heart-diagnose", "did you mean 'heart-diagnosis'?"),
-        ("@@@", "the scenarios are bank-credit, regional-lenders"),
+        ("@@@", "the scenarios are bank-credit, bank-scorecard"),
     ],
 )
 def test_an_unknown_name_is_an_error_that_suggests_the_nearest_or_all(name: str, said: str) -> None:

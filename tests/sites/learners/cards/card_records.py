@@ -1,6 +1,6 @@
 """Small tables for score cards, drawn by hypothesis or by a generator, and a run without sites."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -99,3 +99,25 @@ def statistics_of(learner: ScoreCard, parts: Sequence[Table]) -> Tally:
 
 def together(parts: Sequence[Table]) -> Table:
     return pooled_table(parts)
+
+
+def points_by_hand(card: Mapping[str, Any], record: Mapping[str, Any]) -> int:
+    """Add the points up as `formula` says, with nothing of this program."""
+    total = card["start"]
+    for feature in card["features"]:
+        value = record[feature["name"]]
+        total += next(
+            one["points"] for one in feature["bins"] if holds(one, value, feature["kind"])
+        )
+    return int(total)
+
+
+def holds(one: Mapping[str, Any], value: Any, kind: str) -> bool:
+    if value is None:
+        return bool(one["missing"])
+    if kind == "category":
+        return value in one["values"]
+    x = np.float32(value)
+    low = one["from"] is None or x >= np.float32(one["from"])
+    high = one["below"] is None or x < np.float32(one["below"])
+    return bool(low and high and not one["only_missing"])

@@ -114,10 +114,11 @@ def test_counts_that_no_records_have_are_refused(change: dict[int, int]) -> None
 def test_the_learner_is_found_by_its_name_with_the_plan_of_the_run() -> None:
     plan = CardPlan(pdo=50.0)
     plans = LearnerPlans(chosen=LearnerPlan(name="scorecard"), card=plan)
-    learner = learner_for("credit", SCHEMA, plans)
+    learner: object = learner_for("credit", SCHEMA, plans)
+    assert isinstance(learner, ScoreCard)
     assert learner == ScoreCard.of(SCHEMA, plan)
     assert (learner.name, learner.contribution.exact, plans.exchanges) == ("scorecard", True, 16)
-    assert learner.reads_persons_exactly
+    assert (learner.reads_persons_exactly, learner.predicts) == (True, True)
 
 
 def schema_with(**changes: Any) -> Schema:

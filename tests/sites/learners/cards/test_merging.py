@@ -105,6 +105,11 @@ def test_neighbours_that_do_not_differ_stay_together() -> None:
     assert merged.counts.tolist() == [[1005, 100], [995, 900]]
 
 
+def test_what_nobody_has_is_in_the_nearer_bin() -> None:
+    counts = np.array([[500, 0, 0, 0, 0, 100, 0], [500, 0, 0, 0, 0, 900, 0]])
+    assert merge_number(counts).places[:-1].tolist() == [0, 0, 0, 1, 1, 1]
+
+
 def test_missing_values_have_a_bin_of_their_own_if_there_are_enough() -> None:
     enough = np.array([[500, 100, 80], [500, 900, 40]])
     assert merge_number(enough).places.tolist() == [0, 1, 2]

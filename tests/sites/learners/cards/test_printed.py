@@ -4,7 +4,6 @@ import json
 import math
 from typing import Any
 
-import numpy as np
 from hypothesis import given
 
 from sites.tasks.tabular.data import Table
@@ -13,6 +12,7 @@ from tests.sites.learners.cards.card_records import (
     fitted,
     learner_with,
     loans,
+    points_by_hand,
     statistics_of,
     tables,
     task_of,
@@ -23,28 +23,6 @@ def printed_after(records: Table, exchanges: int = 16, **plan: Any) -> dict[str,
     learner = learner_with(**plan)
     vector = fitted(learner, [records], exchanges=exchanges)
     return dict(json.loads(json.dumps(learner.results(vector, statistics_of(learner, [records])))))
-
-
-def points_by_hand(card: dict[str, Any], record: dict[str, Any]) -> int:
-    """Add the points up as `formula` says, with nothing of this program."""
-    total = card["start"]
-    for feature in card["features"]:
-        value = record[feature["name"]]
-        total += next(
-            one["points"] for one in feature["bins"] if holds(one, value, feature["kind"])
-        )
-    return int(total)
-
-
-def holds(one: dict[str, Any], value: Any, kind: str) -> bool:
-    if value is None:
-        return bool(one["missing"])
-    if kind == "category":
-        return value in one["values"]
-    x = np.float32(value)
-    low = one["from"] is None or x >= np.float32(one["from"])
-    high = one["below"] is None or x < np.float32(one["below"])
-    return bool(low and high and not one["only_missing"])
 
 
 def records_of(table: Table) -> list[dict[str, Any]]:
