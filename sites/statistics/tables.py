@@ -115,7 +115,7 @@ class TableStatistics:
             UndeclaredCategory: A code stands for no declared value.
             TallyOverflow: There are 2**25 records or more.
         """
-        given = {**columns, **self._columns_of(labels)}
+        given = {**columns, **self.label_values(labels)}
         if given.keys() != self._columns.keys():
             odd = sorted(given.keys() ^ self._columns.keys())
             raise ColumnsDiffer(
@@ -128,6 +128,26 @@ class TableStatistics:
             counted = _column_tally(column, given[name])
             parts |= {f"{name}/{what}": entries for what, entries in counted.items()}
         return self.layout.join(parts)
+
+    def label_values(self, labels: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """Return what each column of the label holds, by name.
+
+        Args:
+            labels: Shape (n,), or (n, 2) where a label is read from two columns.
+
+        Raises:
+            ColumnsDiffer: A number is missing or too many.
+        """
+        columns = self.schema.label_columns
+        if len(columns) == 1:
+            return {columns[0].column: labels}
+        if labels.shape[1:] != (len(columns),):
+            raise ColumnsDiffer(f"a label needs {len(columns)} numbers, got {labels.shape[1:]}")
+        parts = zip(columns, labels.T, strict=True)
+        return {
+            one.column: part if isinstance(one, NumberLabel) else part.astype(np.int64)
+            for one, part in parts
+        }
 
     def check(self, tally: Tally) -> None:
         """Check that records can have this tally, of one site or pooled.
@@ -240,19 +260,6 @@ class TableStatistics:
             for name in self._columns
         }
         return {name: distance(*both) for name, both in spreads.items()}
-
-    def _columns_of(self, labels: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        """Return the columns of labels by name: several where a label is read from several."""
-        columns = self.schema.label_columns
-        if len(columns) == 1:
-            return {columns[0].column: labels}
-        if labels.shape[1:] != (len(columns),):
-            raise ColumnsDiffer(f"a label needs {len(columns)} numbers, got {labels.shape[1:]}")
-        parts = zip(columns, labels.T, strict=True)
-        return {
-            one.column: part if isinstance(one, NumberLabel) else part.astype(np.int64)
-            for one, part in parts
-        }
 
     @cached_property
     def _columns(self) -> Mapping[str, Column]:
