@@ -157,9 +157,9 @@ def heart_hospitals(frame: pd.DataFrame) -> Names:
 
 
 def lung_patients() -> pd.DataFrame:
-    """Return the patients of `lung` whose institution is known: all but one."""
+    """Return the patients of `lung` whose institution and ECOG score are known: all but two."""
     frame = load_dataset("lung")
-    return frame[frame["institution"].notna()]
+    return frame[frame["institution"].notna() & frame["ecog"].notna()]
 
 
 def lung_institutions(frame: pd.DataFrame) -> Names:

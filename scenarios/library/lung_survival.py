@@ -11,7 +11,7 @@ SCENARIO = Scenario(
     name="lung-survival",
     title="Eighteen institutions study together survival with advanced lung cancer",
     story=(
-        "227 real patients of the 18 institutions of a trial of the North Central Cancer Treatment "
+        "226 real patients of the 18 institutions of a trial of the North Central Cancer Treatment "
         "Group, two to 36 at each; several institutions are too small for a model of their own."
     ),
     task="survival",
@@ -21,7 +21,7 @@ SCENARIO = Scenario(
         features=(
             Number(name="age", low=0, high=120, unit="years"),
             Category(name="sex", values=("male", "female")),
-            Number(name="ecog", low=0, high=5, unit="grades", missing=True),
+            Number(name="ecog", low=0, high=5, unit="grades"),
         ),
         label=EventTimeLabel(
             column="status",

@@ -12,6 +12,7 @@ from consortium.report.elements.run_reader import Recorded
 from consortium.report.results.boosted_trees import boosted_tree_sections
 from consortium.report.results.regression import regression_sections
 from consortium.report.results.score_card import score_card_sections
+from consortium.report.results.survival import survival_sections
 from consortium.report.results.table_one import description_sections
 
 Pages: TypeAlias = Callable[[Recorded, Mapping[str, Any]], Sequence[Section]]
@@ -22,6 +23,7 @@ _PAGES: Mapping[str, Pages] = MappingProxyType(
         "glm": regression_sections,
         "trees": boosted_tree_sections,
         "scorecard": score_card_sections,
+        "survival": survival_sections,
     }
 )
 

@@ -238,7 +238,7 @@ def _regression_blocks(recorded: Recorded, curves: dict[str, Any]) -> tuple[Bloc
 
 
 def _survival_blocks(recorded: Recorded, curves: dict[str, Any]) -> tuple[Block, ...]:
-    found, by = curves["calibration"], words.figure(curves["horizon"])
+    found, by = curves["calibration"], f"{curves['horizon']:,.10g}"
     reliability = Reliability(
         predicted=found["predicted"],
         observed=found["observed"],

@@ -49,7 +49,7 @@ def count_records(equations: Equations, table: TableRecords, coefficients: Vecto
     """
     design, family = equations.regression.design, equations.family
     counted = design.complete(table.columns)
-    _require_crowds(table.persons, counted)
+    require_crowds(table.persons, counted)
     equations.sums.require_room(len(table.labels))
     columns = {name: values[counted] for name, values in table.columns.items()}
     rows, labels = design.rows(columns, equations.constants), family.labels(table.labels[counted])
@@ -155,7 +155,7 @@ def true_sums(equations: Equations, entries: Mapping[str, Tally], coefficients: 
     return equations.family.sums_at(coefficients, counted)
 
 
-def _require_crowds(persons: NDArray[np.str_], counted: NDArray[np.bool_]) -> None:
+def require_crowds(persons: NDArray[np.str_], counted: NDArray[np.bool_]) -> None:
     """Check that those who are left out are nobody or a crowd, and so those who are counted.
 
     Raises:

@@ -9,6 +9,7 @@ from privacy.layout import Layout, Matrix, Tally, Vector
 from sites.evaluation.concordance import concordant_pairs
 from sites.learners.counted_tables import Columns, CountedTable, TableRecords, TableSides
 from sites.learners.normal_equations import triangle_of
+from sites.learners.regression.site_sums import require_crowds
 from sites.learners.survival.baseline import risks
 from sites.learners.survival.form import (
     LARGEST_LIKELIHOOD,
@@ -42,6 +43,11 @@ class CoxTask(CountedTable):
         """Return what the next step needs of the training records.
 
         The first exchange also counts life tables and the site's own fit; the others leave them 0.
+
+        Raises:
+            TooFewLeftOut: Records with missing values are of fewer than ten persons, or those
+                without, and the difference of two sums would show them.
+            TallyOverflow: There are more records than were counted before the first round.
         """
         form, state = self.form, self.form.read(vector)
         used = self._used(data.training, pooled)
@@ -68,6 +74,7 @@ class CoxTask(CountedTable):
 
     def _used(self, table: TableRecords, pooled: Tally) -> "_Used":
         rows = self.form.design.complete(table.columns)
+        require_crowds(table.persons, rows)
         x = self.form.design.matrix(table.columns, self.form.constants(pooled))
         events = table.labels[:, 0] == 1
         ends = Ends(table.labels[rows, 1], events[rows])

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privacy.layout import Tally, Vector
-from scenarios.data.datasets import load_dataset
+from scenarios.data.datasets import load_dataset, lung_patients
 from sites.learners.plans import CoxPlan, GlmPlan, LearnerPlans
 from sites.learners.survival.cox import Cox
 from sites.learners.survival.task import CoxTask
@@ -34,7 +34,7 @@ LUNG = Schema(
     features=(
         Number(name="age", low=0, high=120),
         Category(name="sex", values=("male", "female")),
-        Number(name="ecog", low=0, high=5, missing=True),
+        Number(name="ecog", low=0, high=5),
     ),
     label=EventTimeLabel(
         column="status",
@@ -55,13 +55,16 @@ def table_data(columns: dict[str, NDArray[Any]], ends: NDArray[Any]) -> TableDat
     return TableData(training=whole, held_out=whole.select(none), n_classes=2)
 
 
-def made_up(seed: int, n: int, *, tied: bool = False, events: float = 0.6) -> TableData:
-    """Return made-up records of SCHEMA, with every kind of missing value."""
+def made_up(
+    seed: int, n: int, *, tied: bool = False, events: float = 0.6, missing: bool | None = None
+) -> TableData:
+    """Return made-up records of SCHEMA, those of a larger site with every kind of missing value."""
+    lacks = n >= 50 if missing is None else missing
     rng = np.random.default_rng(seed)
     columns = {
         "age": rng.uniform(20, 90, n),
-        "arm": rng.integers(-1, 3, n),
-        "marker": np.where(rng.random(n) < 0.1, np.nan, rng.uniform(0, 5, n)),
+        "arm": rng.integers(-1 if lacks else 0, 3, n),
+        "marker": np.where(lacks & (rng.random(n) < 0.1), np.nan, rng.uniform(0, 5, n)),
     }
     risk = 0.02 * columns["age"] + 0.5 * (columns["arm"] == 1) + np.nan_to_num(columns["marker"])
     times = np.minimum(rng.exponential(8 * np.exp(-risk / 3)), 10.0)
@@ -70,9 +73,8 @@ def made_up(seed: int, n: int, *, tied: bool = False, events: float = 0.6) -> Ta
 
 
 def lung(*, everybody: bool = False) -> tuple[TableData, NDArray[Any]]:
-    """Return the patients of the trial, and their institutions; one has none."""
-    frame = load_dataset("lung")
-    frame = frame if everybody else frame[frame["institution"].notna()]
+    """Return the patients of the scenario and their institutions; or all of the trial."""
+    frame = load_dataset("lung") if everybody else lung_patients()
     columns = {
         "age": frame["age"].to_numpy(float),
         "sex": (frame["sex"] == "female").to_numpy(int),

@@ -18,7 +18,7 @@ def test_with_one_baseline_any_division_of_records_moves_alike(
     seed: int, n_sites: int, tied: bool
 ) -> None:
     """Bit for bit, but for what is of one site's records with each other."""
-    whole = made_up(seed, 60, tied=tied)
+    whole = made_up(seed, 60, tied=tied, missing=False)
     parts = divided(whole, np.random.default_rng(seed).integers(0, n_sites, 60))
     run = fitted(SCHEMA, [whole], CoxPlan(baseline="pooled"), exchanges=3)
     form, state = run.task.form, run.states[-1]

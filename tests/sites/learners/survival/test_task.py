@@ -5,6 +5,7 @@ import pytest
 
 from sites.evaluation.concordance import concordant_pairs
 from sites.learners.plans import CoxPlan
+from sites.learners.regression.site_sums import TooFewLeftOut
 from sites.statistics.life_tables import LifeTable
 from sites.tasks.tabular.data import TableData
 from tests.sites.learners.survival.ended_records import (
@@ -32,11 +33,11 @@ ODD_SITES = {
     ),
     "all missing": table_data(
         {
-            "age": np.full(9, 40.0),
-            "arm": np.full(9, -1),
-            "marker": np.full(9, np.nan),
+            "age": np.full(10, 40.0),
+            "arm": np.full(10, -1),
+            "marker": np.full(10, np.nan),
         },
-        np.stack([np.ones(9), np.arange(9.0)], axis=1),
+        np.stack([np.ones(10), np.arange(10.0)], axis=1),
     ),
     "constant": table_data(
         {"age": np.full(9, 40.0), "arm": np.zeros(9, int), "marker": np.ones(9)},
@@ -123,3 +124,21 @@ def test_a_site_needs_no_library_of_learning() -> None:
 def test_the_layout_is_the_same_at_both_ends() -> None:
     (_, one), (_, other) = (learner_of(SCHEMA, CoxPlan()) for _ in range(2))
     assert one.layout.digest == other.layout.digest
+
+
+def test_few_persons_are_not_shown_by_their_missing_values() -> None:
+    """The life tables are of all records, the model's sums of those without a missing value."""
+    few = made_up(1, 30, missing=True)
+    lacking = ~learner_of(SCHEMA, CoxPlan())[1].form.design.complete(few.training.columns)
+    left_out = few.training.select(lacking)
+    assert 0 < len(left_out) < len(few.training)
+    site = table_data(
+        {
+            name: np.append(values[~lacking], values[lacking][:1])
+            for name, values in few.training.columns.items()
+        },
+        np.concatenate([few.training.labels[~lacking], left_out.labels[:1]]),
+    )
+    with pytest.raises(TooFewLeftOut, match="records of 1 person of this site are left out"):
+        fitted(SCHEMA, [site])
+    assert fitted(SCHEMA, [site], missing="indicator").results["records"]["left_out"] == 0
