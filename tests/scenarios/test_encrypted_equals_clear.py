@@ -16,8 +16,8 @@ NOISY = ("private-banks", "private-notes")  # each run draws noise of its own
 LIARS = "byzantine-banks"  # in the clear its rule sees single sites
 REFUSED = "careless-hospital"  # its rule needs to see single sites
 ENCRYPTED: Mapping[str, Mapping[str, Scalar]] = {LIARS: {"buckets": 5}}
-# equal to the bit: test_regression_runs.py, test_card_runs.py
-COUNTED = ("heart-odds", "bank-scorecard")
+# equal to the bit: test_regression_runs.py, test_card_runs.py, test_survival_runs.py
+COUNTED = ("heart-odds", "bank-scorecard", "lung-survival")
 # Of training, as many rounds as fit a test; the scenarios of tables run to their end.
 FEWER: Mapping[str, int] = {**dict.fromkeys(TEXTS, 1), "private-notes": 1}
 
