@@ -24,6 +24,7 @@ OFFICER = DOCS / "data-protection-officer.md"
 PRIVACY = DOCS / "privacy.md"
 TEXT = DOCS / "text.md"
 LIARS = DOCS / "lying-sites.md"
+STATISTICS = DOCS / "statistics.md"
 
 # Of what docs/run-directory.md describes, what the runs of the README do not leave: the page whose
 # runs do.
@@ -37,6 +38,9 @@ LEFT_BY: Mapping[str, Path] = {
     "model/labels.json": TEXT,
     "model/README.md": TEXT,
     "sites/*/own-data.parquet": TEXT,
+    "model/results.json": STATISTICS,
+    "model/table1.csv": STATISTICS,
+    "model/xgboost.json": STATISTICS,
     "liars.json": LIARS,
     "coordinator/evidence.jsonl": LIARS,
 }
