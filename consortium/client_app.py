@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
@@ -29,7 +30,7 @@ from consortium.protocol.learning import learner_of, require_exact_sums
 from consortium.site.directory import SiteDirectory
 from consortium.site.key_ring import KeyRing, member_at
 from consortium.site.person_sides import end_run
-from consortium.site.record_check import open_alarms, others_of, require_unalarmed
+from consortium.site.record_check import open_alarms, require_unalarmed
 from consortium.site.site import Site, site_of
 from privacy.layout import Tally, Vector
 from privacy.wire import comparison_messages, messages
@@ -134,8 +135,8 @@ def _check_records(site: Site, stands: messages.Position) -> None:
     """
     if site.run_config.on_finding == "off":
         return
-    others = others_of(stands.statistics, at_site(site.run_config).given_statistics(site))
-    check = require_unalarmed(site, others, first=stands.server_round <= 1)
+    given = partial(at_site(site.run_config).given_statistics, site)
+    check = require_unalarmed(site, stands.statistics, given, first=stands.server_round <= 1)
     alarms = open_alarms(site.directory, check.findings)
     if alarms and stands.server_round <= 1:
         _LOG.warning(

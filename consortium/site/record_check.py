@@ -4,7 +4,7 @@ Nothing here leaves the site. Of a finding that holds it, others learn the code 
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -36,7 +36,7 @@ class RecordCheck(_Kept):
 
     Args:
         charter: Fingerprint of the charter under which the others were counted.
-        compared: Digest of what was compared: the others' counts and the site's files.
+        compared: Digest of the pooled counts and the site's files, in a run; empty outside one.
         others: Statistics of the other sites added up.
         findings: What stood out.
     """
@@ -83,8 +83,13 @@ def others_of(pooled: Tally, given: Tally | None) -> Tally:
     return rest if rest.min(initial=0) >= 0 else pooled
 
 
-def check_records(site: Site, others: Tally) -> RecordCheck:
+def check_records(site: Site, others: Tally, *, compared: str = "") -> RecordCheck:
     """Compare a site's training records with the others' counts, and keep what stands out.
+
+    Args:
+        site: The site.
+        others: Statistics of the other sites added up.
+        compared: Digest of the pooled counts and the site's files, in a run.
 
     Raises:
         ConsortiumError: The records cannot be read, or no records have these counts.
@@ -93,7 +98,7 @@ def check_records(site: Site, others: Tally) -> RecordCheck:
     found = site.task.findings(site.data, others) if counted else ()
     check = RecordCheck(
         charter=site.fingerprint,
-        compared=_digest(site, others),
+        compared=compared,
         others=tuple(int(entry) for entry in others),
         findings=found,
     )
@@ -101,23 +106,28 @@ def check_records(site: Site, others: Tally) -> RecordCheck:
     return check
 
 
-def require_unalarmed(site: Site, others: Tally, *, first: bool) -> RecordCheck:
+def require_unalarmed(
+    site: Site, pooled: Tally, given: Callable[[], Tally | None], *, first: bool
+) -> RecordCheck:
     """Compare a site's records with the others', and hold the site if the run says so.
 
     Args:
         site: The site.
-        others: Statistics of the other sites added up.
-        first: Whether this is the first round of a run; later ones go by the last comparison
-            while nothing changed and nothing was found.
+        pooled: Statistics of all sites added up.
+        given: Returns what this site gave into them; None if that is nothing.
+        first: Whether this is the first round of a run. Later ones go by the last comparison
+            while nothing changed and the site is not held.
 
     Raises:
         CheckAlarm: The run says `hold`, and a finding alarms that the operator did not accept.
     """
-    last = None if first else read_check(site.directory)
-    if last is None or last.findings or last.compared != _digest(site, others):
-        last = check_records(site, others)
+    last, compared = None if first else read_check(site.directory), _digest(site, pooled)
+    holds = site.run_config.on_finding == "hold"
+    held = last is not None and holds and open_alarms(site.directory, last.findings)
+    if last is None or held or last.compared != compared:
+        last = check_records(site, others_of(pooled, given()), compared=compared)
     alarming = open_alarms(site.directory, last.findings)
-    if alarming and site.run_config.on_finding == "hold":
+    if alarming and holds:
         columns = ", ".join(one.column for one in alarming)
         raise CheckAlarm(
             f"these columns look wrong beside the others': {columns}. `consortium site preview "
@@ -170,6 +180,6 @@ def accept_findings(
     return tuple(chosen)
 
 
-def _digest(site: Site, others: Tally) -> str:
-    counted = np.ascontiguousarray(others, "<i8").tobytes()
+def _digest(site: Site, pooled: Tally) -> str:
+    counted = np.ascontiguousarray(pooled, "<i8").tobytes()
     return hashlib.sha256(counted + repr(site.read_from).encode()).hexdigest()

@@ -109,12 +109,14 @@ class ClassedStatistics:
         """Check that records can have this tally, of one site or pooled.
 
         A site that counted before there were histograms by class adds zeros to them. So those of
-        all classes may hold fewer records than the histogram of the column, and never more.
+        all classes may hold fewer records than the histogram of the column, and never more; and
+        a tally of `TableStatistics` is read as one with zeros.
 
         Raises:
             ImpossibleTally: A shape, a sign or a sum is impossible, or counts disagree.
         """
-        self.layout.check(tally)
+        if tally.shape != (self._base.layout.size,):
+            self.layout.check(tally)
         base, by_class = self._parts(tally)
         self._base.check(base)
         for name in self._classes.layout.sizes:
@@ -162,7 +164,8 @@ class ClassedStatistics:
 
     def _parts(self, tally: Tally) -> tuple[Tally, Tally]:
         size = self._base.layout.size
-        return tally[:size], tally[size:]
+        fitted = self.layout.fitted(tally)
+        return fitted[:size], fitted[size:]
 
     @cached_property
     def _base(self) -> TableStatistics:

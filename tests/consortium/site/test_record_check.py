@@ -43,6 +43,10 @@ def test_who_is_not_in_the_sum_is_not_taken_off() -> None:
     assert np.array_equal(others_of(pooled, np.array([5, 1])), pooled)
 
 
+def nothing() -> None:
+    """What a site gave into a sum that it is not in."""
+
+
 @pytest.fixture(scope="module")
 def staged(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     run = RunDirectory(tmp_path_factory.mktemp("careless"))
@@ -73,19 +77,19 @@ def test_an_alarm_holds_until_the_operator_says_that_it_is_right(staged: RunDire
     directory = careless.directory
     for first in (True, False):  # asked again in a later round, it is still held
         with pytest.raises(CheckAlarm, match="st_depression"):
-            require_unalarmed(careless, rest, first=first)
+            require_unalarmed(careless, rest, nothing, first=first)
     check = read_check(directory)
     assert check is not None
     with pytest.raises(NothingToAccept):
         accept_findings(directory, check.findings, "vessels", "", now=NOW)  # only a note
     accept_findings(directory, check.findings, "st_depression", "millivolt", now=NOW)
     assert not open_alarms(directory, check.findings)
-    require_unalarmed(careless, rest, first=True)
+    require_unalarmed(careless, rest, nothing, first=True)
 
 
 def test_what_holds_nobody_is_only_told_where_a_run_warns(staged: RunDirectory) -> None:
     turned, rest = site(staged, "hungary", "warn"), others(staged, "hungary")
-    check = require_unalarmed(turned, rest, first=True)
+    check = require_unalarmed(turned, rest, nothing, first=True)
     assert [one.kind for one in check.findings if one.alarming] == ["labels"]
 
 
@@ -101,8 +105,8 @@ def test_a_site_that_nothing_was_found_at_is_not_compared_again_in_each_round(
 ) -> None:
     calm = site(staged, "switzerland")
     nobody = np.zeros(calm.task.statistics.layout.size, np.int64)
-    first = require_unalarmed(calm, nobody, first=True)
+    first = require_unalarmed(calm, nobody, nothing, first=True)
     path: Path = SiteDirectory(calm.directory).record_check
     written = path.stat().st_mtime_ns
-    assert require_unalarmed(calm, nobody, first=False) == first
+    assert require_unalarmed(calm, nobody, nothing, first=False) == first
     assert path.stat().st_mtime_ns == written

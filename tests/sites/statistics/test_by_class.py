@@ -78,6 +78,18 @@ def test_zeros_by_class_are_of_a_site_that_counted_before() -> None:
     CLASSED.check(counted)
 
 
+@given(rows)
+def test_a_tally_without_classes_is_read_as_one_with_zeros(records: list[Row]) -> None:
+    plain = tally(records, PLAIN)
+    CLASSED.check(plain)
+    assert CLASSED.constants(plain) == PLAIN.constants(plain)
+
+
+def test_a_tally_of_another_length_is_refused() -> None:
+    with pytest.raises(ImpossibleTally):
+        CLASSED.check(np.zeros(PLAIN.layout.size + 1, np.int64))
+
+
 def test_more_records_by_class_than_in_all_are_impossible() -> None:
     counted = tally([(40.0, 1, 0)])
     counted[PLAIN.layout.size :] *= 2
