@@ -11,24 +11,28 @@ import torch
 from numpy.typing import NDArray
 
 from consortium.client.private_training import training_of
-from consortium.config import RunConfig
-from consortium.model.files import read_model
+from consortium.config import DEFAULTS, RunConfig
+from consortium.model.files import TrainedModel, read_model
 from consortium.protocol.learning import learner_of
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Arm, Comparison, Difference, Summary, read_record, write_record
-from consortium.site.site import records_of, site_rng
+from consortium.site.site import model_plan, records_of, site_rng
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally, Vector
 from scenarios.experiments.bootstrap import Resampled, Resamples, resampled_metric
 from scenarios.experiments.process_pool import parallel_processes
 from scenarios.scenario import Scenario
+from sites.learners.plans import LearnerPlans
+from sites.learners.registry import learner_for
 from sites.task import SiteData, Task
+from sites.tasks.registry import task_for
 
 N_RESAMPLES = 500
 
 _Scores: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64]]  # predictions, and labels
 
 _POOLED = "pooled"
+_TRAINED = "trained"
 _LONG_S = 60.0  # arms of a shorter run are trained sooner than other processes start
 
 
@@ -112,8 +116,9 @@ def compare(
     """Train each site alone and a model on the pooled records; compare them with a finished run.
 
     All arms have the same model and training plan, as many passes over their records as the run,
-    and the same epsilon, and are measured on the held-out records of all sites. The comparison is
-    written to `comparison.json`.
+    and the same epsilon, and are measured on the held-out records of all sites. A run that counted
+    is also compared with a model that is trained by gradients on the pooled records. The comparison
+    is written to `comparison.json`.
 
     Args:
         scenario: The scenario of the run.
@@ -138,6 +143,7 @@ def compare(
     parts = dict(zip(scenario.sites, held.parts, strict=True))
     models |= _train_arms(run, config, parts, tell)
     scores |= {name: held.scores(model) for name, model in models.items() if name not in scores}
+    scores |= _trained_scores(trained, config, held.parts, tell)
     untrained = [name for name, part in parts.items() if not part.train_examples]
     count = sum(part.held_out_examples for part in held.parts)
     # Depends on the seed and the number of records only: comparing again gives the same.
@@ -179,6 +185,33 @@ def _train_arms(
         # The pooled arm takes the longest, so it starts first.
         started = {arm.name: pool.submit(_train_on_one_thread, arm) for arm in reversed(arms)}
         return {arm.name: started[arm.name].result() for arm in arms}
+
+
+def _trained_scores(
+    counted: TrainedModel,
+    config: RunConfig,
+    parts: Sequence[SiteData],
+    tell: Callable[[str], None],
+) -> dict[str, _Scores]:
+    """Return the scores of a model by gradients on the pooled records, if the run counted.
+
+    None of it if the use case itself is learnt by counting.
+    """
+    charter, usual = counted.charter, LearnerPlans()
+    exact = learner_of(charter, config).contribution.exact
+    if not exact or learner_for(charter.task, charter.table, usual).contribution.exact:
+        return {}
+    tell("training a model by gradients on the pooled records")
+    plan = model_plan(config, charter.table)
+    task = task_for(charter.task, charter.table, plan, seed=config.seed)
+    data = task.pool(parts)
+    statistics = task.statistics_of(data)
+    training, vector = training_of(config).plan(data), np.zeros(task.layout.dim)
+    for server_round in range(1, int(DEFAULTS["num-server-rounds"]) + 1):
+        rng = site_rng(config.seed, _TRAINED, server_round)
+        update = task.train(data, statistics, vector, training, rng=rng).update
+        vector = (vector + update).astype(np.float32).astype(np.float64)
+    return {_TRAINED: _HeldOut(task, parts).scores(_Model(statistics, vector))}
 
 
 def _train_on_one_thread(arm: _Training) -> _Model:
@@ -227,6 +260,8 @@ def _arm(name: str, resampled: Resampled, own: dict[str, float]) -> Arm:
     match name:
         case "federated":
             return Arm(name="Together (federated)", kind="federated", **measured)
+        case "trained":
+            return Arm(name="A model by gradients, on all records", kind="trained", **measured)
         case "pooled":
             return Arm(name="All records in one place", kind="pooled", **measured)
     return Arm(

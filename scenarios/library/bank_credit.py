@@ -62,6 +62,7 @@ SCORECARD = replace(
         "points anybody can add up. Every sum that is opened is over all five."
     ),
     run_config={
+        **SCENARIO.run_config,  # of the network that compare trains beside it
         "learner": "scorecard",
         "card.monotone": "months_late_sep:up,paid_sep:down",
     },

@@ -47,6 +47,11 @@ class Headline:
         """The arm trained on all records in one place, the ideal, if it was measured."""
         return next((arm for arm in self.comparison.arms if arm.kind == "pooled"), None)
 
+    @property
+    def trained(self) -> Arm | None:
+        """The arm of a model by gradients, if a run that counted was compared with one."""
+        return next((arm for arm in self.comparison.arms if arm.kind == "trained"), None)
+
     @cached_property
     def alone(self) -> list[Arm]:
         """The arms trained at one site alone, the best first."""

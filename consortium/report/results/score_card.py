@@ -15,7 +15,17 @@ from consortium.model.score_card_table import (
     scale_sentence,
     signed,
 )
-from consortium.report.elements.blocks import Block, Column, Pair, Plot, Points, Section, Table
+from consortium.report.elements.blocks import (
+    Block,
+    Column,
+    Pair,
+    Paragraph,
+    Plot,
+    Points,
+    Section,
+    Table,
+)
+from consortium.report.elements.headline import Headline
 from consortium.report.elements.run_reader import Recorded
 from consortium.report.plots import style as plots
 from consortium.report.plots.points import Bar, Parting, draw_parting, draw_points
@@ -43,6 +53,7 @@ def score_card_sections(recorded: Recorded, found: Mapping[str, Any]) -> tuple[S
 
 
 def _blocks(recorded: Recorded, found: Mapping[str, Any]) -> Iterator[Block]:
+    yield from _worth(recorded)
     yield from _parting_plot(recorded, found)
     curves = [*_curves(found)]
     yield from (Pair(tuple(curves[at : at + 2])) for at in range(0, len(curves), 2))
@@ -56,6 +67,23 @@ def _blocks(recorded: Recorded, found: Mapping[str, Any]) -> Iterator[Block]:
         note=f"Share: of {found['label']} = {found['classes'][1]} among the training records.",
     )
     yield Points("What to know of it", notes_of(found))
+
+
+def _worth(recorded: Recorded) -> Iterator[Paragraph]:
+    """Yield what the card gives up against a trained model, if that was measured."""
+    if recorded.comparison is None or (trained := Headline(recorded.comparison).trained) is None:
+        return
+    verdict, metric = Headline(recorded.comparison), recorded.comparison.metric_title
+    sign, found = verdict.sign_against(trained), verdict.difference(trained)
+    says = {1: "better, by more than chance", 0: "no worse, beyond chance", -1: "worse"}[sign]
+    gap = words.difference(found.value) if found else words.DASH
+    spread = f", 95{words.SPACE}% interval {words.interval(found.low, found.high)}" if found else ""
+    yield Paragraph(
+        f"Beside a model that was trained by gradients on all records in one place, the card is "
+        f"{says}: {metric} {words.figure(verdict.together.value)} against "
+        f"{words.figure(trained.value)} (difference {gap}{spread}).",
+        "warning" if sign < 0 else "plain",
+    )
 
 
 def _curves(found: Mapping[str, Any]) -> Iterator[Plot]:

@@ -14,9 +14,11 @@ from consortium.model.score_card_table import (
     rows_of,
     signed,
 )
-from consortium.report.elements.blocks import Pair, Plot, Points, Section, Table
+from consortium.report.elements.blocks import Pair, Paragraph, Plot, Points, Section, Table
 from consortium.report.elements.run_reader import Recorded
 from consortium.report.results.score_card import score_card_sections
+from consortium.report.sections.comparison import comparison_section
+from consortium.run.records import Arm, Comparison, Difference, read_record, write_record
 from consortium.wording.formatting import MINUS
 from tests.consortium.sample_run import Sample
 from tests.sites.learners.cards.card_records import (
@@ -112,3 +114,35 @@ def test_the_model_card_has_the_same_rows() -> None:
     lines = result_lines(found)
     assert sum(line.startswith("|") for line in lines) == 2 + len(rows_of(found))
     assert lines[0].startswith("A score card")
+
+
+@pytest.mark.parametrize(
+    ("gap", "words", "tone"),
+    [(-0.02, "is worse", "warning"), (0.0, "no worse", "plain"), (0.02, "is better", "plain")],
+)
+def test_a_page_says_if_a_trained_model_ranks_better(
+    gap: float, words: str, tone: str, tmp_path: Path
+) -> None:
+    values = {"amber-bank": 0.7, "federated": 0.75, "pooled": 0.75}
+    run = Sample(values=values).write(tmp_path)
+    compared = read_record(run.comparison, Comparison)
+    trained = Arm(
+        name="A model by gradients, on all records",
+        kind="trained",
+        value=0.75 - gap,
+        low=0.75 - gap - 0.01,
+        high=0.75 - gap + 0.01,
+    )
+    against = Difference(against="trained", value=gap, low=gap - 0.005, high=gap + 0.005)
+    more = {
+        "arms": [*compared.arms, trained],
+        "differences": [*compared.differences, against],
+    }
+    write_record(run.comparison, compared.model_copy(update=more))
+    recorded = Recorded.read(run)
+    (section,) = score_card_sections(recorded, card_of())
+    first = section.blocks[0]
+    assert isinstance(first, Paragraph)
+    assert words in first.text
+    assert first.tone == tone
+    assert comparison_section(recorded) is not None
