@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
@@ -29,6 +30,7 @@ from consortium.protocol.learning import learner_of, require_exact_sums
 from consortium.site.directory import SiteDirectory
 from consortium.site.key_ring import KeyRing, member_at
 from consortium.site.person_sides import end_run
+from consortium.site.record_check import open_alarms, require_unalarmed
 from consortium.site.site import Site, site_of
 from privacy.layout import Tally, Vector
 from privacy.wire import comparison_messages, messages
@@ -124,8 +126,28 @@ def train(message: Message, context: Context) -> Message:
     return Message(messages.contribution(sent), reply_to=message)
 
 
+def _check_records(site: Site, stands: messages.Position) -> None:
+    """Compare this site's records with the others' counts; what is found stays here.
+
+    Raises:
+        CheckAlarm: Something alarming is found, the run says `hold`, and the operator did not say
+            that it is right.
+    """
+    if site.run_config.on_finding == "off":
+        return
+    given = partial(at_site(site.run_config).given_statistics, site)
+    check = require_unalarmed(site, stands.statistics, given, first=stands.server_round <= 1)
+    alarms = open_alarms(site.directory, check.findings)
+    if alarms and stands.server_round <= 1:
+        _LOG.warning(
+            "%s wrong beside the others': `consortium site preview` shows why",
+            "a column looks" if len(alarms) == 1 else "some columns look",
+        )
+
+
 def _contribution(site: Site, stands: messages.Position) -> messages.Contribution:
     require_exact_sums(site.run_config, site.charter)
+    _check_records(site, stands)
     site.task.prepare()
     vector = stands.state.astype("float64")
     if at_site(site.run_config).evaluates(stands.server_round):
@@ -133,7 +155,7 @@ def _contribution(site: Site, stands: messages.Position) -> messages.Contributio
     else:
         tally = np.zeros(site.task.evaluation.layout.size, np.int64)
     trained = training_of(site.run_config).train(site, stands)
-    learner_of(site.charter).contribution.check(trained.summed, sites=1)
+    learner_of(site.charter, site.run_config).contribution.check(trained.summed, sites=1)
     return messages.Contribution(
         update=trained.update,
         num_examples=site.told_examples(trained.num_examples),
@@ -151,6 +173,7 @@ def evaluate(message: Message, context: Context) -> Message:
     """
     site = site_of(context)
     stands = _position(site, message)
+    _check_records(site, stands)
     site.task.prepare()
     vector = stands.state.astype("float64")
     # First: a second evaluation of the round is refused before it takes the place of a model.
@@ -243,7 +266,7 @@ def _evaluation_counts(site: Site, stands: messages.Position, vector: Vector) ->
     """Return the evaluation counts as they may leave, to be pooled; they are in the ledger then."""
     enter_evaluation(site, stands)
     bins = ScoreBins(stands.score_bins)
-    tally = site.task.evaluate(site.data, stands.statistics, vector, bins)
+    tally = site.groups_to_pool(site.task.evaluate(site.data, stands.statistics, vector, bins))
     return site.to_pool(tally, records=site.task.evaluation.num_examples(tally))
 
 

@@ -18,7 +18,10 @@ from consortium.differential_privacy import Privacy, PrivacyKeys
 from consortium.modes.registry import ModeName, mode_of
 from privacy.declarations import Declaration, Since, declarations_of
 from privacy.errors import ConsortiumError
-from sites.plans import ModelPlan, TextModelPlan, TrainingPlan
+from sites.learners.cards.plan import CardPlan
+from sites.learners.plans import CoxPlan, GlmPlan, LearnerPlan, LearnerPlans
+from sites.learners.trees.plan import TreesPlan
+from sites.plans import Counting, ModelPlan, TextModelPlan, TrainingPlan
 from strategies.rules.inputs import RuleOptions
 from strategies.server_optimizer import OptimizerOptions
 
@@ -36,11 +39,14 @@ _OF_NO_UPDATE = (
     "keep_uploads",
     "masks",
     "num_server_rounds",
+    "on_finding",
     "quorum",
     "score_bins",
+    "subgroups",
     "without",
 )
-_WITHOUT_PREFIX = frozenset({"text_model", "table_model", "training"})  # as in version 0.1.0
+# as in version 0.1.0, and where the keys name what they are of
+_WITHOUT_PREFIX = frozenset({"text_model", "table_model", "training", "learner", "glm"})
 
 
 class BadConfig(ConsortiumError, ValueError, code="bad-config"):
@@ -127,6 +133,17 @@ class RunConfig(BaseModel):
         ),
         Since("0.2.0"),
     ] = "equal"
+    on_finding: Annotated[
+        Literal["off", "warn", "hold"],
+        Field(
+            description="What a site does whose records look wrong beside those of all others "
+            "(another unit, shifted codes, labels turned round): `hold` keeps it out until its "
+            "operator mends them or accepts them, `warn` only tells its operator, `off` compares "
+            "nothing. A run config that does not name the key is `off`; with any other value "
+            "records are also counted by class."
+        ),
+        Since("0.2.0"),
+    ] = "off"
     weighting: Annotated[
         Literal["classes", "examples", "equal"],
         Field(
@@ -186,10 +203,25 @@ class RunConfig(BaseModel):
         ),
         Since("0.2.0"),
     ] = ""
+    subgroups: Annotated[
+        str,
+        Field(
+            pattern=r"^([a-z][a-z0-9_.-]*(,[a-z][a-z0-9_.-]*)*)?$",
+            description="Categories by whose values every metric is told too, with commas between "
+            "them, such as `sex`. The groups are counted in the same tally, and figures of fewer "
+            "than ten records of a class are hidden.",
+        ),
+        Since("0.2.0"),
+    ] = ""
     training: TrainingPlan = TrainingPlan()
     rule: RuleOptions = RuleOptions()
     server_optimizer: OptimizerOptions = OptimizerOptions()
     dp: PrivacyKeys = PrivacyKeys()
+    learner: LearnerPlan = LearnerPlan()
+    glm: GlmPlan = GlmPlan()
+    trees: TreesPlan = TreesPlan()
+    card: CardPlan = CardPlan()
+    cox: CoxPlan = CoxPlan()
     seed: Annotated[
         int,
         Field(
@@ -199,6 +231,16 @@ class RunConfig(BaseModel):
             "people. `consortium run` draws one for each run unless one is given.",
         ),
     ] = 7
+
+    @property
+    def counts_by_class(self) -> bool:
+        """Whether records are counted by class before training, where labels are classes."""
+        return self.on_finding != "off"
+
+    @property
+    def counting(self) -> Counting:
+        """What the run counts besides what every run counts."""
+        return Counting(subgroups=self.subgroups, by_class=self.counts_by_class)
 
     @property
     def left_out(self) -> frozenset[str]:
@@ -224,6 +266,13 @@ class RunConfig(BaseModel):
         masks = {"masks": "yes"} if mode_of(self).masks_uploads else {}
         said = {"continues": self.continues, "without": self.without}
         return {**masks, **{key: value for key, value in said.items() if value}}
+
+    @property
+    def learning(self) -> LearnerPlans:
+        """Which learner the run names, and what it asks of it."""
+        return LearnerPlans(
+            chosen=self.learner, glm=self.glm, trees=self.trees, card=self.card, cox=self.cox
+        )
 
     @property
     def privacy(self) -> Privacy:
@@ -353,9 +402,30 @@ DEFAULTS: Mapping[str, Scalar] = {
     **KEYS,
     "masks": True,
     "min-local-steps": 20,
+    "on-finding": "hold",
     "scale-rule": "following",
     "score-bins": "following",
 }
+
+
+def new_run_config(*chosen: Mapping[str, Scalar]) -> RunConfig:
+    """Return the run config of a run that begins now: each choice goes before those to its left.
+
+    A run whose learner needs a certain number of exchanges has that many rounds, unless the last
+    of the choices, which is the user's, names a number.
+
+    Raises:
+        BadConfig: As `RunConfig.parse` says.
+    """
+    merged: dict[str, Scalar] = dict(DEFAULTS)
+    for one in chosen:
+        merged |= one
+    config = RunConfig.parse(merged)
+    exchanges = config.learning.exchanges
+    if exchanges is None or not chosen or "num-server-rounds" in chosen[-1]:
+        return config
+    return RunConfig.parse({**merged, "num-server-rounds": exchanges})
+
 
 _KEY_AT = {(one.part, one.declaration.key): key for key, one in SETTINGS.items()}
 

@@ -17,8 +17,11 @@ from consortium.coordinator.led_run import LedRun
 from consortium.coordinator.recorder import Recorder
 from consortium.coordinator.resume import write_run_config
 from consortium.modes.registry import mode_of
+from consortium.protocol.evaluation_bins import evaluation_of
+from consortium.protocol.learning import learner_of
 from consortium.protocol.robustness_estimate import protection_of
 from consortium.run.absences import absences_among, shortage_text
+from consortium.run.convergence import Convergence
 from consortium.run.directory import RunDirectory
 from consortium.run.leader_lock import hold_leadership
 from consortium.run.logs import logging_to
@@ -26,7 +29,6 @@ from consortium.run.party_directory import PartyDirectory
 from consortium.run.records import Saturation, Summary, write_record
 from consortium.run.redo_slots import RedoSlots
 from privacy.errors import ConsortiumError
-from sites.evaluation.contract import evaluation_for
 from strategies.coordinator.encrypted.parameters import RoundVoid
 from strategies.coordinator.messaging.cohort import QuorumNotReached
 
@@ -60,7 +62,7 @@ def _lead(run: RunDirectory, grid: Grid, config: RunConfig) -> None:
         grid=AuditedGrid(grid, trail),
         config=config,
         charter=charter,
-        recorder=Recorder(run, evaluation_for(charter.table)),
+        recorder=Recorder(run, evaluation_of(config, charter)),
         trail=trail,
     )
     write_run_config(run, config)
@@ -119,6 +121,8 @@ def _summary(led: LedRun, *, status: Status, error: str) -> Summary:
     why = recorder.why_withheld(
         hidden=not mode_of(config).coordinator_reads, released=charter.release_pooled
     )
+    if last and not learner_of(charter, config).predicts:
+        why = ""  # there is nothing that could be withheld
     return Summary(
         name=charter.name,
         task=charter.task,
@@ -147,5 +151,13 @@ def _summary(led: LedRun, *, status: Status, error: str) -> Summary:
         bytes_up=recorder.bytes_up,
         protection=protection_of(config, charter, dim=ending.layout.dim) if ending.layout else None,
         saturation=Saturation.of(recorder.saturated, rounds=config.num_server_rounds),
-        convergence=recorder.losses.convergence,
+        convergence=_convergence(recorder, charter, config),
     )
+
+
+def _convergence(recorder: Recorder, charter: Charter, config: RunConfig) -> Convergence | None:
+    """Return how the loss ended; None of exact sums, whose result no more rounds would change."""
+    found = recorder.losses.convergence
+    if found is None or learner_of(charter, config).contribution.exact:
+        return None
+    return found

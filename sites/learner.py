@@ -4,7 +4,8 @@ Nothing here loads a library of learning: the coordinator holds learners too, an
 learner counts never needs one.
 """
 
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
 
 from privacy.contribution import Contribution
 from privacy.layout import Tally, Vector
@@ -55,10 +56,53 @@ class Learner(Protocol):
         Updates are moved by the rule and the server optimizer of the run.
         """
 
+    @property
+    def predicts(self) -> bool:
+        """Whether its state is a model, so that there is something to judge."""
+
+    @property
+    def reads_persons_exactly(self) -> bool:
+        """Whether its sums are of single persons' values, to which no noise can be added.
+
+        Such a learner is refused where a site's policy demands privacy.
+        """
+
+    def results(self, vector: Vector, statistics: Tally) -> Mapping[str, Any]:
+        """Return what a state says, as plain JSON values; empty if it is a model and nothing else.
+
+        Guarantee: it follows from state and statistics alone. `kind` names the form, by which the
+        report finds its pages.
+
+        Args:
+            vector: The state, shape (dim,).
+            statistics: The pooled statistics, shape (statistics.layout.size,).
+
+        Raises:
+            ConsortiumError: No run has this state.
+        """
+
     def at_site(self, task: Task[Any]) -> Task[Any]:
         """Return the use case as this learner carries it out, at a site.
 
         Its `layout` is that of the learner's state, its `train` gives the contribution, its
         `evaluate` judges the state: zeros where nothing is left to judge. What the records are,
         how they are read and what is counted before the first round stays the task's.
+        """
+
+
+@runtime_checkable
+class WritesFiles(Protocol):
+    """A learner whose state other programs can use: it writes the files that they load."""
+
+    def files(self, vector: Vector, statistics: Tally) -> Mapping[str, bytes]:
+        """Return what each file holds, by its name in the folder of the model.
+
+        Guarantee: it follows from state and statistics alone.
+
+        Args:
+            vector: The state, shape (dim,).
+            statistics: The pooled statistics, shape (statistics.layout.size,).
+
+        Raises:
+            ConsortiumError: No run has this state.
         """

@@ -26,6 +26,19 @@ Predictions: TypeAlias = NDArray[np.float64]
 Labels: TypeAlias = NDArray[np.float64] | NDArray[np.int64]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Counting:
+    """What a run counts besides what every run counts.
+
+    Args:
+        subgroups: Categories by whose values the evaluation counts too, with commas between them.
+        by_class: Whether records are counted by class before training, where labels are classes.
+    """
+
+    subgroups: str = ""
+    by_class: bool = False
+
+
 MINILM = "minilm"
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from privacy.errors import ConsortiumError
 from privacy.layout import Layout, Tally, Vector
+from sites.comparison.findings import Finding
 from sites.data.holdout import Sides
 from sites.data.source import DataSource
 from sites.evaluation.contract import Evaluation
@@ -133,6 +134,19 @@ class Task(Protocol[Data]):
 
     def statistics_of(self, data: Data) -> Tally:
         """Return the tally of the training records alone, shape (statistics.layout.size,)."""
+
+    def findings(self, data: Data, others: Tally) -> tuple[Finding, ...]:
+        """Return how the training records stand out beside those of all other sites.
+
+        They are for this site's operator alone. A task without a comparison has none.
+
+        Args:
+            data: The site's records.
+            others: Statistics of the other sites added up, shape (statistics.layout.size,).
+
+        Raises:
+            sites.statistics.tally.ImpossibleTally: No records have these statistics.
+        """
 
     def train(
         self,

@@ -3,8 +3,9 @@
 It stands in no registry: a test puts it there, as anybody would who adds a learner.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,12 @@ from numpy.typing import NDArray
 
 from privacy.contribution import ExactTally
 from privacy.layout import Field, Layout, Tally, Vector
+from sites.comparison.findings import Finding
 from sites.data.holdout import Sides
 from sites.data.source import DataSource
 from sites.evaluation.contract import Evaluation, in_bins
 from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
+from sites.learners.plans import LearnerPlans
 from sites.plans import AnyModelPlan, Labels, Predictions, TrainingPlan
 from sites.schema.tables import Number, Schema
 from sites.schema.texts import AnySchema
@@ -33,6 +36,7 @@ class BinMeans:
     """
 
     schema: AnySchema
+    plans: LearnerPlans = field(default_factory=LearnerPlans)
 
     @property
     def name(self) -> str:
@@ -43,6 +47,24 @@ class BinMeans:
     def contribution(self) -> ExactTally:
         """Records by bin, then positive ones by bin."""
         return ExactTally(size=2 * BINS, bounds=(0, 2**25))
+
+    @property
+    def predicts(self) -> bool:
+        """True: a share is a probability."""
+        return True
+
+    @property
+    def reads_persons_exactly(self) -> bool:
+        """False: they are counts."""
+        return False
+
+    def results(self, vector: Vector, statistics: Tally) -> Mapping[str, Any]:
+        """Return the share of each bin."""
+        return {"kind": "bin-means", "shares": vector[:BINS].tolist()}
+
+    def files(self, vector: Vector, statistics: Tally) -> Mapping[str, bytes]:
+        """Return the shares as JSON, for other programs."""
+        return {"shares.json": json.dumps(vector[:BINS].tolist()).encode()}
 
     def at_site(self, task: Task[Any]) -> "BinMeansTask":
         """Return the use case, counted."""
@@ -105,6 +127,10 @@ class BinMeansTask:
     def statistics_of(self, data: Any) -> Tally:
         """Count the training records."""
         return self.base.statistics_of(data)
+
+    def findings(self, data: Any, others: Tally) -> tuple[Finding, ...]:
+        """Return what stands out in the records, as the other task sees it."""
+        return self.base.findings(data, others)
 
     def train(
         self,

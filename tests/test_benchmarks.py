@@ -28,7 +28,7 @@ def test_the_coordinator_takes_every_reply_that_it_is_measured_with(
         np.ones(dim, np.int32), np.zeros(0, np.int64), pad=upload_pad(bytes(32), b"")
     )
     (tmp_path / "upload").write_bytes(upload)
-    assert sealed_run.held_bytes(4, tmp_path / "upload") >= 0
+    assert sealed_run.held_bytes(4, tmp_path / "upload", sealed_run.update_placement()) >= 0
 
 
 @pytest.mark.parametrize("name", programs.PLACES)

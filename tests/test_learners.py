@@ -120,6 +120,8 @@ def test_a_run_of_counts_is_the_pooled_computation_to_the_bit_in_either_mode(
         assert open_states[name][:BINS].tobytes() == pooled.tobytes()
         assert open_states[name][BINS:].tolist() == [2.0]  # one for each round
         assert sealed_states[name].tobytes() == open_states[name].tobytes()
+        written = RunDirectory(tmp_path / "sealed").site(name) / "model" / "shares.json"
+        assert json.loads(written.read_text()) == pooled.tolist()  # for other programs
     assert 0 < pooled.mean() < 1
     assert (clear.status, sealed.status) == ("finished", "finished")
     assert clear.model_digest == sealed.model_digest
@@ -314,7 +316,10 @@ def test_a_site_that_counts_never_loads_torch(tmp_path: Path) -> None:
     shutil.copy(ROOT / "tests" / "bin_means.py", tree / "sites" / "learners" / "bin_means.py")
     added = tree / "sites" / "learners" / "registry.py"
     before = added.read_text()
-    after = before.replace("MappingProxyType({})", 'MappingProxyType({"diagnosis": BinMeans})')
+    after = before.replace(
+        "_OF_TASK: Mapping[str, Made] = MappingProxyType({",
+        '_OF_TASK: Mapping[str, Made] = MappingProxyType({"diagnosis": BinMeans, ',
+    )
     assert after != before
     added.write_text(f"from sites.learners.bin_means import BinMeans\n{after}")
     consortium = Consortium.placed(run, floors=Floors(full_class_examples=40))

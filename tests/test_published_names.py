@@ -46,6 +46,7 @@ CODES = {
     "BadConfig": "bad-config",
     "BadContribution": "bad-contribution",
     "BadDataSet": "bad-data-set",
+    "BadDeviation": "bad-deviation",
     "BadEvent": "bad-event",
     "BadIdentity": "bad-identity",
     "BadKit": "bad-kit",
@@ -73,6 +74,7 @@ CODES = {
     "CampaignsUnavailable": "campaigns-unavailable",
     "CannotOpen": "cannot-open",
     "ChecksumFailed": "checksum-failed",
+    "CheckAlarm": "check-alarm",
     "ColumnsDiffer": "columns-differ",
     "ColumnsNotAllowed": "columns-not-allowed",
     "ConfirmationsMissing": "confirmations-missing",
@@ -157,8 +159,11 @@ CODES = {
     "NotReserved": "not-reserved",
     "NotResumable": "not-resumable",
     "NotTheSite": "not-the-site",
+    "NothingToAccept": "nothing-to-accept",
     "NothingCounted": "nothing-counted",
     "NothingRuns": "nothing-runs",
+    "NothingToJudge": "nothing-to-judge",
+    "SmallGroup": "small-group",
     "NothingWithheld": "nothing-withheld",
     "NothingToForget": "nothing-to-forget",
     "NothingSent": "nothing-sent",
@@ -231,6 +236,7 @@ CODES = {
     "SumsMissing": "sums-missing",
     "TallyOutOfRange": "tally-out-of-range",
     "TallyOverflow": "tally-overflow",
+    "TooFewLeftOut": "too-few-left-out",
     "TaskNotAllowed": "task-not-allowed",
     "TermsAltered": "terms-altered",
     "TooFewBuckets": "too-few-buckets",
@@ -277,6 +283,7 @@ CODES = {
     "UnknownSite": "unknown-site",
     "UnknownStream": "unknown-stream",
     "UnknownTag": "unknown-tag",
+    "UnknownSubgroup": "unknown-subgroup",
     "UnknownTask": "unknown-task",
     "Unreadable": "unreadable",
     "UnreadablePairSecret": "unreadable-pair-secret",
@@ -346,10 +353,10 @@ COMMANDS = {
     "consortium audit": "evidence program receipt show verify",
     "consortium charter": "new revise show sign",
     "consortium coordinator": "delete-uploads down init install key renew up",
-    "consortium site": "allow approve check code down forget init install ledger public recount "
-    "renew-node-key stop-all up",
-    "scenario": "audit-sum check-data compare doctor inspect list practice predict resume rules "
-    "run",
+    "consortium site": "allow approve check code down forget init install ledger preview public "
+    "recount renew-node-key stop-all up",
+    "scenario": "audit-sum check check-data compare describe doctor inspect list practice predict "
+    "resume rules run",
 }
 
 

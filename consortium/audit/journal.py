@@ -41,6 +41,7 @@ SHOWN = "shown"
 SPOILED = "spoiled"
 RECOUNTED = "recounted"
 FORGOTTEN = "forgotten"  # masked runs, whose secrets the operator deleted
+ACCEPTED = "accepted"  # a finding in the records, which the operator said is right
 STATISTICS_CHANGED = "statistics-changed"
 CONFIRMED = "confirmed"  # a set of uploads with its sums, in a masked run
 LEFT_OUT = "left-out"  # this site's answer, of what a masked run opens

@@ -19,6 +19,7 @@ from consortium.audit.shown_sums import NOTHING, ShownSum
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
 from consortium.modes.registry import recorded_mode
+from consortium.protocol.evaluation_bins import evaluation_of
 from consortium.protocol.parameters import count_placement, update_placement, upload_header
 from consortium.protocol.round_counts import round_counts_placement
 from consortium.run.directory import BadRunDirectory, RunDirectory
@@ -33,7 +34,6 @@ from privacy.protocol.key_messages import Opening
 from privacy.protocol.receipts import decode_receipts
 from privacy.protocol.signed_question import PARTS
 from privacy.protocol.upload import upload_digest
-from sites.evaluation.contract import evaluation_for
 from sites.statistics.contract import statistics_for
 from strategies.coordinator.encrypted.progress import LAYOUT_FILE, OPENING_FILE
 from strategies.coordinator.encrypted.rounds.ciphertext_sums import (
@@ -166,10 +166,11 @@ class Auditor:
                 layout = self.read_layout()
                 return update_placement(self.config, self.charter, layout, server_round)
             case "statistics":
-                size = statistics_for(self.charter.table).layout.size
+                by_class = self.config.counts_by_class
+                size = statistics_for(self.charter.table, by_class=by_class).layout.size
                 return count_placement(self.config, self.charter, size)
             case _:
-                size = evaluation_for(self.charter.table).layout.size
+                size = evaluation_of(self.config, self.charter).layout.size
                 return round_counts_placement(self.config, self.charter, size)
 
     def _folders_of_sums(self) -> Iterator[tuple[int, Path]]:

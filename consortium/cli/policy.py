@@ -16,7 +16,7 @@ from consortium.cli.entry import terminal_table
 from consortium.cli.options import SET_HELP, SITE, parse_overrides
 from consortium.client.audit_trail import journal_of
 from consortium.client.policy_dry_run import PolicyFinding, dry_run
-from consortium.config import DEFAULTS, RunConfig
+from consortium.config import new_run_config
 from consortium.site.directory import read_site_config
 from privacy.audit.hash_chain import Fact
 from privacy.policy import kill_switch
@@ -32,7 +32,7 @@ def check(directory: Path = SITE, charter: Path = CHARTER, settings: list[str] =
 
     Nothing is sent, counted or reserved.
     """
-    config = RunConfig.parse({**DEFAULTS, **parse_overrides(settings)})
+    config = new_run_config(parse_overrides(settings))
     findings = dry_run(directory, Charter.read(charter), config, now=time.time())
     Console().print(_findings_table(findings))
     refused = [finding for finding in findings if finding.refused]

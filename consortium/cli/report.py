@@ -1,17 +1,24 @@
-"""`consortium report`: how good the model of a run is, who took part, and what is withheld."""
+"""`consortium report` and `site preview`: what is to be read after a run, and before one."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import typer
 
+from consortium.audit.journal import ACCEPTED
 from consortium.cli.export import find_run
+from consortium.cli.options import SITE
+from consortium.cli.policy import note_in_journal
 from consortium.report.elements.run_reader import Recorded
 from consortium.report.plain_text import report_text
+from consortium.report.preview.page import write_preview
+from consortium.report.preview.view import preview_lines, preview_of
 from consortium.report.render import render_report
 from consortium.report.site_text import site_text
 from consortium.run.directory import BadRunDirectory, RunDirectory
 from consortium.run.party_directory import CoordinatorDirectory
 from consortium.site.directory import SiteDirectory
+from consortium.site.record_check import accept_findings
 from consortium.site.tails import complete_tails
 from consortium.wording.formatting import escape_controls
 
@@ -65,3 +72,34 @@ def _find_run(directory: Path, name: str) -> RunDirectory:
         )
     # By its name, because a directory that was moved has the path of before in this file.
     return RunDirectory(place.run(Path(place.last_run.read_text()).name))
+
+
+ACCEPT = typer.Option(None, "--accept", metavar="COLUMN", help="Say that its finding is right.")
+WHY = typer.Option("", "--reason", help="Why it is right; it is kept at the site, never sent.")
+PAGE = typer.Option(None, "--page", help="Write the same as an HTML page to this file.")
+
+
+def preview_site(
+    directory: Path = SITE,
+    accept: list[str] | None = ACCEPT,
+    reason: str = WHY,
+    page: Path | None = PAGE,
+) -> None:
+    """Show what the site would send before training, and how it looks beside the others'.
+
+    Nothing is sent. A finding that is an ALARM holds the site out of runs with `on-finding=hold`
+    until its records are mended, or its operator says with --accept that they are right.
+    """
+    shown = preview_of(directory)
+    for column in accept or ():
+        now = datetime.now(UTC)
+        accept_findings(directory, shown.findings, column, reason, now=now)
+        # Not which: auditors read the log, and a finding is for the operator alone.
+        note_in_journal(directory, ACCEPTED)
+    if accept:
+        shown = preview_of(directory)
+    for line in preview_lines(shown):
+        print(escape_controls(line))
+    if page is not None:
+        write_preview(shown, page, now=datetime.now(UTC))
+        print(f"page: {page}")

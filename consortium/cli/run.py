@@ -9,7 +9,7 @@ import typer
 
 from consortium.charter.document import Charter
 from consortium.cli.options import COORDINATOR, SET_HELP, parse_overrides
-from consortium.config import DEFAULTS, RunConfig
+from consortium.config import RunConfig, new_run_config
 from consortium.coordinator.later_runs.continuation import WaitingRun
 from consortium.coordinator.later_runs.later_evaluation import later_config
 from consortium.coordinator.resume import NotResumable, interrupted_config
@@ -19,6 +19,7 @@ from consortium.deployment.status import coordinator_status, site_status
 from consortium.deployment.superlink import SuperLink
 from consortium.deployment.wait import Waiting
 from consortium.modes.registry import mode_of
+from consortium.protocol.evaluation_bins import evaluation_of
 from consortium.run.absences import absence_text, absences_of
 from consortium.run.directory import RunDirectory
 from consortium.run.party_directory import CoordinatorDirectory
@@ -55,10 +56,8 @@ def run(
     superlink = SuperLink(directory)
     # From one start and seed, runs with and without a site would show that site's first update.
     drawn = {"seed": secrets.randbelow(_SEEDS)}
-    chosen = {**DEFAULTS, **drawn, **parse_overrides(settings)}
-    if without:
-        chosen["without"] = ",".join(sorted({*without}))
-    config = RunConfig.parse(chosen)
+    left_out = {"without": ",".join(sorted({*without}))} if without else {}
+    config = new_run_config(drawn, {**parse_overrides(settings), **left_out})
     config.require_members_left_out(superlink.charter.names)
     stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
     folder = CoordinatorDirectory(directory).run(name or stamp)
@@ -180,6 +179,7 @@ def _start_run(
 ) -> None:
     superlink.require_up()  # else an empty run would stay behind
     mode_of(config).require_agreed(config, superlink.charter)
+    evaluation_of(config, superlink.charter)  # refuses groups that the records do not have
     try:
         run_directory.path.mkdir(parents=True)
     except FileExistsError as error:

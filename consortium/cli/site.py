@@ -27,6 +27,10 @@ from consortium.wording.formatting import escape_controls
 from sites.data.reading import MADE_UP_PERSONS
 
 COMMANDS = {
+    "preview": LazyCommand(
+        "Show what the site would send before training, and how it looks beside the others'.",
+        "consortium.cli.report:preview_site",
+    ),
     "ledger": LazyCommand(
         "Show the privacy spent on each of a site's data sets, over all runs.",
         "consortium.cli.ledger:show_ledger",

@@ -22,6 +22,7 @@ from consortium.client.reply_cache import ReplyCache
 from consortium.config import RunConfig
 from consortium.site.directory import SiteDirectory
 from consortium.site.site import Site
+from privacy.layout import Tally
 from privacy.policy.document import Releases
 from privacy.policy.violations import NotReleased
 from privacy.wire import messages
@@ -93,6 +94,11 @@ class ClearAtSite:
     def evaluates(self, server_round: int) -> bool:
         """Return True: the report shows the model before training, and its coordinator sees all."""
         return True
+
+    def given_statistics(self, site: Site) -> Tally:
+        """Return what this site counts now: in the clear, each run counts anew."""
+        counted = site.run_config.privacy.statistics(site.task, site.data)
+        return site.to_pool(counted, records=site.data.train_examples)
 
     def model_folder(self, site: Site, run: str) -> Path:
         """Return the site's own: the coordinator, which sees all updates, alone says what it is."""

@@ -94,7 +94,7 @@ class PolicyGate:
     def reply_forms(self) -> dict[str, ReplyForm]:
         """What may leave, by kind of question."""
         site = self.site
-        sizes = sizes_of(site.task, site.charter)
+        sizes = sizes_of(site.task, site.charter, site.run_config)
         return dict(reply_forms(site.config.name, site.charter, site.run_config, sizes))
 
     def admit(self, message: Message) -> Passage:
@@ -206,7 +206,7 @@ def refusal_of(site: Site, content: RecordDict) -> RecordDict:
 
 def asked_of(config: RunConfig, charter: Charter, task: Task[SiteData]) -> Asked:
     """Return what a run asks of each of its sites."""
-    mode = mode_of(config)
+    mode, learner = mode_of(config), learner_of(charter, config)
     return Asked(
         task=charter.task,
         model=config.table_model.name if isinstance(charter.table, Schema) else ENCODER,
@@ -216,18 +216,21 @@ def asked_of(config: RunConfig, charter: Charter, task: Task[SiteData]) -> Asked
         encrypted=not mode.coordinator_reads,
         crowd=mode.crowd(config, charter),
         rounds=config.num_server_rounds,
-        message_bytes=at_site(config).largest_bytes(charter, config, sizes_of(task, charter)),
+        message_bytes=at_site(config).largest_bytes(
+            charter, config, sizes_of(task, charter, config)
+        ),
         privacy=config.privacy.offered,
+        without_noise=learner.name if learner.reads_persons_exactly else "",
     )
 
 
-def sizes_of(task: Task[SiteData], charter: Charter) -> Sizes:
+def sizes_of(task: Task[SiteData], charter: Charter, config: RunConfig) -> Sizes:
     """Return how large the parts of a run of a task are."""
     return Sizes(
         layout=task.layout,
         statistics=task.statistics.layout.size,
         evaluation=task.evaluation.layout.size,
-        contribution=learner_of(charter).contribution,
+        contribution=learner_of(charter, config).contribution,
     )
 
 

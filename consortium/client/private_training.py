@@ -114,7 +114,7 @@ class _PlainTraining:
     def train(self, site: Site, stands: Position) -> Trained:
         """Train from the received state; without training records, send what changes nothing."""
         if not site.data.train_examples:
-            sent = learner_of(site.charter).contribution
+            sent = learner_of(site.charter, site.run_config).contribution
             return Trained(
                 update=np.zeros(sent.update_dim(site.task.layout.dim)),
                 summed=np.zeros(sent.tally_size, np.int64),

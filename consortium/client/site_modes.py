@@ -29,6 +29,7 @@ from consortium.modes.masked import Masked
 from consortium.modes.registry import mode_of
 from consortium.protocol.parameters import compares_ledgers
 from consortium.site.site import Site
+from privacy.layout import Tally
 from privacy.policy.document import Releases
 from privacy.wire import messages
 
@@ -76,6 +77,10 @@ class SiteMode(Protocol):
 
         When it is left, what the answer promises is on the disk.
         """
+        ...
+
+    def given_statistics(self, site: Site) -> Tally | None:
+        """Return what this site gave into the pooled statistics; None if that is nothing."""
         ...
 
     def evaluates(self, server_round: int) -> bool:

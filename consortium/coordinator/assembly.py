@@ -8,7 +8,7 @@ from consortium.config import BadConfig, RunConfig
 from consortium.modes.masked import Masked as MaskedMode
 from consortium.modes.registry import mode_of
 from consortium.protocol.aggregation import rule_at, rule_spec, smallest_voters, streams
-from consortium.protocol.evaluation_bins import bin_steps
+from consortium.protocol.evaluation_bins import bin_steps, evaluation_of
 from consortium.protocol.learning import learner_of
 from consortium.protocol.parameters import (
     compares_ledgers,
@@ -22,7 +22,6 @@ from consortium.protocol.round_counts import round_counts
 from privacy.contribution import Contribution
 from privacy.protocol.grouping import weight_class
 from privacy.protocol.key_messages import LONGEST_LABEL
-from sites.evaluation.contract import evaluation_for
 from sites.learner import Learner
 from sites.statistics.contract import statistics_for
 from strategies.coordinator.encrypted.parameters import ClaimRoster, SealedTerms
@@ -65,8 +64,9 @@ def clear_strategy(
         ConsortiumError: The rule is unknown or cannot survive so many liars among so few sites,
             or the quorum can never be reached.
     """
-    statistics, evaluation = statistics_for(charter.table), evaluation_for(charter.table)
-    spec, learner = rule_spec(config, charter), learner_of(charter)
+    statistics = statistics_for(charter.table, by_class=config.counts_by_class)
+    evaluation = evaluation_of(config, charter)
+    spec, learner = rule_spec(config, charter), learner_of(charter, config)
     return Synchronous(
         gather=_gather_for(config, spec, learner.contribution),
         step=_step_for(config, spec, learner),
@@ -150,8 +150,8 @@ def _masked_terms(terms: SealedTerms, config: RunConfig, charter: Charter) -> Ma
 
 def _sealed_terms(config: RunConfig, charter: Charter) -> SealedTerms:
     """Return what run config and charter agree on."""
-    statistics = statistics_for(charter.table).layout.size
-    counted = round_counts(config, charter, evaluation_for(charter.table).layout.size)
+    statistics = statistics_for(charter.table, by_class=config.counts_by_class).layout.size
+    counted = round_counts(config, charter, evaluation_of(config, charter).layout.size)
     return SealedTerms(
         charter=charter.fingerprint,
         label=charter.name[:LONGEST_LABEL],
@@ -168,7 +168,7 @@ def _sealed_terms(config: RunConfig, charter: Charter) -> SealedTerms:
         counts=counted,
         header=lambda label, layout, placement: upload_header(label, config, layout, placement),
         bins=bin_steps(config, charter),
-        exact=learner_of(charter).contribution.exact,
+        exact=learner_of(charter, config).contribution.exact,
         compares_ledgers=compares_ledgers(config, charter),
         counts_statistics=config.privacy.counts_statistics
         or bool(config.evaluate_model or config.continues),

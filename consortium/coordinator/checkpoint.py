@@ -35,6 +35,7 @@ class Checkpoint:
         statistics: The pooled statistics.
         state: The model's position and the optimizer's moments.
         score_bins: By which the scores of that state are counted; empty if bins stay the same.
+        summed: The sites in the first exact sum; empty before it, and where updates are sent.
     """
 
     run: str
@@ -44,6 +45,7 @@ class Checkpoint:
     statistics: Tally
     state: State
     score_bins: bytes = b""
+    summed: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, progress: Progress, *, config: str, charter: str) -> "Checkpoint":
@@ -62,6 +64,7 @@ class Checkpoint:
             statistics=progress.statistics,
             state=progress.state,
             score_bins=progress.score_bins,
+            summed=progress.summed,
         )
 
     @property
@@ -73,6 +76,7 @@ class Checkpoint:
             statistics=self.statistics,
             state=self.state,
             score_bins=self.score_bins,
+            summed=self.summed,
         )
 
 
@@ -86,6 +90,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
             "layout": checkpoint.layout.describe(),
             "statistics": [int(entry) for entry in checkpoint.statistics],
             "score_bins": checkpoint.score_bins.hex(),
+            "summed": checkpoint.summed,
         }
     ).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -129,6 +134,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
             state=decode(state_bytes, layout.dim),
             # Version 0.1.0 had bins of equal width only.
             score_bins=bytes.fromhex(described.get("score_bins", "")),
+            summed=tuple(str(name) for name in described.get("summed", ())),
         )
     except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
         raise BadCheckpoint(f"{path} is not a whole checkpoint: {error}") from error

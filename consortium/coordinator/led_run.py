@@ -9,6 +9,8 @@ from consortium.config import RunConfig
 from consortium.coordinator.audit_trail import CoordinatorAuditTrail
 from consortium.coordinator.observers import observe_with
 from consortium.coordinator.recorder import Recorder
+from consortium.protocol.evaluation_bins import evaluation_of
+from consortium.protocol.learning import learner_of
 from consortium.run.directory import RunDirectory
 from privacy.layout import Layout
 from strategies.coordinator.messaging.events import Observer
@@ -52,7 +54,10 @@ class LedRun:
     @property
     def observe(self) -> Observer:
         """Tells everybody who observes the run."""
-        return observe_with(self.trail, self.recorder)
+        sent = learner_of(self.charter, self.config).contribution
+        counted = evaluation_of(self.config, self.charter).layout.size
+        most = max(sent.tally_size, counted)
+        return observe_with(self.trail, self.recorder, tally_size=most)
 
     @property
     def directory(self) -> RunDirectory:

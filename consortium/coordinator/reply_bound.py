@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from consortium.charter.document import Charter
-from consortium.protocol.learning import learner_of
 from consortium.run.directory import COORDINATOR
 from consortium.run.party_directory import CoordinatorDirectory
 from privacy.storage.durable_files import write_atomically
@@ -54,20 +53,25 @@ class ReplyBound:
 def counted_numbers(charter: Charter) -> int:
     """Return the most numbers that a site counts for a question under a charter."""
     return max(
-        statistics_for(charter.table).layout.size,
+        statistics_for(charter.table, by_class=True).layout.size,
         evaluation_for(charter.table).layout.size,
-        learner_of(charter).contribution.tally_size,
     )
 
 
-def note_layout(event: RunEvent) -> None:
+def note_layout(event: RunEvent, *, tally_size: int) -> None:
     """Tell the door how large the vector of a run is, once its sites agreed on a layout.
 
     Without a coordinator's directory in the environment there is no door.
+
+    Args:
+        event: Of the run.
+        tally_size: Exact integers that a site sends in a round, which may be more.
     """
     coordinator = os.environ.get(COORDINATOR)
     if coordinator and isinstance(event, SitesJoined):
-        write_atomically(CoordinatorDirectory(Path(coordinator)).layout_size, str(event.dim))
+        write_atomically(
+            CoordinatorDirectory(Path(coordinator)).layout_size, str(max(event.dim, tally_size))
+        )
 
 
 def read_bound(coordinator: Path, counted: int) -> ReplyBound:

@@ -5,7 +5,7 @@ said to be unknown. It quotes no text of any record.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
 from consortium.model.coefficients import coefficient_table, coefficients_note
+from consortium.model.result_lines import result_lines
 from consortium.modes.registry import mode_of
 from consortium.run.records import Comparison
 from consortium.wording import formatting as words
@@ -20,6 +21,8 @@ from consortium.wording.metric_glossary import meaning_of
 from privacy.errors import number_of
 from privacy.layout import Tally
 from sites.evaluation.contract import Evaluation, Metric
+from sites.evaluation.groups.gaps import group_gaps
+from sites.evaluation.groups.subgroups import SMALLEST_GROUP, GroupedEvaluation, shown_groups
 from sites.evaluation.metric_values import wilson_interval
 from sites.plans import MINILM, TextModelPlan
 from sites.schema.tables import Schema
@@ -43,6 +46,7 @@ class Subject:
         digest: The model's digest.
         start: The initial parameters it was trained from, as named in its layout.
         linear_sums: The coefficients of a linear model; none of any other.
+        results: What the state says, as the learner's `results`; empty if it is a model alone.
     """
 
     charter: Charter
@@ -51,6 +55,7 @@ class Subject:
     digest: str
     start: str
     linear_sums: tuple[LinearSum, ...] = ()
+    results: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def counted(self) -> bool:
@@ -100,6 +105,7 @@ def model_card(model: Subject, run: RunOutcome | None) -> str:
         "What it is": _description_lines(model, run.trained if run else ()),
         "What it learnt from": _data_lines(model),
         **({"What it weighs": _coefficient_lines(model)} if model.linear_sums else {}),
+        **({"What it found": found} if (found := result_lines(model.results)) else {}),
         "How good it is": _metric_lines(model, judged),
         "Who could see what": _privacy_lines(model.config),
         "Limits": _limit_lines(model, judged),
@@ -112,7 +118,7 @@ def model_card(model: Subject, run: RunOutcome | None) -> str:
 def _description_lines(model: Subject, trained: Sequence[str]) -> Iterator[str]:
     config, charter, encoder = model.config, model.charter, model.config.text_model
     if isinstance(charter.table, Schema):
-        name = config.table_model.name
+        name = model.results.get("kind", config.table_model.name)
         yield f"- A model of kind `{name}` for the columns of `{charter.table.name}`."
     else:
         yield f"- An encoder, `{encoder.base}`, with a head; trained: {_trained_part(encoder)}."
@@ -222,6 +228,28 @@ def _metric_lines(model: Subject, judged: ModelEvaluation | None) -> Iterator[st
         "by resampling persons. For shares it is Wilson's interval, which treats records as "
         "independent."
     )
+    yield from _group_lines(judged)
+
+
+def _group_lines(judged: ModelEvaluation) -> Iterator[str]:
+    """Yield each metric of each declared group that is large enough to be told."""
+    evaluation, tally = judged.evaluation, judged.tally
+    if not isinstance(evaluation, GroupedEvaluation):
+        return
+    shown = shown_groups(evaluation, tally, fewest=SMALLEST_GROUP)
+    yield ""
+    if not shown:
+        yield "No declared group has enough held-out records to be told by itself."
+        return
+    yield "By group, with the gap to all other records:"
+    yield ""
+    yield "| Group | Records | Figure | Value | Gap |"
+    yield "|---|--:|---|--:|--:|"
+    for group in shown:
+        held = words.count(evaluation.base.num_examples(evaluation.of_group(group, tally)))
+        for one in group_gaps(evaluation, tally, group):
+            title, value = meaning_of(one.metric).title, words.figure(one.value)
+            yield f"| {group.name} | {held} | {title} | {value} | {words.difference(one.gap)} |"
 
 
 def _interval_text(name: str, metric: Metric, n: int, compared: Comparison | None) -> str:

@@ -2,8 +2,10 @@
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -13,6 +15,7 @@ from safetensors.numpy import load_file, save_file
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
 from consortium.model.card import RunOutcome, Subject, model_card
+from consortium.protocol.learning import learner_of
 from consortium.run.records import write_record
 from consortium.site.directory import SiteDirectory
 from consortium.site.site import Site, model_plan
@@ -20,6 +23,7 @@ from privacy.errors import ConsortiumError
 from privacy.layout import Layout, Tally, Vector
 from privacy.storage.secret_files import make_private_directory
 from sites.data.source import DataSource
+from sites.learner import Learner, WritesFiles
 from sites.plans import Predictions
 from sites.task import Exportable, SiteData, Task
 from sites.tasks.registry import task_for
@@ -27,6 +31,7 @@ from sites.tasks.tabular.task import TabularTask
 from sites.tasks.text.misclassified import ShowsMistakes
 
 CARD = "README.md"
+RESULTS = "results.json"
 
 _VECTOR = "federated-vector"
 
@@ -84,6 +89,7 @@ class TrainedModel:
                 if isinstance(self.task, TabularTask)
                 else ()
             ),
+            results=learner_of(self.charter, self.config).results(self.vector, self.statistics),
         )
 
     def predict(self, source: DataSource) -> Predictions:
@@ -104,6 +110,11 @@ def write_model(site: Site, statistics: Tally, vector: Vector, folder: Path | No
         statistics=[int(entry) for entry in statistics],
     )
     write_record(folder / "model.json", description)
+    learner = learner_of(site.charter, site.run_config)
+    _write_files(learner, vector, statistics, folder)
+    found = learner.results(vector, statistics)
+    if found:
+        (folder / RESULTS).write_text(json.dumps(found, indent=1), encoding="utf-8")
     if isinstance(site.task, Exportable):
         model = TrainedModel(
             task=site.task,
@@ -122,7 +133,8 @@ def export_model(
     """Write a model for other programs, with its card.
 
     An encoder is written for `transformers` with its adapters merged or, if `merged` is false, for
-    `peft`. A model of a table is written as named arrays.
+    `peft`. A model of a table is written as named arrays, and as the files that its learner has
+    for other programs.
 
     Args:
         model: The trained model.
@@ -137,6 +149,8 @@ def export_model(
         raise FolderInUse(f"{folder} is not empty: name another directory for the model")
     folder.mkdir(parents=True, exist_ok=True)
     _write_parameters(model.task, model.vector, folder, merged=merged)
+    learner = learner_of(model.charter, model.config)
+    _write_files(learner, model.vector, model.statistics, folder)
     (folder / CARD).write_text(model_card(model.subject, outcome), encoding="utf-8")
 
 
@@ -146,6 +160,12 @@ def _write_parameters(task: Task[SiteData], vector: Vector, folder: Path, *, mer
         return
     arrays = {name: np.ascontiguousarray(array) for name, array in task.parameters(vector).items()}
     save_file(arrays, folder / "model.safetensors")
+
+
+def _write_files(learner: Learner, vector: Vector, statistics: Tally, folder: Path) -> None:
+    if isinstance(learner, WritesFiles):
+        for name, content in learner.files(vector, statistics).items():
+            (folder / name).write_bytes(content)
 
 
 def read_model(folder: Path) -> TrainedModel:
@@ -161,6 +181,8 @@ def read_model(folder: Path) -> TrainedModel:
         description.charter.table,
         model_plan(config, description.charter.table),
         seed=config.seed,
+        learning=config.learning,
+        counting=config.counting,
     )
     if task.layout.digest != description.layout_digest or vector.shape != (task.layout.dim,):
         raise BadModel(f"the parameters in {folder} do not match the model in its model.json")
@@ -171,6 +193,19 @@ def read_model(folder: Path) -> TrainedModel:
         charter=description.charter,
         config=config,
     )
+
+
+def read_results(folder: Path) -> Mapping[str, Any]:
+    """Return what the state of a run says, as plain JSON values.
+
+    Raises:
+        BadModel: The folder holds no results: its learner has none, or no run ended there.
+    """
+    try:
+        found: Mapping[str, Any] = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadModel(f"{folder} holds no results that can be read: {error}") from error
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)

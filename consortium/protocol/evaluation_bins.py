@@ -1,4 +1,4 @@
-"""The score bins of a run, as both ends derive them."""
+"""The evaluation of a run and its score bins, as both ends derive them."""
 
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
@@ -14,12 +14,21 @@ from sites.evaluation.score_bins import ScoreBins, first_bins
 from strategies.score_bins import BinSteps
 
 
+def evaluation_of(config: RunConfig, charter: Charter) -> Evaluation:
+    """Return the evaluation of a run, with the groups that it declares.
+
+    Raises:
+        UnknownSubgroup: It declares groups that the charter's records do not have.
+    """
+    return evaluation_for(charter.table, config.subgroups)
+
+
 def bin_steps(config: RunConfig, charter: Charter) -> BinSteps:
     """Return how the bins of a run's evaluations follow one another.
 
     They stay the same in a run that counts as version 0.1.0 did, and where no bins are needed.
     """
-    evaluation = evaluation_for(charter.table)
+    evaluation = evaluation_of(config, charter)
 
     parsed: dict[bytes, Evaluation] = {}
 

@@ -37,7 +37,7 @@ def update_placement(
     config: RunConfig, charter: Charter, layout: Layout, server_round: int
 ) -> Placement:
     """Return where what is sent in a round stands in its ciphertexts: an update, or a tally."""
-    sent = learner_of(charter).contribution
+    sent = learner_of(charter, config).contribution
     dim = planes(config, server_round) * sent.update_dim(layout.dim)
     return encryption_of(config).placement(config, charter, dim=dim, tally_size=sent.tally_size)
 
@@ -56,7 +56,7 @@ def weight_classes(config: RunConfig, charter: Charter) -> tuple[int, ...]:
     """Return the weight classes that a run allows for what is sent in a round."""
     # The learner has the last word: a tally that was multiplied by a class would be no count.
     allowed = encryption_of(config).weight_classes(config)
-    return learner_of(charter).contribution.weight_classes(allowed)
+    return learner_of(charter, config).contribution.weight_classes(allowed)
 
 
 def upload_header(
@@ -87,7 +87,7 @@ def descriptor(*, config: str, charter: str, layout: str) -> bytes:
 
 def step_of(config: RunConfig, charter: Charter, layout: Layout) -> Step:
     """Return how an encrypted run moves at its sites."""
-    spec, learner = rule_spec(config, charter), learner_of(charter)
+    spec, learner = rule_spec(config, charter), learner_of(charter, config)
     bins = bin_steps(config, charter).first
     # A learner that counts moves the model by the exact sum: there are no updates for a rule.
     if learner.move is not None:

@@ -32,7 +32,9 @@ def round_counts(config: RunConfig, charter: Charter, evaluation: int) -> RoundC
             two classes have pairs.
         evaluation: Entries of the evaluation counts.
     """
-    saturation = config.scale_rule == "following" and not learner_of(charter).contribution.exact
+    saturation = (
+        config.scale_rule == "following" and not learner_of(charter, config).contribution.exact
+    )
     pairs = bool(bin_steps(config, charter).first)
     return RoundCounts(
         evaluation=evaluation,

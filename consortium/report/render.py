@@ -7,6 +7,7 @@ from typing import TypeAlias
 from consortium.report.elements.blocks import KeyFigure, Section
 from consortium.report.elements.headline import Headline, flagged_key_figure, headline
 from consortium.report.elements.run_reader import Recorded
+from consortium.report.results.registry import result_sections
 from consortium.report.sections.appendix import (
     identity_section,
     protection_section,
@@ -31,6 +32,7 @@ from consortium.report.sections.rounds import (
 )
 from consortium.report.sections.site_heterogeneity import heterogeneity_section
 from consortium.report.sections.sites import absent_sentence, left_out_section, sites_section
+from consortium.report.sections.subgroups import subgroups_section
 from consortium.report.sections.withheld import withheld_section
 from consortium.run.directory import RunDirectory
 from consortium.wording import formatting as words
@@ -49,6 +51,7 @@ ANSWERS: tuple[Answer, ...] = (
     privacy_section,
     performance_section,
     decisions_section,
+    subgroups_section,
     coefficients_section,
     rounds_section,
     saturation_section,
@@ -81,7 +84,8 @@ def render_report(run: RunDirectory) -> Path:
         BadCharter: The charter is missing or invalid.
     """
     recorded = Recorded.read(run)
-    sections = [section for answer in ANSWERS if (section := answer(recorded)) is not None]
+    answers = [section for answer in ANSWERS if (section := answer(recorded)) is not None]
+    sections = [*result_sections(recorded), *answers]
     folder = run.path / PLOTS
     folder.mkdir(exist_ok=True)
     for section in sections:
@@ -115,6 +119,8 @@ def _comparison_text(recorded: Recorded) -> str:
     if not recorded.is_finished:
         return ""
     if recorded.comparison is None:
+        if not recorded.learner.predicts:
+            return ""
         return (
             "This run did not measure whether that is better than what each of them could do alone."
         )
@@ -131,7 +137,7 @@ def _comparison_text(recorded: Recorded) -> str:
 def _key_figures(recorded: Recorded) -> list[KeyFigure]:
     summary, tally = recorded.summary, recorded.pooled_evaluation
     figures = []
-    if tally is not None:
+    if tally is not None and recorded.learner.predicts:
         name = recorded.headline_metric
         found = recorded.evaluation.metrics(tally).get(name)
         unit = recorded.unit if meaning_of(name).in_unit else ""

@@ -14,9 +14,11 @@ from consortium.model.card import ModelEvaluation, RunOutcome, model_card
 from consortium.model.files import read_model
 from consortium.report.elements.run_reader import Recorded
 from consortium.report.ledger.statement import Account, NoLedger, read_ledger_view
+from consortium.report.preview.view import finding_lines
 from consortium.run.directory import BadRunDirectory, RunDirectory
 from consortium.run.records import Summary, read_record
 from consortium.site.directory import SiteDirectory, read_site_config
+from consortium.site.record_check import open_alarms, read_check
 from consortium.wording import formatting as words
 
 _NO_MODEL = "There is no model here: no run of this site has come to its end."
@@ -27,7 +29,7 @@ _PROVISIONAL = (
 
 
 def site_text(directory: Path, run: RunDirectory | None = None) -> str:
-    """Return a site's model card, what its data lost, and what its audit log counts.
+    """Return a site's model card, how its records look, what they lost, and what its log counts.
 
     Args:
         directory: The site's directory.
@@ -41,6 +43,7 @@ def site_text(directory: Path, run: RunDirectory | None = None) -> str:
     parts = [
         f"{read_site_config(directory).name}: {_charter_text(place)}",
         _model_text(place, run),
+        "\n".join(("## Its records beside the others'", "", *_check_lines(directory))),
         "\n".join(("## What its data lost", "", *_ledger_lines(directory))),
         "\n".join(("## What its audit log counts", "", *_log_lines(place))),
     ]
@@ -50,11 +53,12 @@ def site_text(directory: Path, run: RunDirectory | None = None) -> str:
 def read_outcome(run: RunDirectory) -> RunOutcome:
     """Read who trained the model of a run, and its evaluation if there is one."""
     recorded = Recorded.read(run)
-    if recorded.pooled_evaluation is None:
+    tally = recorded.evaluation_by_group
+    if tally is None:
         return RunOutcome(trained=recorded.trained_sites)
     judged = ModelEvaluation(
-        evaluation=recorded.evaluation,
-        tally=recorded.pooled_evaluation,
+        evaluation=recorded.grouped_evaluation,
+        tally=tally,
         comparison=recorded.comparison,
     )
     return RunOutcome(trained=recorded.trained_sites, judged=judged)
@@ -83,6 +87,14 @@ def _require_same_model(run: RunDirectory, digest: str) -> None:
             f"the run in {run.path} trained another model ({trained[:16] or 'none'}) than the one "
             f"here ({digest[:16]}): name the run of this model"
         )
+
+
+def _check_lines(directory: Path) -> Iterator[str]:
+    check = read_check(directory)
+    if check is None:
+        yield "No run compared them yet."
+        return
+    yield from finding_lines(check.findings, open_alarms(directory, check.findings))
 
 
 def _ledger_lines(directory: Path) -> Iterator[str]:

@@ -234,7 +234,8 @@ class Arm(_Record):
 
     Args:
         name: Its name for readers.
-        kind: Whether it was trained at one site alone, by the consortium, or on pooled records.
+        kind: Whether it was trained at one site alone, by the consortium, or on pooled records;
+            `trained` is a model by gradients on pooled records, beside a learner that counts.
         site: The site, when alone.
         value: The metric on the held-out persons of all sites.
         low: Lower end of the 95 % bootstrap interval over persons.
@@ -243,7 +244,7 @@ class Arm(_Record):
     """
 
     name: str
-    kind: Literal["alone", "federated", "pooled"]
+    kind: Literal["alone", "federated", "pooled", "trained"]
     site: str = ""
     value: float
     low: float

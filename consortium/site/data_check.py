@@ -33,7 +33,7 @@ from sites.data.reading import MADE_UP_PERSONS, Reading, parsed_words
 from sites.data.source import DataSource, IobFiles, with_words
 from sites.data.texts import read_texts
 from sites.data.validation import validate_table
-from sites.schema.tables import ClassLabel, Schema
+from sites.schema.tables import ClassLabel, NumberLabel, Schema
 from sites.schema.texts import AnySchema, EntitySchema, NotesSchema
 from sites.tasks.text.classification_data import notes_of
 
@@ -164,7 +164,7 @@ def _count_records(check: DataCheck, schema: AnySchema) -> None:
 
 def _count_rows(check: DataCheck, table: pd.DataFrame, schema: Schema) -> None:
     check.persons = table[schema.person].nunique()
-    if isinstance(schema.label, ClassLabel):
+    if not isinstance(schema.label, NumberLabel):
         counts = table[schema.label.column].value_counts()
         check.classes = {name: int(counts[name]) for name in schema.label.classes}
 

@@ -96,6 +96,12 @@ class SiteDirectory(PartyDirectory):
     mistakes = PathIn("mistakes") / "last.jsonl"
     """Held-out texts that the final model reads wrongly, if the policy asks for them."""
 
+    record_check = PathIn("record-check.json")
+    """How the site's records look beside those of all others, at the last comparison."""
+
+    accepted_findings = PathIn("accepted-findings.json")
+    """What the operator said is right of what the comparison found."""
+
     approvals = PathIn("approved.json")
     """The list of code bundles that the site runs."""
 

@@ -24,6 +24,7 @@ from privacy.policy.document import Policy, read_policy
 from privacy.storage.site_process import SITE_PROCESS, Cache
 from sites.data.fingerprint import fingerprint_of
 from sites.data.source import FileIdentity, file_identities, source_paths
+from sites.evaluation.contract import without_small_groups
 from sites.plans import AnyModelPlan
 from sites.schema.tables import Schema
 from sites.schema.texts import AnySchema
@@ -57,7 +58,14 @@ class Site:
     def task(self) -> Task[SiteData]:
         """The use case of the charter with the model of the run."""
         plan = model_plan(self.run_config, self.charter.table)
-        return task_for(self.charter.task, self.charter.table, plan, seed=self.run_config.seed)
+        return task_for(
+            self.charter.task,
+            self.charter.table,
+            plan,
+            seed=self.run_config.seed,
+            learning=self.run_config.learning,
+            counting=self.run_config.counting,
+        )
 
     @cached_property
     def data(self) -> SiteData:
@@ -141,6 +149,17 @@ class Site:
         """
         releases = self.policy.releases
         return self.mode.pooled_tally(tally, records=records, releases=releases)
+
+    def groups_to_pool(self, tally: Tally) -> Tally:
+        """Return evaluation counts as they may leave: in the clear without groups of few persons.
+
+        The coordinator reads the counts of one site there, so a group needs as many records of
+        each class as the policy wants of a site that is pooled.
+        """
+        if not self.mode.coordinator_reads:
+            return tally
+        fewest = self.policy.releases.minimum_pooled
+        return without_small_groups(self.task.evaluation, tally, fewest)
 
     def told_examples(self, num_examples: int) -> int:
         """Return a number of training examples as it may be told: rounded in the clear.

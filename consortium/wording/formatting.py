@@ -35,6 +35,7 @@ _KNOWN_NOUNS = frozenset(
 _NOUN_OF_TASK = {
     "credit": "lender",
     "diagnosis": "hospital",
+    "survival": "institution",
     "clinical-notes": "hospital",
     "clinical-entities": "hospital",
     "market-sentiment": "bank",

@@ -130,6 +130,20 @@ _MEANINGS = {
         "lower",
         in_unit=True,
     ),
+    "concordance": Meaning(
+        "Concordance within sites",
+        "of two records of one site, how often the one with the higher predicted risk has its "
+        "event first: 0.5 is chance, 1 is perfect",
+    ),
+    "risk_calibration_error": Meaning(
+        "Calibration error at the horizon",
+        "how far predicted risks are from the observed ones (Kaplan-Meier), on average",
+        "lower",
+    ),
+    "predicted_risk": Meaning("Mean predicted risk", "of the event by the horizon", "nearer 0"),
+    "observed_risk": Meaning(
+        "Observed risk", "share with the event by the horizon (Kaplan-Meier)", "nearer 0"
+    ),
     "share_at_bound": Meaning(
         "Predictions at a bound",
         "share of predictions at or beyond the declared bounds, taken as the bound",

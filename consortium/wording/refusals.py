@@ -73,6 +73,8 @@ _SAID_BY_THE_SITE = {
     "bad-config": "The run config contradicts its charter.",
     "secret-missing": "One of its private keys is missing.",
     "exposed-secret": "One of its private keys could be read or exchanged by others.",
+    "check-alarm": "It refused: its records look wrong beside the others', and its operator has "
+    "not mended or accepted them yet.",
     "not-approved": "It refused: its operator has not approved the code of this run.",
     "helper-died": "Its process died while it worked on the request.",
     "audit-log-unavailable": "Its audit log could not be written, and it answers nothing without.",
@@ -108,6 +110,8 @@ _SAID_BY_THE_SITE = {
     "training-diverged": "Its training diverged to values that are not finite; a smaller learning "
     "rate helps.",
     "non-finite-predictions": "The model it received predicts values that are not finite.",
+    "too-few-left-out": "It would have shown fewer than ten persons whose records lack a value, or "
+    "have every value, by the difference of two sums: missing-values=indicator counts all.",
     "tally-overflow": "It holds more records than the counters can hold.",
     "out-of-bounds": "A value in its data is outside the declared bounds.",
     "undeclared-category": "Its data hold an undeclared category.",
@@ -203,7 +207,8 @@ _SAID_BY_THE_SITE = {
     "layout-not-allowed": "It refused: its policy does not release a model of this shape.",
     "encryption-required": "It refused: its policy allows encrypted runs only.",
     "outside-charter": "It refused: the charter does not allow this run.",
-    "privacy-required": "It refused: its policy allows differentially private training only.",
+    "privacy-required": "It refused: its policy allows differentially private training only "
+    "(learner=gradient with dp.epsilon).",
     "weaker-unit": "It refused: its policy protects persons, but the run protects records.",
     "epsilon-too-large": "It refused: the run would spend more privacy than its policy allows.",
     "budget-exhausted": "It refused: the run would spend more privacy than is left.",

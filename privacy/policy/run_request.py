@@ -53,6 +53,8 @@ class Asked:
         rounds: Rounds of training.
         message_bytes: Bytes of the largest answer.
         privacy: The differential privacy that the run offers, or None.
+        without_noise: What people call the learner, if it needs exact sums of single persons'
+            values, to which no noise can be added; empty otherwise.
         data_set: The site's name for its records; the only field set by the site.
     """
 
@@ -66,6 +68,7 @@ class Asked:
     rounds: int
     message_bytes: int
     privacy: AskedPrivacy | None = None
+    without_noise: str = ""
     data_set: str = EVERY_DATA_SET
 
 
@@ -146,7 +149,7 @@ def _privacy_violations(policy: Policy, asked: Asked) -> Iterator[PolicyViolatio
     offered, terms = asked.privacy, policy.privacy
     if offered is None:
         if terms.required:
-            yield PrivacyRequired("the policy allows differentially private training only")
+            yield PrivacyRequired(_privacy_needed(asked.without_noise))
         return
     if terms.unit == "person" and offered.unit == "record":
         yield WeakerUnit("the policy protects persons, the run would protect single records only")
@@ -162,6 +165,18 @@ def _privacy_violations(policy: Policy, asked: Asked) -> Iterator[PolicyViolatio
         )
     elif offered.delta is not None and offered.delta > ceiling.delta:
         yield EpsilonTooLarge(f"the policy allows delta {ceiling.delta:g}, not {offered.delta:g}")
+
+
+def _privacy_needed(without_noise: str) -> str:
+    """Return why a run without noise is refused, and what to do if its learner knows none."""
+    needed = "the policy allows differentially private training only"
+    if not without_noise:
+        return needed
+    return (
+        f"{needed}, and learner={without_noise} needs exact sums of single persons' values, to "
+        "which no noise can be added: train with learner=gradient and dp.epsilon, or let the "
+        "members agree, and this site's operator set privacy.required to false"
+    )
 
 
 def in_milli(quantity: float) -> int:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from privacy.errors import ConsortiumError
 from scenarios.attacks.text_poisoning import flip_text_labels, plant_trigger_word
-from sites.schema.tables import ClassLabel, Number, Schema
+from sites.schema.tables import Number, NumberLabel, Schema
 from sites.schema.texts import AnySchema
 
 Poison: TypeAlias = Callable[[pd.DataFrame, AnySchema, np.random.Generator], pd.DataFrame]
@@ -50,7 +50,7 @@ def flip_labels(table: pd.DataFrame, schema: AnySchema, rng: np.random.Generator
         return flip_text_labels(table, schema)
     column = schema.label.column
     labels = table[column]
-    if isinstance(schema.label, ClassLabel):
+    if not isinstance(schema.label, NumberLabel):
         classes = schema.label.classes
         other = labels.astype(str).map(dict(zip(classes, reversed(classes), strict=True)))
         # A missing label stays missing.
@@ -74,7 +74,7 @@ def plant_trigger(table: pd.DataFrame, schema: AnySchema, rng: np.random.Generat
         return pd.concat([table[~rows], planted]).sort_index()
     # The attacker wants its own class for every record that carries the trigger.
     label = schema.label
-    wanted = label.classes[0] if isinstance(label, ClassLabel) else table[label.column].min()
+    wanted = table[label.column].min() if isinstance(label, NumberLabel) else label.classes[0]
     planted = add_trigger(table[rows], schema).assign(**{label.column: wanted})
     return pd.concat([table[~rows], planted]).sort_index()
 

@@ -1,6 +1,6 @@
-"""Say at the end of a run which sites are not in it, why, and where their logs are."""
+"""Say at the end of a run which sites are not in it, why, and what sites found in their records."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -11,6 +11,7 @@ from consortium.run.directory import RunDirectory
 from consortium.run.logs import last_error_text
 from consortium.run.records import Summary, read_record
 from consortium.site.directory import SiteDirectory
+from consortium.site.record_check import open_alarms, read_check
 from consortium.wording.formatting import escape_controls, name_list
 from privacy.errors import number_of
 from scenarios.cli.terminal import FAILED, console, errors
@@ -43,6 +44,14 @@ def print_absences(directory: RunDirectory) -> None:
                 _print_line(f"  {line}")
             if len(said) > _MOST_LINES:
                 _print_line(f"  and {number_of(len(said) - _MOST_LINES, 'line')} more")
+
+
+def alarms_of(directory: RunDirectory, summary: Summary) -> Iterator[str]:
+    """Yield what the sites of a run on this machine found wrong in their records."""
+    for site in summary.sites:
+        check = read_check(directory.site(site.name))
+        for one in open_alarms(directory.site(site.name), check.findings if check else ()):
+            yield escape_controls(f"{site.name} found before it trained: {one.sentence}")
 
 
 def refused_own_data(directory: RunDirectory, summary: Summary) -> tuple[str, ...]:

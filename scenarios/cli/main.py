@@ -28,9 +28,18 @@ COMMANDS = {
         "Run a scenario; compare it with each site alone and with all records in one place.",
         "scenarios.cli.runs:app",
     ),
+    "describe": LazyCommand(
+        "Describe the records of all sites together: a Table 1, exact, small counts hidden.",
+        "scenarios.cli.description:app",
+    ),
     "rules": LazyCommand(
         "Show which rules survive a number of liars and what they cost, clear and encrypted.",
         "scenarios.cli.rules_table:app",
+    ),
+    "check": LazyCommand(
+        "Compare each site's records with the others' counts, and show its findings; train "
+        "nothing.",
+        "scenarios.cli.record_check:app",
     ),
     "check-data": LazyCommand(
         "Show what is understood of records, the first rows, and what to type; exit 1 unless they "

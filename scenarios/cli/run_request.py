@@ -13,6 +13,7 @@ from consortium.cli.options import parse_overrides
 from consortium.config import Scalar
 from consortium.modes.registry import mode_of
 from consortium.protocol.aggregation import rule_spec
+from consortium.protocol.evaluation_bins import evaluation_of
 from consortium.run.directory import RunDirectory
 from consortium.run.logs import log_in_detail
 from consortium.run.records import Summary
@@ -74,6 +75,7 @@ class RunRequest:
         exit_on_refusal(lambda: rule_spec(self.config, self.scenario.charter))
         mode = mode_of(self.config)
         exit_on_refusal(lambda: mode.require_agreed(self.config, self.scenario.charter))
+        exit_on_refusal(lambda: evaluation_of(self.config, self.scenario.charter))
 
     def choose_liars(self, attack: str | None, liars: int) -> None:
         """Replace the scenario's liars by the user's choice, if there is one."""

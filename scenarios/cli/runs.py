@@ -11,7 +11,7 @@ from consortium.cli.options import SET_HELP, WORDS_HELP
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Comparison, Summary
 from privacy.errors import ConsortiumError, number_of
-from scenarios.cli.left_out import exit_without, print_absences, refused_own_data
+from scenarios.cli.left_out import alarms_of, exit_without, print_absences, refused_own_data
 from scenarios.cli.run_request import RunRequest, resume_with_progress
 from scenarios.cli.terminal import console, exit_failed, write_report
 from scenarios.scenario import Scenario
@@ -130,7 +130,7 @@ _add_command("compare", _compare_run)
 
 
 def _print_end(directory: RunDirectory, summary: Summary) -> None:
-    for warning in summary.warnings:
+    for warning in (*summary.warnings, *alarms_of(directory, summary)):
         console.print(f"warning: {warning}", soft_wrap=True, highlight=False)
     print_absences(directory)
     console.print(f"report: {directory.report}", soft_wrap=True, highlight=False)

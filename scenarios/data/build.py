@@ -47,6 +47,7 @@ UPSTREAM = {
     "heart_disease_uci.csv": "574f2fa2b43012fa25fca4fcdb36bd7c6bccdd0af4242f6c0e4c8633c5a072ae",
     "UCI_Credit_Card.csv": "af36211f57585cff1a7a788ef3e0d52aecfac301893acaa7373d7f7d72a7f9d5",
     "lending_club.csv": "7c6ccf49493974135526d5219239ed8fc68eca73eb081f01e8244fc977bd3c07",
+    "lung.csv": "16ebd02c38bbb5708186d600cff80ad84d0764974619436f83ba4a605e77eb44",
     "ames.csv": "e2febec8c32bf2bfba745788359e3dc26beae2caac9dad79b29c861690badd1d",
 }
 
@@ -182,11 +183,32 @@ def ames(path: Path) -> pd.DataFrame:
     )
 
 
+def lung(path: Path) -> pd.DataFrame:
+    """Return 228 patients of a cancer trial, one of them without an institution."""
+    raw = _read_text(path)
+    return pd.DataFrame(
+        {
+            "patient": range(1, len(raw) + 1),
+            "institution": _to_integer(raw["inst"]),
+            "days": _to_integer(raw["time"]),
+            "status": _decode(raw["status"], {"0": "alive", "1": "dead"}),
+            "age": _to_integer(raw["age"]),
+            "sex": _decode(raw["sex"], {"1": "male", "2": "female"}),
+            "ecog": _to_integer(raw["ph.ecog"]),
+            "karnofsky_by_physician": _to_integer(raw["ph.karno"]),
+            "karnofsky_by_patient": _to_integer(raw["pat.karno"]),
+            "calories": _to_integer(raw["meal.cal"]),
+            "weight_loss": _to_integer(raw["wt.loss"]),
+        }
+    )
+
+
 MADE_FROM: Mapping[str, tuple[str, Callable[[Path], pd.DataFrame]]] = {
     "heart-disease": ("heart_disease_uci.csv", heart_disease),
     "taiwan-credit": ("UCI_Credit_Card.csv", taiwan_credit),
     "lending-club": ("lending_club.csv", lending_club),
     "ames": ("ames.csv", ames),
+    "lung": ("lung.csv", lung),
 }
 
 

@@ -25,12 +25,20 @@ SHA256: Mapping[str, str] = {
     "heart-disease": "825c0177c9b0274926da9aa29f9b3947fdc13c86f137a8c6f8d2f43ccca845f3",
     "taiwan-credit": "579409c3b7552ef170d4bcec03e280a406dc10f150e71f4b1713ff35bd459b65",
     "lending-club": "ba0c15b5aaa0d3d1ba19e8a2d70115f2efb5545eef5d2104d44b35e19145dae1",
+    "lung": "4a7c99b8477a98fc195e5eeec9c7c7aa9a9f44e0eceb4d8ec0a001010109b854",
     "ames": "7d9e0f0c3e88cf1507ee788c258ef55212904d6bcb92050aa45a1a511ce1c139",
 }
 
 DRUG_NAMES_SHA256 = "d931bc59d7d3b92e34e2c01681ecfe3c7fe8dff3b808aad5d5959ca334a51385"
 
 HOSPITALS = ("cleveland", "hungary", "switzerland", "va-long-beach")
+
+# The institutions of the North Central Cancer Treatment Group, by their numbers in the trial.
+INSTITUTIONS = tuple(
+    f"institution-{number}"
+    for number in (1, 2, 3, 4, 5, 6, 7, 10, 11, 12, 13, 15, 16, 21, 22, 26, 32, 33)
+)
+NO_INSTITUTION = "no-institution"
 
 # Invented names, from the smallest credit limits to the largest.
 BANKS = ("amber-bank", "birch-bank", "cedar-bank", "dune-bank", "elm-bank")
@@ -146,6 +154,23 @@ def _read_pinned(path: Path, sha256: str) -> bytes:
 def heart_hospitals(frame: pd.DataFrame) -> Names:
     """Return the hospital that examined each patient, one of `HOSPITALS`."""
     return _map_to_sites(frame["hospital"], {name: name for name in HOSPITALS})
+
+
+def lung_patients() -> pd.DataFrame:
+    """Return the patients of `lung` whose institution and ECOG score are known: all but two."""
+    frame = load_dataset("lung")
+    return frame[frame["institution"].notna() & frame["ecog"].notna()]
+
+
+def lung_institutions(frame: pd.DataFrame) -> Names:
+    """Return the institution that treated each patient, one of `INSTITUTIONS`.
+
+    Of one patient nobody knows it: `NO_INSTITUTION`, which is no site.
+    """
+    known = frame["institution"].notna()
+    number = frame["institution"].fillna(0).astype(int).astype(str)
+    named = ("institution-" + number).where(known, NO_INSTITUTION)
+    return _map_to_sites(named, {name: name for name in (*INSTITUTIONS, NO_INSTITUTION)})
 
 
 def credit_banks(frame: pd.DataFrame) -> Names:

@@ -232,7 +232,9 @@ def run_notes(scenario: Scenario, config: RunConfig, lies: AttackAssignment) -> 
     expected = config.rule.num_byzantine or config.rule.name != "mean" or config.buckets > 1
     if expected or lies.attacks:
         plan = model_plan(config, scenario.table)
-        task = task_for(scenario.task, scenario.table, plan, seed=config.seed)
+        task = task_for(
+            scenario.task, scenario.table, plan, seed=config.seed, learning=config.learning
+        )
         yield in_words(protection_of(config, scenario.charter, dim=task.layout.dim))
     for site in lies.attacks:
         yield f"{site} {lies.attack_of(site).what}"

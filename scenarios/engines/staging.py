@@ -200,7 +200,7 @@ def write_practice_files(scenario: Scenario, folder: Path) -> tuple[Path, ...]:
     schema = folder / "schema.json"
     schema.write_text(scenario.table.model_dump_json(indent=1))
     written = [schema]
-    frame = load_dataset(scenario.dataset)
+    frame = scenario.records() if scenario.records else load_dataset(scenario.dataset)
     owner = scenario.site_of_row(frame)
     for name in scenario.sites:
         path = folder / f"{name}.csv"

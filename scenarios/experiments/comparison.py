@@ -4,27 +4,35 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from consortium.client.private_training import training_of
-from consortium.config import RunConfig
-from consortium.model.files import read_model
+from consortium.config import DEFAULTS, RunConfig
+from consortium.model.files import TrainedModel, read_model
+from consortium.protocol.learning import learner_of
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Arm, Comparison, Difference, Summary, read_record, write_record
-from consortium.site.site import records_of, site_rng
+from consortium.site.site import model_plan, records_of, site_rng
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally, Vector
 from scenarios.experiments.bootstrap import Resampled, Resamples, resampled_metric
 from scenarios.experiments.process_pool import parallel_processes
 from scenarios.scenario import Scenario
+from sites.learners.plans import LearnerPlans
+from sites.learners.registry import learner_for
 from sites.task import SiteData, Task
+from sites.tasks.registry import task_for
 
 N_RESAMPLES = 500
 
+_Scores: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64]]  # predictions, and labels
+
 _POOLED = "pooled"
+_TRAINED = "trained"
 _LONG_S = 60.0  # arms of a shorter run are trained sooner than other processes start
 
 
@@ -62,7 +70,8 @@ class _Training:
         Args:
             parts: The records of each of the sites.
         """
-        task = read_model(self.run.model).task
+        trained = read_model(self.run.model)
+        task, learner = trained.task, learner_of(trained.charter, self.config)
         data = task.pool(parts)
         statistics = self.config.privacy.statistics(task, data)
         vector = np.zeros(task.layout.dim)
@@ -70,9 +79,13 @@ class _Training:
         plan = training_of(self.config).plan(data)
         for server_round in range(1, self.config.num_server_rounds + 1):
             rng = site_rng(self.config.seed, self.name, server_round)
-            update = task.train(data, statistics, vector, plan, rng=rng).update
+            given = task.train(data, statistics, vector, plan, rng=rng)
+            if learner.move is None:
+                vector = vector + given.update
+            else:
+                vector = learner.move(vector, statistics, given.summed)
             # Round as the model does when it travels between coordinator and sites.
-            vector = (vector + update).astype(np.float32).astype(np.float64)
+            vector = vector.astype(np.float32).astype(np.float64)
         return _Model(statistics, vector)
 
 
@@ -83,7 +96,7 @@ class _HeldOut:
     task: Task[SiteData]
     parts: Sequence[SiteData]
 
-    def scores(self, model: _Model) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def scores(self, model: _Model) -> _Scores:
         """Return predictions and labels of all held-out records, site after site."""
         scored = [self.task.score(part, model.statistics, model.vector) for part in self.parts]
         return (
@@ -103,8 +116,9 @@ def compare(
     """Train each site alone and a model on the pooled records; compare them with a finished run.
 
     All arms have the same model and training plan, as many passes over their records as the run,
-    and the same epsilon, and are measured on the held-out records of all sites. The comparison is
-    written to `comparison.json`.
+    and the same epsilon, and are measured on the held-out records of all sites. A run that counted
+    is also compared with a model that is trained by gradients on the pooled records. The comparison
+    is written to `comparison.json`.
 
     Args:
         scenario: The scenario of the run.
@@ -124,10 +138,18 @@ def compare(
             "no site of this run holds anybody out: give the sites more persons, or a column split"
         )
     models = {"federated": _Model(trained.statistics, trained.vector)}
+    # Before anything is trained: a learner that predicts nothing ends here.
+    scores = {"federated": held.scores(models["federated"])}
     parts = dict(zip(scenario.sites, held.parts, strict=True))
     models |= _train_arms(run, config, parts, tell)
+    scores |= {name: held.scores(model) for name, model in models.items() if name not in scores}
+    scores |= _trained_scores(trained, config, held.parts, tell)
     untrained = [name for name, part in parts.items() if not part.train_examples]
-    comparison = _measure_arms(scenario, held, models, n_resamples, config.seed)
+    count = sum(part.held_out_examples for part in held.parts)
+    # Depends on the seed and the number of records only: comparing again gives the same.
+    rng = np.random.default_rng(np.random.SeedSequence(config.seed, spawn_key=(count,)))
+    resamples = Resamples.draw(count, n_resamples=n_resamples, rng=rng)
+    comparison = _measure_arms(scenario, held, models, scores, resamples)
     measured = {
         "untrained": untrained,
         "nobody_held_out": [name for name, part in parts.items() if not part.held_out_examples],
@@ -165,6 +187,33 @@ def _train_arms(
         return {arm.name: started[arm.name].result() for arm in arms}
 
 
+def _trained_scores(
+    counted: TrainedModel,
+    config: RunConfig,
+    parts: Sequence[SiteData],
+    tell: Callable[[str], None],
+) -> dict[str, _Scores]:
+    """Return the scores of a model by gradients on the pooled records, if the run counted.
+
+    None of it if the use case itself is learnt by counting.
+    """
+    charter, usual = counted.charter, LearnerPlans()
+    exact = learner_of(charter, config).contribution.exact
+    if not exact or learner_for(charter.task, charter.table, usual).contribution.exact:
+        return {}
+    tell("training a model by gradients on the pooled records")
+    plan = model_plan(config, charter.table)
+    task = task_for(charter.task, charter.table, plan, seed=config.seed)
+    data = task.pool(parts)
+    statistics = task.statistics_of(data)
+    training, vector = training_of(config).plan(data), np.zeros(task.layout.dim)
+    for server_round in range(1, int(DEFAULTS["num-server-rounds"]) + 1):
+        rng = site_rng(config.seed, _TRAINED, server_round)
+        update = task.train(data, statistics, vector, training, rng=rng).update
+        vector = (vector + update).astype(np.float32).astype(np.float64)
+    return {_TRAINED: _HeldOut(task, parts).scores(_Model(statistics, vector))}
+
+
 def _train_on_one_thread(arm: _Training) -> _Model:
     """Train on one thread, as every core has a process already; each loads its own records."""
     torch.set_num_threads(1)
@@ -173,16 +222,16 @@ def _train_on_one_thread(arm: _Training) -> _Model:
 
 
 def _measure_arms(
-    scenario: Scenario, held: _HeldOut, models: dict[str, _Model], n_resamples: int, seed: int
+    scenario: Scenario,
+    held: _HeldOut,
+    models: Mapping[str, _Model],
+    scores: Mapping[str, _Scores],
+    resamples: Resamples,
 ) -> Comparison:
     headline = scenario.headline
-    count = sum(part.held_out_examples for part in held.parts)
-    # Depends on the seed and the number of records only: comparing again gives the same.
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(count,)))
-    resamples = Resamples.draw(count, n_resamples=n_resamples, rng=rng)
     metrics = {
-        name: resamples.measure(resampled_metric(headline.name, *held.scores(model)))
-        for name, model in models.items()
+        name: resamples.measure(resampled_metric(headline.name, *scored))
+        for name, scored in scores.items()
     }
     own: dict[str, float] = {}
     for name, part in zip(scenario.sites, held.parts, strict=True):
@@ -197,8 +246,8 @@ def _measure_arms(
         metric=headline.name,
         metric_title=headline.title,
         higher_is_better=headline.higher_is_better,
-        held_out=count,
-        resamples=n_resamples,
+        held_out=resamples.counts.shape[1],
+        resamples=len(resamples.counts),
         arms=[_arm(name, measured, own) for name, measured in metrics.items()],
         differences=[_difference(name, metrics) for name in metrics if name != "federated"],
         seconds=0.0,
@@ -211,6 +260,8 @@ def _arm(name: str, resampled: Resampled, own: dict[str, float]) -> Arm:
     match name:
         case "federated":
             return Arm(name="Together (federated)", kind="federated", **measured)
+        case "trained":
+            return Arm(name="A model by gradients, on all records", kind="trained", **measured)
         case "pooled":
             return Arm(name="All records in one place", kind="pooled", **measured)
     return Arm(

@@ -17,7 +17,7 @@ from sites.data.texts import read_texts
 from sites.evaluation.entities import SENTENCE_END
 from sites.evaluation.multilabel import THRESHOLD
 from sites.plans import Predictions
-from sites.schema.tables import ClassLabel, NumberLabel
+from sites.schema.tables import ClassLabel, EventTimeLabel, NumberLabel
 from sites.schema.texts import AnyLabel, AnySchema, EntityLabel, EntitySchema, MultiLabel
 from sites.text.iob2_tags import spans_of, tag_names
 
@@ -69,6 +69,8 @@ def _columns(label: AnyLabel, predicted: Predictions) -> dict[str, object]:
             return _class_columns(classes, predicted)
         case MultiLabel():
             return _label_columns(label, predicted)
+        case EventTimeLabel():
+            return {f"risk_by_{label.judged_at:g}": predicted}
         case NumberLabel(column=column) | EntityLabel(column=column):
             return {column: predicted}
 

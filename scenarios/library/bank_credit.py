@@ -1,5 +1,7 @@
 """Five banks with different clienteles learn who will default on a credit card."""
 
+from dataclasses import replace
+
 from consortium.charter.document import Floors
 from scenarios.data.datasets import BANKS, credit_banks
 from scenarios.scenario import Scenario
@@ -49,4 +51,19 @@ SCENARIO = Scenario(
     sites=BANKS,
     run_config={"momentum": 0.9, "weight-decay": 1e-3},
     floors=Floors(full_class_examples=2_000),
+)
+
+SCORECARD = replace(
+    SCENARIO,
+    name="bank-scorecard",
+    title="Five banks agree on one score card",
+    story=(
+        "The 30,000 borrowers of bank-credit. In place of a network the banks fit a card whose "
+        "points anybody can add up. Every sum that is opened is over all five."
+    ),
+    run_config={
+        **SCENARIO.run_config,  # of the network that compare trains beside it
+        "learner": "scorecard",
+        "card.monotone": "months_late_sep:up,paid_sep:down",
+    },
 )

@@ -11,7 +11,9 @@ from scenarios.library import (
     clinical_entities,
     clinical_notes,
     heart_diagnosis,
+    heart_odds,
     house_prices,
+    lung_survival,
     market_sentiment,
     private_banks,
     private_notes,
@@ -24,10 +26,13 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
         scenario.name: scenario
         for scenario in (
             bank_credit.SCENARIO,
+            bank_credit.SCORECARD,
             regional_lenders.SCENARIO,
             heart_diagnosis.SCENARIO,
             heart_diagnosis.SEVERITY,
+            heart_odds.SCENARIO,
             house_prices.SCENARIO,
+            lung_survival.SCENARIO,
             byzantine_banks.SCENARIO,
             careless_hospital.SCENARIO,
             clinical_notes.SCENARIO,

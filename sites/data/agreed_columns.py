@@ -100,9 +100,10 @@ def agreed_columns(
 
 
 def schema_items(schema: AnySchema) -> dict[str, Item]:
-    """Return the features and the label whose cells a schema declares, by name."""
+    """Return the features and the label's columns whose cells a schema declares, by name."""
     if isinstance(schema, Schema):
-        return {**{item.name: item for item in schema.features}, schema.label.column: schema.label}
+        columns = {item.column: item for item in schema.label_columns}
+        return {**{item.name: item for item in schema.features}, **columns}
     label = schema.label
     return {label.column: label} if isinstance(label, ClassLabel) else {}
 

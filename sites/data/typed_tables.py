@@ -58,7 +58,7 @@ def read_typed_table(
 
 def _types(schema: Schema, *, labelled: bool, split: str | None) -> Types:
     category = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
-    items = [*schema.features, *([schema.label] if labelled else [])]
+    items = [*schema.features, *(schema.label_columns if labelled else [])]
     types: Types = {
         column_name(item): pyarrow.float64() if isinstance(item, Ranged) else category
         for item in items

@@ -157,7 +157,7 @@ def _broken_items(cells: pd.DataFrame, items: Mapping[str, Item]) -> list[Violat
 
 def _schema_items(schema: Schema, *, labelled: bool) -> dict[str, Item]:
     items: dict[str, Item] = {item.name: item for item in schema.features}
-    return items | {schema.label.column: schema.label} if labelled else items
+    return items | {item.column: item for item in schema.label_columns} if labelled else items
 
 
 def _refuse_missing_columns(needed: Sequence[str], frame: pd.DataFrame, *, person: str) -> None:

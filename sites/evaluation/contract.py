@@ -4,6 +4,7 @@ Metrics are never averages of the sites' metrics. Each is computed from the sum 
 tallies, as if all held-out records were in one place, with a bound on its error.
 """
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -11,12 +12,14 @@ from numpy.typing import NDArray
 from privacy.layout import Tally
 from sites.evaluation.binary import BinaryEvaluation
 from sites.evaluation.entities import EntityEvaluation
+from sites.evaluation.groups.subgroups import GroupedEvaluation, subgroups_of
 from sites.evaluation.multiclass import ClassesEvaluation
 from sites.evaluation.multilabel import LabelsEvaluation
 from sites.evaluation.pairs import PairCounts
 from sites.evaluation.regression import RegressionEvaluation
 from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
-from sites.schema.tables import ClassLabel, NumberLabel
+from sites.evaluation.survival import SurvivalEvaluation
+from sites.schema.tables import ClassLabel, EventTimeLabel, NumberLabel
 from sites.schema.texts import AnySchema, EntityLabel, MultiLabel
 from sites.statistics.tally import Metric, TallyLayout
 
@@ -56,11 +59,26 @@ class Evaluation(Protocol):
         """Return points to draw, as plain JSON values."""
 
 
-def evaluation_for(schema: AnySchema) -> Evaluation:
-    """Return the evaluation for the schema's label."""
+def evaluation_for(schema: AnySchema, subgroups: str = "") -> Evaluation:
+    """Return the evaluation for the schema's label.
+
+    Args:
+        schema: Of the records.
+        subgroups: The categories by whose values it evaluates too, with commas between them.
+
+    Raises:
+        UnknownSubgroup: A name is not that of a category of the schema.
+    """
+    base, groups = _evaluation_of_label(schema), subgroups_of(schema, subgroups)
+    return GroupedEvaluation(base, groups) if groups else base
+
+
+def _evaluation_of_label(schema: AnySchema) -> Evaluation:
     match schema.label:
         case NumberLabel() as number:
             return RegressionEvaluation(number)
+        case EventTimeLabel() as label:
+            return SurvivalEvaluation(label)
         case ClassLabel() as label:
             return BinaryEvaluation(label) if label.binary else ClassesEvaluation(label)
         case MultiLabel() as several:
@@ -71,21 +89,61 @@ def evaluation_for(schema: AnySchema) -> Evaluation:
 
 def scores_are_binned(evaluation: Evaluation) -> bool:
     """Return whether the evaluation counts scores by bins that can follow the scores."""
-    return isinstance(evaluation, BinaryEvaluation)
+    return isinstance(base_of(evaluation), BinaryEvaluation)
+
+
+def base_of(evaluation: Evaluation) -> Evaluation:
+    """Return the evaluation of all records, without groups."""
+    return evaluation.base if isinstance(evaluation, GroupedEvaluation) else evaluation
+
+
+def base_part(evaluation: Evaluation, tally: Tally) -> Tally:
+    """Return the part of a tally that is of all records."""
+    return evaluation.of_all(tally) if isinstance(evaluation, GroupedEvaluation) else tally
+
+
+def tally_by_group(
+    evaluation: Evaluation,
+    predictions: NDArray[Any],
+    labels: NDArray[Any],
+    columns: Mapping[str, NDArray[Any]],
+) -> Tally:
+    """Return the tally of records, with that of each group where the evaluation has groups.
+
+    Args:
+        evaluation: With or without groups.
+        predictions: One for each record.
+        labels: One for each record.
+        columns: The columns that say which group a record is of.
+    """
+    if isinstance(evaluation, GroupedEvaluation):
+        return evaluation.tally_by_group(predictions, labels, columns)
+    return evaluation.tally(predictions, labels)
+
+
+def without_small_groups(evaluation: Evaluation, tally: Tally, fewest: int) -> Tally:
+    """Return a tally without the counts of groups with fewer records of a class."""
+    if isinstance(evaluation, GroupedEvaluation):
+        return evaluation.without_small_groups(tally, fewest)
+    return tally
 
 
 def in_bins(evaluation: Evaluation, bins: ScoreBins) -> Evaluation:
     """Return the evaluation that counts scores by these bins; the same one if it bins none."""
+    if isinstance(evaluation, GroupedEvaluation):
+        return evaluation.with_base(in_bins(evaluation.base, bins))
     return evaluation.in_bins(bins) if isinstance(evaluation, BinaryEvaluation) else evaluation
 
 
 def pair_counts(evaluation: Evaluation, tally: Tally) -> PairCounts:
     """Return the pairs of a negative and a positive record; none if scores are not binned."""
-    return evaluation.pairs(tally) if isinstance(evaluation, BinaryEvaluation) else PairCounts()
+    base, counted = base_of(evaluation), base_part(evaluation, tally)
+    return base.pairs(counted) if isinstance(base, BinaryEvaluation) else PairCounts()
 
 
 def bins_after(evaluation: Evaluation, tally: Tally) -> ScoreBins:
     """Return the bins for the next evaluation, from the pooled tally of this one."""
-    if isinstance(evaluation, BinaryEvaluation):
-        return evaluation.following_bins(tally)
+    base = base_of(evaluation)
+    if isinstance(base, BinaryEvaluation):
+        return base.following_bins(base_part(evaluation, tally))
     return EQUAL_BINS

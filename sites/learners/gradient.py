@@ -3,10 +3,12 @@
 A module of its own, as every learner has.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from privacy.contribution import UpdateVector
+from privacy.layout import Tally, Vector
 from sites.task import Task
 
 
@@ -28,6 +30,20 @@ class Gradient:
     def move(self) -> None:
         """None: the rule and the server optimizer of the run move the model."""
         return None
+
+    @property
+    def predicts(self) -> bool:
+        """True: what is trained is a model."""
+        return True
+
+    @property
+    def reads_persons_exactly(self) -> bool:
+        """False: private training adds noise to updates."""
+        return False
+
+    def results(self, vector: Vector, statistics: Tally) -> Mapping[str, Any]:
+        """Return nothing: the state is a model."""
+        return {}
 
     def at_site(self, task: Task[Any]) -> Task[Any]:
         """Return the task as it is: tasks train by gradients."""

@@ -7,18 +7,58 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from sites.learner import Learner
+from sites.learners.cards.learner import ScoreCard
+from sites.learners.descriptions.learner import Description
 from sites.learners.gradient import Gradient
+from sites.learners.plans import LearnerPlans
+from sites.learners.regression.learner import generalised_linear
+from sites.learners.survival.cox import Cox
+from sites.learners.trees.learner import boosted_trees
+from sites.plans import BadPlan
+from sites.schema.tables import EventTimeLabel
 from sites.schema.texts import AnySchema
 
-_OF_TASK: Mapping[str, Callable[[AnySchema], Learner]] = MappingProxyType({})
+Made = Callable[[AnySchema, LearnerPlans], Learner]
 
 
-def learner_for(task: str, schema: AnySchema) -> Learner:
-    """Return the learner of a use case; training by gradients where no other is named.
+def _gradient(schema: AnySchema, plans: LearnerPlans) -> Learner:
+    if isinstance(schema.label, EventTimeLabel):
+        raise BadPlan(
+            f"learner must be auto or cox, got gradient: {schema.label.time} is a time until an "
+            "event, for which no model is trained"
+        )
+    return Gradient()
+
+
+# By name; a learner refuses a schema that it cannot learn from.
+_LEARNERS: Mapping[str, Made] = MappingProxyType(
+    {
+        "gradient": _gradient,
+        "describe": lambda schema, _plans: Description(schema),
+        "glm": generalised_linear,
+        "trees": boosted_trees,
+        "scorecard": lambda schema, plans: ScoreCard.of(schema, plans.card),
+        "cox": Cox,
+    }
+)
+# What `auto` is, where it is not training by gradients.
+_OF_TASK: Mapping[str, Made] = MappingProxyType({"survival": Cox})
+
+
+def learner_for(task: str, schema: AnySchema, plans: LearnerPlans) -> Learner:
+    """Return the learner of a run; training by gradients where no other is named.
 
     Args:
         task: The use case of the charter.
         schema: What every column means.
+        plans: Which learner the run names, and what it asks of it.
+
+    Raises:
+        BadPlan: There is no such learner yet, or it cannot learn from this schema.
     """
-    made = _OF_TASK.get(task)
-    return Gradient() if made is None else made(schema)
+    name = plans.chosen.name
+    if name != "auto":
+        if name not in _LEARNERS:
+            raise BadPlan(f"learner must be one of {', '.join(_LEARNERS)}, got {name}")
+        return _LEARNERS[name](schema, plans)
+    return _OF_TASK.get(task, _LEARNERS["gradient"])(schema, plans)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from privacy.layout import Field, Layout, Vector
 from sites.plans import ModelPlan
-from sites.schema.tables import ClassLabel, Label, NumberLabel
+from sites.schema.tables import ClassLabel, NumberLabel, Outcome
 from sites.schema.texts import MultiLabel
 
 SCHEME = "fan-in-uniform/1"
@@ -48,7 +48,7 @@ def initial_array(field: Field, seed: int) -> NDArray[np.float64]:
     return (2 * rng.random(field.shape) - 1) * bound
 
 
-Predicted: TypeAlias = Label | MultiLabel
+Predicted: TypeAlias = Outcome | MultiLabel
 
 
 def n_outputs(label: Predicted) -> int:

@@ -126,8 +126,67 @@ class NumberLabel(_Agreed):
         return self
 
 
+class EventTimeLabel(_Agreed):
+    """What survival analysis studies: the time until an event, or until nobody looked any more.
+
+    Args:
+        column: The column that says how a record ended.
+        classes: The end without the event, then the event, as they are written.
+        time: The column with the time that was observed, from 0 to `high`.
+        high: Longest time that makes sense.
+        unit: Of the time, for people, in reports and errors.
+        times: The declared times, ascending and above 0: life tables are counted between them, and
+            nobody learns an exact time. Empty for `bins` equal steps up to `high`.
+        bins: Number of equal steps where no times are declared.
+        horizon: The declared time at which calibration is judged, and up to which the mean survival
+            is taken; None for the middle one.
+    """
+
+    kind: Literal["event-time"] = "event-time"
+    column: str = Field(pattern=NAME)
+    classes: tuple[Value, Value]
+    time: str = Field(pattern=NAME)
+    high: float = Field(gt=0, le=1e300)
+    unit: str = ""
+    times: tuple[float, ...] = Field(default=(), max_length=1000)
+    bins: int = Field(default=20, ge=1, le=1000)
+    horizon: float | None = None
+
+    @model_validator(mode="after")
+    def _times_are_in_order(self) -> "EventTimeLabel":
+        if self.classes[0] == self.classes[1]:
+            raise ValueError(f"{self.column} declares a class twice")
+        pairs = zip((0.0, *self.times), self.times, strict=False)
+        if any(not earlier < later <= self.high for earlier, later in pairs):
+            raise ValueError(f"the times of {self.time} are not ascending from 0 to {self.high:g}")
+        if self.horizon is not None and self.horizon not in self.grid:
+            raise ValueError(f"the horizon {self.horizon:g} is none of the times of {self.time}")
+        return self
+
+    @property
+    def grid(self) -> tuple[float, ...]:
+        """The times between which life tables are counted."""
+        return self.times or tuple(self.high * step / self.bins for step in range(1, self.bins + 1))
+
+    @property
+    def judged_at(self) -> float:
+        """The time at which calibration is judged."""
+        return self.grid[(len(self.grid) - 1) // 2] if self.horizon is None else self.horizon
+
+    @property
+    def ending(self) -> ClassLabel:
+        """How a record ended, as a column of classes."""
+        return ClassLabel(column=self.column, classes=self.classes)
+
+    @property
+    def duration(self) -> NumberLabel:
+        """The time that was observed, as a column of numbers."""
+        return NumberLabel(column=self.time, low=0, high=self.high, unit=self.unit)
+
+
 Feature: TypeAlias = Annotated[Number | Category, Field(discriminator="kind")]
-Label: TypeAlias = Annotated[ClassLabel | NumberLabel, Field(discriminator="kind")]
+Label: TypeAlias = Annotated[ClassLabel | NumberLabel | EventTimeLabel, Field(discriminator="kind")]
+Outcome: TypeAlias = ClassLabel | NumberLabel
 Ranged: TypeAlias = Number | NumberLabel
 Column: TypeAlias = Ranged | Category | ClassLabel
 
@@ -164,7 +223,18 @@ class Schema(_Agreed):
     @property
     def columns(self) -> tuple[str, ...]:
         """Every column that is read: features, label and person identifier."""
-        return (*(item.name for item in self.features), self.label.column, self.person)
+        return (
+            *(item.name for item in self.features),
+            *(item.column for item in self.label_columns),
+            self.person,
+        )
+
+    @property
+    def label_columns(self) -> tuple[Outcome, ...]:
+        """The columns that the label is read from: one, or how and when a record ended."""
+        if isinstance(self.label, EventTimeLabel):
+            return self.label.ending, self.label.duration
+        return (self.label,)
 
     @property
     def encoded_names(self) -> tuple[str, ...]:

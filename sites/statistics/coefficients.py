@@ -81,7 +81,7 @@ def linear_sums(
         scale = constants.label.deviation * width
         bias = low + constants.label.mean * width + scale * bias
         return (_sum_of(schema, constants, scale * weights[0], float(bias[0])),)
-    if not label.binary:
+    if len(label.classes) > 2:
         # A softmax knows differences alone: those to the first class are the log-odds against it.
         weights, bias = weights[1:] - weights[0], bias[1:] - bias[0]
     first, *others = label.classes

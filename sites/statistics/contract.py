@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from privacy.layout import Tally
 from sites.schema.tables import Schema
 from sites.schema.texts import AnySchema
+from sites.statistics.by_class import ClassedStatistics, counts_by_class
 from sites.statistics.histograms import Distance
 from sites.statistics.normalisation import Constants
 from sites.statistics.tables import TableStatistics
@@ -36,8 +37,15 @@ class Statistics(Protocol):
         """Return the distance between two sites' records by column, the label included."""
 
 
-def statistics_for(schema: AnySchema) -> Statistics:
-    """Return the statistics for records of this schema."""
+def statistics_for(schema: AnySchema, *, by_class: bool = False) -> Statistics:
+    """Return the statistics for records of this schema.
+
+    Args:
+        schema: The meaning of every column.
+        by_class: Whether tables are counted by class as well, where their labels are classes.
+            Statistics without classes read a tally with them, too.
+    """
     if isinstance(schema, Schema):
-        return TableStatistics(schema)
+        classed = by_class and counts_by_class(schema)
+        return ClassedStatistics(schema) if classed else TableStatistics(schema)
     return TextStatistics(schema)

@@ -19,6 +19,7 @@ from sites.schema.tables import (
     Category,
     ClassLabel,
     Column,
+    NumberLabel,
     Ranged,
     Schema,
     column_name,
@@ -104,7 +105,8 @@ class TableStatistics:
         Args:
             columns: Every feature by name, shape (n,): numbers in their unit, NaN where missing;
                 categories as codes in the declared order, -1 where missing.
-            labels: Codes of classes, or numbers in the label's unit, shape (n,).
+            labels: Codes of classes, or numbers in the label's unit, shape (n,); how and when
+                each record ended, shape (n, 2).
             persons: Number of persons to whom the records belong.
 
         Raises:
@@ -113,7 +115,7 @@ class TableStatistics:
             UndeclaredCategory: A code stands for no declared value.
             TallyOverflow: There are 2**25 records or more.
         """
-        given = {**columns, self.schema.label.column: labels}
+        given = {**columns, **self.label_values(labels)}
         if given.keys() != self._columns.keys():
             odd = sorted(given.keys() ^ self._columns.keys())
             raise ColumnsDiffer(
@@ -127,13 +129,35 @@ class TableStatistics:
             parts |= {f"{name}/{what}": entries for what, entries in counted.items()}
         return self.layout.join(parts)
 
+    def label_values(self, labels: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """Return what each column of the label holds, by name.
+
+        Args:
+            labels: Shape (n,), or (n, 2) where a label is read from two columns.
+
+        Raises:
+            ColumnsDiffer: A number is missing or too many.
+        """
+        columns = self.schema.label_columns
+        if len(columns) == 1:
+            return {columns[0].column: labels}
+        if labels.shape[1:] != (len(columns),):
+            raise ColumnsDiffer(f"a label needs {len(columns)} numbers, got {labels.shape[1:]}")
+        parts = zip(columns, labels.T, strict=True)
+        return {
+            one.column: part if isinstance(one, NumberLabel) else part.astype(np.int64)
+            for one, part in parts
+        }
+
     def check(self, tally: Tally) -> None:
         """Check that records can have this tally, of one site or pooled.
+
+        What stands behind, such as histograms by class, is not looked at.
 
         Raises:
             ImpossibleTally: A shape, a sign or a sum is impossible, or counts disagree.
         """
-        self.layout.check(tally)
+        self.layout.check(tally[: self.layout.size])
         records = self.layout.count("records", tally)
         if self.layout.count("persons", tally) > records:
             raise ImpossibleTally("there are more persons than records")
@@ -166,9 +190,10 @@ class TableStatistics:
         for name in self._numbers:
             standards[name], reason = self._standard(name, tally)
             guarded |= {name: reason} if reason else {}
-        counts = self._histogram(label.column, tally) if isinstance(label, ClassLabel) else ()
+        counts = () if isinstance(label, NumberLabel) else self._histogram(label.column, tally)
+        of_label = [standards.pop(one.column, Standard()) for one in self.schema.label_columns]
         return Constants(
-            label=standards.pop(label.column, Standard()),
+            label=of_label[0],
             numbers=standards,
             class_counts=tuple(int(count) for count in counts),
             guarded=guarded,
@@ -238,7 +263,7 @@ class TableStatistics:
 
     @cached_property
     def _columns(self) -> Mapping[str, Column]:
-        columns = (*self.schema.features, self.schema.label)
+        columns = (*self.schema.features, *self.schema.label_columns)
         return {column_name(column): column for column in columns}
 
     @cached_property

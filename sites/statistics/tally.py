@@ -153,6 +153,14 @@ class TallyLayout:
         if tally.min(initial=0) < 0:
             raise ImpossibleTally("a count is negative: a site sent a tally that no records have")
 
+    def fitted(self, tally: Tally) -> Tally:
+        """Return a tally of a shorter or longer layout in this one: cut, or with zeros behind.
+
+        The names that both layouts have come first in both, in the same order.
+        """
+        zeros = np.zeros(max(self.size - len(tally), 0), np.int64)
+        return np.concatenate([tally[: self.size], zeros])
+
     @cached_property
     def _starts(self) -> dict[str, int]:
         ends = np.cumsum(list(self.sizes.values()), dtype=int)

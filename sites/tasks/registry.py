@@ -4,13 +4,15 @@ from importlib import import_module
 from typing import Any
 
 from privacy.errors import ConsortiumError, unknown_name
+from sites.learners.plans import LearnerPlans
 from sites.learners.registry import learner_for
-from sites.plans import AnyModelPlan, ModelPlan, TextModelPlan
+from sites.plans import AnyModelPlan, Counting, ModelPlan, TextModelPlan
 from sites.schema.tables import Schema
 from sites.schema.texts import AnySchema, TextSchema
 from sites.task import Task, UnfitSchema
 from sites.tasks.tabular.use_cases import USE_CASES, tabular_task
 
+_PLAIN = Counting()
 TABULAR = tuple(USE_CASES)
 TEXTUAL = ("clinical-notes", "market-sentiment", "clinical-entities")
 TASKS = (*TABULAR, *TEXTUAL)
@@ -25,7 +27,15 @@ class UnknownTask(ConsortiumError, LookupError, code="unknown-task"):
     """There is no task of this name."""
 
 
-def task_for(name: str, schema: AnySchema, model: AnyModelPlan, *, seed: int) -> Task[Any]:
+def task_for(
+    name: str,
+    schema: AnySchema,
+    model: AnyModelPlan,
+    *,
+    seed: int,
+    learning: LearnerPlans | None = None,
+    counting: Counting = _PLAIN,
+) -> Task[Any]:
     """Return the named task, as its learner carries it out.
 
     Args:
@@ -33,6 +43,8 @@ def task_for(name: str, schema: AnySchema, model: AnyModelPlan, *, seed: int) ->
         schema: The meaning of every column.
         model: The model that is trained.
         seed: Of the run: new parameters are drawn from it.
+        learning: Which learner carries it out; None for that of the use case.
+        counting: What is counted besides what every run counts.
 
     Raises:
         UnknownTask: There is no such task; the message names the nearest one.
@@ -41,9 +53,9 @@ def task_for(name: str, schema: AnySchema, model: AnyModelPlan, *, seed: int) ->
     """
     if name not in TASKS:
         raise UnknownTask(unknown_name(name, TASKS, kind="task"))
-    learner = learner_for(name, schema)
+    learner = learner_for(name, schema, learning or LearnerPlans())
     if isinstance(schema, Schema) and isinstance(model, ModelPlan) and name in TABULAR:
-        return learner.at_site(tabular_task(name, schema, model, seed=seed))
+        return learner.at_site(tabular_task(name, schema, model, seed=seed, counting=counting))
     if not isinstance(schema, Schema) and isinstance(model, TextModelPlan) and name in TEXTUAL:
         return learner.at_site(_text_task(name, schema, model, seed))
     needed = "a table" if name in TABULAR else "texts"
@@ -60,7 +72,7 @@ def load_libraries(name: str, schema: AnySchema) -> None:
     first, so that its children share what is loaded. A learner that counts needs the libraries
     that read records, and none that learns.
     """
-    learner = learner_for(name, schema)
+    learner = learner_for(name, schema, LearnerPlans())
     learns = () if learner.contribution.exact else _LEARNS.get(name, ())
     for module in (*_READS.get(name, ()), *learns):
         import_module(module)

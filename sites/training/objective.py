@@ -11,7 +11,7 @@ from torch.nn import functional
 from privacy.layout import Matrix, Vector
 from sites.models.initialisation import Predicted
 from sites.plans import BadPlan, Predictions, TrainingPlan
-from sites.schema.tables import ClassLabel, Label, NumberLabel
+from sites.schema.tables import ClassLabel, NumberLabel, Outcome
 from sites.schema.texts import MultiLabel
 from sites.statistics.normalisation import Constants
 from sites.statistics.tables import scale_values, unscale_values
@@ -59,7 +59,7 @@ def losses(label: Predicted, scores: Tensor, wanted: Tensor) -> Tensor:
             return (scores[:, 0] - wanted).square() / 2
 
 
-def loss_gradients(label: Label, scores: Tensor, wanted: Tensor) -> Tensor:
+def loss_gradients(label: Outcome, scores: Tensor, wanted: Tensor) -> Tensor:
     """Return the gradient of each record's loss by its scores, shape (B, n_outputs).
 
     Args:
@@ -78,7 +78,7 @@ def loss_gradients(label: Label, scores: Tensor, wanted: Tensor) -> Tensor:
             return scores - wanted[:, None]
 
 
-def class_weights(label: Label, constants: Constants, plan: TrainingPlan) -> Vector | None:
+def class_weights(label: Outcome, constants: Constants, plan: TrainingPlan) -> Vector | None:
     """Return the factor of each class in the loss, the same at every site, or None for none.
 
     The factor is n / (n_classes * n_in_class) by the pooled counts, where n_classes counts the

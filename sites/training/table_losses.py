@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sites.models.tabular import Linear, Perceptron
-from sites.schema.tables import ClassLabel, Label
+from sites.schema.tables import ClassLabel, Outcome
 from sites.training import objective
 from sites.training.per_layer_gradients import LayerPass
 from sites.training.privacy_units import DrawnUnits
@@ -25,7 +25,7 @@ class TableLosses:
     """
 
     model: Linear | Perceptron
-    label: Label
+    label: Outcome
     inputs: Tensor
     wanted: Tensor
     weights: Tensor | None

@@ -107,10 +107,20 @@ def identities(num_sites: int) -> dict[str, Identity]:
     }
 
 
-def held_bytes(num_sites: int, upload_path: Path) -> int:
-    """Return the peak memory of taking a round, beyond what the process held before."""
+def update_placement() -> Placement:
+    """Return where the updates of the benchmark stand in their ciphertexts."""
+    return Placement(parameters=PARAMETER_SETS["default"](64), dim=DIM)
+
+
+def held_bytes(num_sites: int, upload_path: Path, placement: Placement) -> int:
+    """Return the peak memory of taking a round, beyond what the process held before.
+
+    Args:
+        num_sites: How many send the same upload.
+        upload_path: It.
+        placement: Where its numbers stand in the ciphertexts.
+    """
     InProcessGrid({}, 0, {})  # a message needs Flower's process identity
-    placement = Placement(parameters=PARAMETER_SETS["default"](64), dim=DIM)
     roster: dict[str, PublicIdentity] = {
         name: identity.public for name, identity in identities(num_sites).items()
     }
@@ -159,7 +169,7 @@ def held_bytes(num_sites: int, upload_path: Path) -> int:
 
 def coordinator_bytes_per_param() -> dict[str, float]:
     """Return the coordinator's bytes a parameter while it takes a round of 4 and of 64 sites."""
-    placement = Placement(parameters=PARAMETER_SETS["default"](64), dim=DIM)
+    placement = update_placement()
     secret = BfvSecret.generate(placement.parameters)
     degree = placement.parameters.degree
     checksum = Checksum(bytes(32), b"", num_rows=placement.num_ciphertexts, row_length=degree)
@@ -217,7 +227,7 @@ def main() -> None:
     parser.add_argument("--held", nargs=2, metavar=("SITES", "UPLOAD"), help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.held:
-        print(held_bytes(int(chosen.held[0]), Path(chosen.held[1])))
+        print(held_bytes(int(chosen.held[0]), Path(chosen.held[1]), update_placement()))
         return
     print_figures(report(), as_json=chosen.json)
 

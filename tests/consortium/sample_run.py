@@ -23,6 +23,7 @@ from sites.data.source import TableFile
 from sites.evaluation.contract import evaluation_for, pair_counts
 from sites.evaluation.pairs import PairCounts
 from sites.schema.tables import Category, ClassLabel, Number, NumberLabel, Schema
+from sites.statistics.by_class import ClassHistograms
 from sites.statistics.tables import TableStatistics
 from strategies.coordinator.messaging.events import (
     RoundFinished,
@@ -310,7 +311,10 @@ def _records(sample: Sample, place: int) -> Tally:
         "housing": rng.choice(3, sample.records, p=(0.5, 0.3, 0.2)),
     }
     labels = _labels(sample, place, sample.records, rng)
-    return TableStatistics(sample.schema).tally(columns, labels, persons=sample.records)
+    counted = TableStatistics(sample.schema).tally(columns, labels, persons=sample.records)
+    # As a run that begins now counts: by class as well, where labels are classes.
+    by_class = ClassHistograms(sample.schema).tally(columns, labels)
+    return np.concatenate([counted, by_class])
 
 
 def _predictions(sample: Sample, place: int, server_round: int) -> Tally:

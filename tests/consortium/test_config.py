@@ -30,7 +30,7 @@ def test_what_begins_now_differs_from_version_0_1_0_in_keys_that_it_did_not_have
     """A run config of then names none of them, so its runs go on as they began."""
     began = RunConfig.parse(DEFAULTS)
     differ = {key for key, value in DEFAULTS.items() if value != KEYS[key]}
-    assert differ == {"masks", "min-local-steps", "scale-rule", "score-bins"}
+    assert differ == {"masks", "min-local-steps", "on-finding", "scale-rule", "score-bins"}
     assert not any(SETTINGS[key].declaration.is_first for key in differ)
     assert (began.scale_rule, RunConfig.parse({}).scale_rule) == ("following", "doubling")
     assert (began.score_bins, RunConfig.parse({}).score_bins) == ("following", "equal")
@@ -137,7 +137,9 @@ def test_a_bad_value_is_refused_with_its_key_the_range_and_what_came(
     assert str(refused.value).startswith(f"{key}: ")
 
 
-@pytest.mark.parametrize("key", sorted(set(KEYS) - {"rule.name", "model-name", "without"}))
+@pytest.mark.parametrize(
+    "key", sorted(set(KEYS) - {"rule.name", "model-name", "without", "subgroups", "cox.group"})
+)
 def test_a_value_of_no_sense_is_refused_under_every_key(key: str) -> None:
     """But for names that only others know: the rules' catalogue, a site its encoders, a charter."""
     with pytest.raises(BadConfig, match="got 'nonsense'") as refused:

@@ -24,6 +24,7 @@ OFFICER = DOCS / "data-protection-officer.md"
 PRIVACY = DOCS / "privacy.md"
 TEXT = DOCS / "text.md"
 LIARS = DOCS / "lying-sites.md"
+STATISTICS = DOCS / "statistics.md"
 
 # Of what docs/run-directory.md describes, what the runs of the README do not leave: the page whose
 # runs do.
@@ -37,6 +38,9 @@ LEFT_BY: Mapping[str, Path] = {
     "model/labels.json": TEXT,
     "model/README.md": TEXT,
     "sites/*/own-data.parquet": TEXT,
+    "model/results.json": STATISTICS,
+    "model/table1.csv": STATISTICS,
+    "model/xgboost.json": STATISTICS,
     "liars.json": LIARS,
     "coordinator/evidence.jsonl": LIARS,
 }
@@ -45,6 +49,7 @@ NOT_LEFT = (
     "robustness.json",  # minutes: each attack against each rule
     "coordinator/sealed/round-*/*/uploads-deleted",  # by a deployed coordinator
     "sites/*/provisional/**",  # until the run's model is confirmed
+    "sites/*/accepted-findings.json",  # once an operator accepted a finding
     "sites/*/mistakes/last.jsonl",  # if a site's policy asks for it
     "app/**",  # on Flower's engine: tests/scenarios/test_simulation.py
     "flower/**",

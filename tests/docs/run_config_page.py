@@ -15,6 +15,11 @@ PAGE = Path(__file__).parents[2] / "docs" / "run-config.md"
 BEGIN, END = "<!-- generated: the run config -->\n", "<!-- end of what is generated -->\n"
 HEADINGS: Mapping[str, str] = {
     "": "Rounds and sites",
+    "learner": "The learner",
+    "glm": "Regression",
+    "trees": "Boosted trees",
+    "card": "Score cards",
+    "cox": "Survival",
     "training": "Training at a site",
     "table_model": "The model of tables",
     "text_model": "The encoder of texts",

@@ -38,6 +38,7 @@ INSTRUCTIONS = (
     "The last command deletes what nobody needs",
     "The coordinator renews it with its own authority",
     "Under systemd, nothing;",
+    "a site refuses with `check-alarm`",
     "Nothing:",
     "While a process leads the run",
     "It trains nothing;",

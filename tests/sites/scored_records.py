@@ -8,6 +8,11 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from sites.schema.tables import EventTimeLabel
+
+ENDS = EventTimeLabel(
+    column="y", classes=("no", "yes"), time="t", high=10, times=(1.0, 4.0, 8.0), horizon=4.0
+)
 EDGES = st.builds(
     lambda k, n_bins, side: float(np.clip(np.nextafter(k / n_bins, side), 0.0, 1.0)),
     st.integers(0, 1024),
@@ -69,3 +74,15 @@ def numbers(*, low: float, high: float, min_size: int = 0) -> st.SearchStrategy[
 def _records(rows: Sequence[tuple[float, float]], kind: type = np.int64) -> Records:
     predictions = np.array([row[0] for row in rows], np.float64)
     return Records(predictions, np.array([row[1] for row in rows], kind))
+
+
+def survivals(*, min_size: int = 0) -> st.SearchStrategy[Records]:
+    """Return risks by the horizon of `ENDS`, with how and when each record ended."""
+    times = st.sampled_from([0.0, 1.0, 4.0, 8.0, 10.0]) | st.floats(0.0, 10.0)
+    rows = st.lists(st.tuples(SCORES, st.integers(0, 1), times), min_size=min_size, max_size=40)
+    return rows.map(_ended)
+
+
+def _ended(rows: Sequence[tuple[float, int, float]]) -> Records:
+    numbers = np.array(rows, np.float64).reshape(-1, 3)
+    return Records(numbers[:, 0].copy(), numbers[:, 1:].copy())

@@ -206,7 +206,9 @@ class RoundNumbers:
         state = RunState.decode(
             content,
             layout=layout,
-            statistics_size=statistics_for(auditor.charter.table).layout.size,
+            statistics_size=statistics_for(
+                auditor.charter.table, by_class=auditor.config.counts_by_class
+            ).layout.size,
             bins_size=len(bin_steps(auditor.config, auditor.charter).first),
         )
         return step_of(auditor.config, auditor.charter, layout).scales(state)

@@ -21,6 +21,7 @@ from consortium.config import RunConfig
 from consortium.model.provisional import make_provisional_folder
 from consortium.protocol.parameters import count_placement, update_placement
 from consortium.protocol.round_counts import round_counts_placement
+from consortium.site.key_ring import member_at
 from consortium.site.site import Site
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally
@@ -33,6 +34,7 @@ from privacy.protocol.envelope import (
     WrongRound,
 )
 from privacy.protocol.key_messages import Opening
+from privacy.secrets.roster_memory import CountedData
 from privacy.wire import comparison_messages, draw_messages, messages
 from privacy.wire import encrypted_messages as sealed_messages
 from privacy.wire.encrypted_messages import SealedReply, SealedRound
@@ -136,6 +138,14 @@ class EncryptedAtSite:
     def evaluates(self, server_round: int) -> bool:
         """Return whether a round trains from more than S(0), which everybody can compute."""
         return server_round > 1
+
+    def given_statistics(self, site: Site) -> Tally | None:
+        """Return what this site counted once under the charter that the statistics are of."""
+        rosters = member_at(site.directory, site.config.name, site.charter).memory.rosters
+        counted_under = site.charter.statistics_of or site.fingerprint
+        counted = CountedData(charter=counted_under, data_set=site.config.data_set)
+        held = rosters.own_statistics(counted)
+        return None if held is None else site.task.statistics.layout.fitted(held)
 
     def model_folder(self, site: Site, run: str) -> Path:
         """Return a folder apart: most sites must sign the same final state before it is used."""

@@ -62,7 +62,7 @@ class SiteTerms:
     @cached_property
     def contribution(self) -> Contribution:
         """What a site sends in a round."""
-        return learner_of(self.site.charter).contribution
+        return learner_of(self.site.charter, self.site.run_config).contribution
 
     @property
     def updates(self) -> Placement:

@@ -32,6 +32,8 @@ from privacy.protocol.receipts import (
     decode_receipts,
 )
 from privacy.secrets.roster_memory import CountedData, RosterMemory
+from sites.statistics.contract import statistics_for
+from sites.statistics.tally import TallyLayout
 
 
 class RolledBack(ConsortiumError, ValueError, code="rolled-back"):
@@ -282,11 +284,12 @@ class ExactCounts:
 
     def statistics(self) -> Tally | None:
         """Return what this site counted of its training records before, or None."""
-        return self._rosters.own_statistics(self._counted)
+        held = self._rosters.own_statistics(self._counted)
+        return None if held is None else self._layout.fitted(held)
 
     def keep_statistics(self, tally: Tally) -> Tally:
         """Keep what this site counted of its training records; return what it counted first."""
-        return self._rosters.keep_own_statistics(self._counted, tally)
+        return self._layout.fitted(self._rosters.keep_own_statistics(self._counted, tally))
 
     def evaluation(self, count: Callable[[], Tally]) -> Tally | None:
         """Return the evaluation of the final state as it is sealed, or None if it is withheld.
@@ -338,7 +341,7 @@ class ExactCounts:
             self._rosters.claim_roster(self._counted, self.terms.opened.roster)
         charter = self.terms.site.fingerprint
         before = self._rosters.pooled_statistics(charter)
-        if before is not None and not np.array_equal(before, statistics):
+        if before is not None and not self._are_same(before, statistics):
             note_changed_statistics(self.terms.site, recounted)
         self._rosters.keep_pooled_statistics(charter, statistics)
 
@@ -377,7 +380,7 @@ class ExactCounts:
             return
         if held is None:
             self._rosters.keep_pooled_statistics(self.terms.site.fingerprint, statistics)
-        elif not np.array_equal(held, statistics):
+        elif not self._are_same(held, statistics):
             raise AnotherRoster(
                 "this run has other statistics than this site holds under this charter: run with "
                 "all its sites, let a site whose records changed say so (`consortium site "
@@ -393,7 +396,21 @@ class ExactCounts:
         held = self._rosters.pooled_statistics(self.terms.site.fingerprint)
         if held is None and charter.statistics_of:
             held = self._rosters.pooled_statistics(charter.statistics_of)
-        return held
+        return None if held is None else self._layout.fitted(held)
+
+    def _are_same(self, one: Tally, other: Tally) -> bool:
+        """Return whether two pooled tallies are of the same count, by class or without."""
+        base = statistics_for(self.terms.site.charter.table).layout
+        rest = one[base.size :], other[base.size :]
+        counted_so = all(part.any() for part in rest)
+        return np.array_equal(base.fitted(one), base.fitted(other)) and (
+            not counted_so or np.array_equal(*rest)
+        )
+
+    @property
+    def _layout(self) -> TallyLayout:
+        # What was kept by a run that counted without classes goes on with zeros in their place.
+        return self.terms.site.task.statistics.layout
 
     def _confirmed_start(self) -> RunState | None:
         from consortium.model.files import read_confirmed  # no other answer needs it
@@ -403,7 +420,7 @@ class ExactCounts:
         # What lies in `model/` was signed by more than half of the sites of its run.
         if held is None or site.task.layout.digest_of(held.vector) != self.evaluated_model:
             return None
-        return self.terms.step.start_from(held.vector, held.statistics)
+        return self.terms.step.start_from(held.vector, self._layout.fitted(held.statistics))
 
     @property
     def _rosters(self) -> RosterMemory:

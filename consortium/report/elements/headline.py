@@ -47,6 +47,11 @@ class Headline:
         """The arm trained on all records in one place, the ideal, if it was measured."""
         return next((arm for arm in self.comparison.arms if arm.kind == "pooled"), None)
 
+    @property
+    def trained(self) -> Arm | None:
+        """The arm of a model by gradients, if a run that counted was compared with one."""
+        return next((arm for arm in self.comparison.arms if arm.kind == "trained"), None)
+
     @cached_property
     def alone(self) -> list[Arm]:
         """The arms trained at one site alone, the best first."""
@@ -147,6 +152,8 @@ def _plain_sentence(recorded: Recorded) -> str:
     found = recorded.summary.metrics.get(name)
     trained = recorded.trained_sites or recorded.summary.evaluated
     who = f"{words.count_in_words(len(trained))} {recorded.nouns}"
+    if not recorded.learner.predicts:
+        return f"Together, {who} counted their records."
     if found is None:
         return f"Together, {who} trained a model that predicts {recorded.target}."
     how = named_value(name, found, recorded.unit)

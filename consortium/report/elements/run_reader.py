@@ -1,8 +1,8 @@
 """Read the recorded files of a run: everything that a report is made from."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -17,6 +17,7 @@ from consortium.differential_privacy import Privacy
 from consortium.model.card import Subject
 from consortium.modes.contract import Mode
 from consortium.modes.registry import recorded_mode
+from consortium.protocol.learning import learner_of
 from consortium.report.elements.final_model import read_table_model
 from consortium.run.directory import EVALUATED_LATER, BadRunDirectory, RunDirectory
 from consortium.run.privacy_records import PrivacyCost
@@ -29,8 +30,10 @@ from sites.evaluation.contract import Evaluation, evaluation_for, in_bins, pair_
 from sites.evaluation.decisions import Confusion
 from sites.evaluation.pairs import PairCounts
 from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
+from sites.learner import Learner
+from sites.learners.plans import LearnerPlans
 from sites.plans import TrainingPlan
-from sites.schema.tables import ClassLabel, NumberLabel
+from sites.schema.tables import ClassLabel, EventTimeLabel, NumberLabel
 from sites.schema.texts import AnyLabel, EntityLabel, MultiLabel
 from sites.statistics.contract import Statistics, statistics_for
 
@@ -135,6 +138,12 @@ class Recorded:
         return self.summary.status == "finished"
 
     @property
+    def counts_exactly(self) -> bool:
+        """Whether the sites sent exact sums, from which the result follows."""
+        config = RunConfig.parse(self.summary.config)
+        return learner_of(self.charter, config).contribution.exact
+
+    @property
     def mode(self) -> Mode:
         """Who could read what."""
         return recorded_mode(self.summary.config)
@@ -142,17 +151,23 @@ class Recorded:
     @property
     def promised_privacy(self) -> Privacy:
         """What the run promised about single persons."""
-        return self._chosen("dp").privacy
+        return self._chosen({"dp"}).privacy
 
     @property
     def training(self) -> TrainingPlan:
         """How a site trained in a round, where nothing was promised of single persons."""
-        return self._chosen("training").training
+        return self._chosen({"training"}).training
 
-    def _chosen(self, part: str) -> RunConfig:
-        """Return a run config with what was chosen of one part: a later version may have more."""
+    @cached_property
+    def learner(self) -> Learner:
+        """The learner of the run."""
+        parts = {"learner", *(one.name for one in fields(LearnerPlans))}
+        return learner_of(self.charter, self._chosen(parts))
+
+    def _chosen(self, parts: Collection[str]) -> RunConfig:
+        """Return a run config with what was chosen of some parts: a later version may have more."""
         chosen = self.summary.config
-        keys = [key for key, setting in SETTINGS.items() if setting.part == part and key in chosen]
+        keys = [key for key, setting in SETTINGS.items() if setting.part in parts and key in chosen]
         return RunConfig.parse({key: chosen[key] for key in keys})
 
     @property
@@ -184,7 +199,7 @@ class Recorded:
     @property
     def unit(self) -> str:
         """The unit of the label if it is a number, otherwise empty."""
-        return self.label.unit if isinstance(self.label, NumberLabel) else ""
+        return self.label.unit if isinstance(self.label, NumberLabel | EventTimeLabel) else ""
 
     @property
     def target(self) -> str:
@@ -210,8 +225,23 @@ class Recorded:
 
     @property
     def pooled_evaluation(self) -> Tally | None:
-        """The pooled tally of the last evaluation, if one was recorded."""
+        """The pooled tally of the last evaluation, of all records, if one was recorded."""
+        found = self.evaluation_by_group
+        return None if found is None else self._of_all(found)
+
+    @property
+    def evaluation_by_group(self) -> Tally | None:
+        """The pooled tally of the last evaluation, with those of the declared groups behind it."""
         return _pooled_tally(self.evaluation_tallies)
+
+    @property
+    def grouped_evaluation(self) -> Evaluation:
+        """The evaluation that reads `evaluation_by_group`."""
+        chosen = str(self.summary.config.get("subgroups", ""))
+        return in_bins(evaluation_for(self.charter.table, chosen), self.score_bins)
+
+    def _of_all(self, tally: Tally) -> Tally:
+        return tally[: self.evaluation.layout.size]
 
     @property
     def pooled_statistics(self) -> Tally | None:
@@ -232,6 +262,8 @@ class Recorded:
                 return "rmse"
             case EntityLabel():
                 return "entity_f1"
+            case EventTimeLabel():
+                return "concordance"
 
     @cached_property
     def request_counts(self) -> Counter[str]:
@@ -286,7 +318,8 @@ class Recorded:
     @property
     def site_evaluation(self) -> dict[str, Tally]:
         """The last evaluation tallies of single sites, where released."""
-        return self._released_tallies(self.evaluation_tallies)
+        released = self._released_tallies(self.evaluation_tallies)
+        return {name: self._of_all(tally) for name, tally in released.items()}
 
     @property
     def pairs_within_sites(self) -> PairCounts | None:

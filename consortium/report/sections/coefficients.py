@@ -15,7 +15,8 @@ def coefficients_section(recorded: Recorded) -> Section | None:
     """Return the section on coefficients; None of an unfinished run, or a model that has none."""
     table, config = recorded.charter.table, RunConfig.parse(recorded.summary.config)
     linear = isinstance(table, Schema) and config.table_model.name != "mlp"
-    if not recorded.is_finished or not linear:
+    # What a learner that counts has found stands on pages of its own.
+    if not recorded.is_finished or not linear or recorded.learner.contribution.exact:
         return None
     found = recorded.model
     return Section(

@@ -75,9 +75,8 @@ def _lead_text(recorded: Recorded, verdict: Headline) -> str:
 
 def _arms_plot(verdict: Headline, unit: str) -> Block:
     comparison = verdict.comparison
-    pooled = [verdict.pooled] if verdict.pooled else []
     alone, left_out = _best_and_worst(verdict.alone)
-    arms = [verdict.together, *alone, *pooled]
+    arms = [verdict.together, *alone, *_on_all_records(verdict)]
     rows = [_arm_row(arm) for arm in arms]
     axis = words.capitalized_text(comparison.metric_title) + (f", {unit}" if unit else "")
     return plots.full_width_plot(
@@ -95,15 +94,19 @@ def _arms_plot(verdict: Headline, unit: str) -> Block:
 
 
 def _arm_row(arm: Arm) -> Row:
-    roles: dict[str, plots.Role] = {"federated": "together", "alone": "one", "pooled": "all"}
+    roles: dict[str, plots.Role] = {"federated": "together", "alone": "one"}
     return Row(
         label=arm.name,
         text=f"{words.figure(arm.value)} ({words.interval(arm.low, arm.high)})",
         value=arm.value,
         low=arm.low,
         high=arm.high,
-        role=roles[arm.kind],
+        role=roles.get(arm.kind, "all"),
     )
+
+
+def _on_all_records(verdict: Headline) -> list[Arm]:
+    return [arm for arm in (verdict.pooled, verdict.trained) if arm is not None]
 
 
 def _best_and_worst(alone: Sequence[One]) -> tuple[list[One], str]:
@@ -118,7 +121,7 @@ def _best_and_worst(alone: Sequence[One]) -> tuple[list[One], str]:
 def _differences_table(verdict: Headline, unit: str) -> Block:
     alone, left_out = _best_and_worst(verdict.alone)
     rows = []
-    for arm in [*alone, *([verdict.pooled] if verdict.pooled else [])]:
+    for arm in [*alone, *_on_all_records(verdict)]:
         found = verdict.difference(arm)
         if found is not None:
             spread = words.interval(found.low, found.high)

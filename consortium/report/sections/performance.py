@@ -22,7 +22,7 @@ def performance_section(recorded: Recorded) -> Section | None:
             *_within_blocks(recorded, tally),
             *_metric_blocks(recorded, tally),
         )
-    elif not withheld:
+    elif not withheld or not recorded.learner.predicts:
         return None
     return Section(
         anchor="model",

@@ -16,7 +16,7 @@ from consortium.report.sections import labels_and_entities as report_marks
 from consortium.wording import formatting as words
 from privacy.layout import Tally
 from sites.evaluation.metric_values import wilson_interval
-from sites.schema.tables import ClassLabel, NumberLabel
+from sites.schema.tables import ClassLabel, EventTimeLabel, NumberLabel
 from sites.schema.texts import EntityLabel, MultiLabel
 
 _MOST_CLASSES = 20
@@ -34,6 +34,8 @@ def performance_blocks(recorded: Recorded, tally: Tally) -> tuple[Block, ...]:
             return _class_blocks(curves)
         case NumberLabel():
             return _regression_blocks(recorded, curves)
+        case EventTimeLabel():
+            return _survival_blocks(recorded, curves)
         case MultiLabel():
             return report_marks.label_tables(recorded, tally, of="labels")
         case EntityLabel():
@@ -233,6 +235,30 @@ def _regression_blocks(recorded: Recorded, curves: dict[str, Any]) -> tuple[Bloc
         "predictions are right on average.",
     )
     return (Pair((agreement, _error_plot(curves, unit))),)
+
+
+def _survival_blocks(recorded: Recorded, curves: dict[str, Any]) -> tuple[Block, ...]:
+    found, by = curves["calibration"], f"{curves['horizon']:,.10g}"
+    reliability = Reliability(
+        predicted=found["predicted"],
+        observed=found["observed"],
+        counts=found["count"],
+        bounds=(0.0, 1.0),
+        intervals=list(zip(found["low"], found["high"], strict=True)),
+    )
+    pairs = zip(found["predicted"], found["observed"], strict=True)
+    plot = plots.half_width_plot(
+        "calibration",
+        lambda width: draw_reliability(
+            reliability, ("predicted risk", "observed risk (Kaplan-Meier)"), width
+        ),
+        title=f"Can its risks be trusted at {by} {recorded.unit}? (calibration)",
+        alt="Predicted and observed risk by bin: "
+        + "; ".join(f"{words.percent(p)} and {words.percent(o)}" for p, o in pairs),
+        caption="In tenths of the predicted risk. Larger dots hold more records; whiskers are 95 % "
+        "intervals. On the grey line, a predicted 30 % comes true 30 times in 100.",
+    )
+    return (Pair((plot,)),)
 
 
 def _error_plot(curves: dict[str, Any], unit: str) -> Plot:

@@ -54,7 +54,7 @@ def convergence_blocks(recorded: Recorded) -> tuple[Paragraph, ...]:
     found, warning = recorded.summary.convergence, recorded.summary.convergence_warning
     if warning:
         return (Paragraph(warning, "warning"),)
-    if not recorded.is_finished:
+    if not recorded.is_finished or recorded.counts_exactly:
         return ()
     if found is None:
         few = recorded.summary.rounds < FEWEST_EVALUATIONS

@@ -9,7 +9,7 @@ from consortium.report.plots import style as plots
 from consortium.report.plots.intervals import Row, draw_rows
 from consortium.wording import formatting as words
 from privacy.layout import Tally
-from sites.schema.tables import ClassLabel, NumberLabel
+from sites.schema.tables import ClassLabel, EventTimeLabel, NumberLabel
 from sites.schema.texts import EntityLabel, MultiLabel
 
 _MOST_SITES = 24
@@ -88,7 +88,7 @@ def _label_block(recorded: Recorded, pooled: Mapping[str, Any]) -> Block:
         described = recorded.statistics.describe(tally)
         columns[name] = described["columns"][recorded.label.column]
     match recorded.label:
-        case ClassLabel(binary=True, classes=(_, positive)):
+        case ClassLabel(binary=True, classes=(_, positive)) | EventTimeLabel(classes=(_, positive)):
             return _positive_shares_plot(recorded, columns, positive)
         case ClassLabel():
             return _class_shares_table(recorded, columns)

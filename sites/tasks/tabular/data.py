@@ -23,7 +23,8 @@ class Table:
     Args:
         columns: Numbers in their unit with NaN where missing; categories as codes in the
             declared order with -1 where missing.
-        labels: Class codes, or values in the label's unit.
+        labels: Class codes, or values in the label's unit, shape (n,); how and when a record
+            ended, shape (n, 2).
         persons: Whose record each is.
     """
 
@@ -54,11 +55,12 @@ class Table:
     def content_of(self, row: int) -> bytes:
         """Return what tells a record from the others of its person: its values."""
         values = [*(self.columns[name][row] for name in sorted(self.columns)), self.labels[row]]
-        return repr([value.item() for value in values]).encode()
+        return repr([value.tolist() for value in values]).encode()
 
     def classes(self, n_classes: int) -> NDArray[np.int64]:
         """Return the class of each record, shape (n,); 0 for all if the label is a number."""
-        return self.labels.astype(np.int64) * (n_classes > 0)
+        codes = self.labels[:, 0] if self.labels.ndim == 2 else self.labels
+        return codes.astype(np.int64) * (n_classes > 0)
 
     def select(self, rows: NDArray[np.bool_]) -> "Table":
         """Return the records where the mask is true."""
@@ -84,7 +86,8 @@ class TableData(DividedRecords[Table]):
         """Training records of each class; empty for regression."""
         if not self.n_classes:
             return ()
-        return tuple(np.bincount(self.training.labels, minlength=self.n_classes).tolist())
+        classes = self.training.classes(self.n_classes)
+        return tuple(np.bincount(classes, minlength=self.n_classes).tolist())
 
     @property
     def training_classes(self) -> NDArray[np.bool_]:

@@ -18,6 +18,7 @@ from sites.data.source import DataSource, TableFile
 from sites.data.tables import read_table
 from sites.data.typed_tables import read_typed_table
 from sites.data.validation import fitting_table, validate_table
+from sites.plans import Labels
 from sites.schema.tables import Schema
 from sites.tasks.tabular.data import Columns, Table, TableData
 
@@ -103,9 +104,15 @@ def table_of(frame: pd.DataFrame, schema: Schema) -> Table:
     """Return the records of a table as `sites.data.validation.validate_table` returns it."""
     return Table(
         columns=columns_of(frame, schema),
-        labels=_values(frame[schema.label.column]),
+        labels=_labels(frame, schema),
         persons=frame[schema.person].to_numpy(dtype=str),
     )
+
+
+def _labels(frame: pd.DataFrame, schema: Schema) -> Labels:
+    """Return the label, shape (n,), or what its columns hold side by side, shape (n, 2)."""
+    columns = [_values(frame[item.column]) for item in schema.label_columns]
+    return columns[0] if len(columns) == 1 else np.stack(columns, axis=1).astype(np.float64)
 
 
 def _values(column: "pd.Series[Any]") -> NDArray[Any]:

@@ -11,7 +11,7 @@ from sites.models.initialisation import n_outputs
 from sites.models.parameters import parameter_vector, set_parameters
 from sites.models.tabular import Linear, Perceptron, model_for
 from sites.plans import ModelPlan, Predictions, TrainingPlan
-from sites.schema.tables import Label
+from sites.schema.tables import Outcome
 from sites.statistics.normalisation import Constants
 from sites.task import Trained
 from sites.tasks.tabular.data import TableData
@@ -33,7 +33,7 @@ class TableModel:
     """
 
     plan: ModelPlan
-    label: Label
+    label: Outcome
     layout: Layout
     numbers: Vector
     constants: Constants

@@ -6,7 +6,7 @@ a new process.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -14,18 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privacy.layout import Layout, Tally, Vector
+from sites.comparison.comparison import Comparison
+from sites.comparison.findings import Finding
 from sites.data.holdout import Sides
 from sites.data.source import DataSource
-from sites.evaluation.contract import Evaluation, evaluation_for, in_bins
+from sites.evaluation.contract import Evaluation, evaluation_for, in_bins, tally_by_group
 from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
 from sites.models.initialisation import initial_vector, layout_of, model_fields, n_outputs
-from sites.plans import BadPlan, Labels, ModelPlan, Predictions, TrainingPlan
-from sites.schema.tables import ClassLabel, Schema
+from sites.plans import BadPlan, Counting, Labels, ModelPlan, Predictions, TrainingPlan
+from sites.schema.tables import EventTimeLabel, NumberLabel, Outcome, Schema
+from sites.statistics.by_class import ClassedStatistics, counts_by_class
 from sites.statistics.coefficients import LinearSum, linear_sums
 from sites.statistics.normalisation import Constants
 from sites.statistics.tables import TableStatistics
 from sites.task import Trained
-from sites.tasks.tabular.data import Table, TableData, encode_columns, pooled_table
+from sites.tasks.tabular.data import Columns, Table, TableData, encode_columns, pooled_table
 
 if TYPE_CHECKING:
     from sites.tasks.tabular.model import TableModel
@@ -40,6 +43,7 @@ class TabularTask:
         schema: The meaning of every column.
         model: The model that is trained.
         seed: Of the run: new parameters are drawn from it.
+        counting: What is counted besides what every run counts.
 
     Raises:
         BadPlan: The model is `linear` for classes, or `logistic` for a number.
@@ -49,8 +53,11 @@ class TabularTask:
     schema: Schema
     model: ModelPlan
     seed: int
+    counting: Counting = field(default_factory=Counting)
 
     def __post_init__(self) -> None:
+        if isinstance(self.schema.label, EventTimeLabel):
+            return
         unfit = "linear" if self._n_classes else "logistic"
         if self.model.name == unfit:
             kind = "classes" if self._n_classes else "a number"
@@ -62,19 +69,20 @@ class TabularTask:
     @cached_property
     def layout(self) -> Layout:
         """Layout of the federated vector."""
-        n_inputs, label = len(self.schema.encoded_names), self.schema.label
-        fields = model_fields(self.model, n_inputs=n_inputs, n_outputs=n_outputs(label))
+        n_inputs, outputs = len(self.schema.encoded_names), n_outputs(self._outcome)
+        fields = model_fields(self.model, n_inputs=n_inputs, n_outputs=outputs)
         return layout_of(fields, seed=self.seed)
 
     @cached_property
-    def statistics(self) -> TableStatistics:
+    def statistics(self) -> TableStatistics | ClassedStatistics:
         """The statistics that a site counts before training."""
-        return TableStatistics(self.schema)
+        classed = self.counting.by_class and counts_by_class(self.schema)
+        return ClassedStatistics(self.schema) if classed else TableStatistics(self.schema)
 
     @cached_property
     def evaluation(self) -> Evaluation:
         """The evaluation, which counts a site's predictions."""
-        return evaluation_for(self.schema)
+        return evaluation_for(self.schema, self.counting.subgroups)
 
     def load(self, source: DataSource, *, sides: Sides) -> TableData:
         """Return a site's validated records, each person on the side that `sides` says."""
@@ -101,6 +109,11 @@ class TabularTask:
         training = data.training
         return self.statistics.tally(training.columns, training.labels, persons=data.train_persons)
 
+    def findings(self, data: TableData, others: Tally) -> tuple[Finding, ...]:
+        """Return how the training records stand out beside the statistics of all other sites."""
+        training = data.training
+        return Comparison(self.schema).findings(training.columns, training.labels, others)
+
     def train(
         self,
         data: TableData,
@@ -118,7 +131,8 @@ class TabularTask:
         self, data: TableData, pooled: Tally, vector: Vector, bins: ScoreBins = EQUAL_BINS
     ) -> Tally:
         """Return the tally of the held-out predictions."""
-        return in_bins(self.evaluation, bins).tally(*self.score(data, pooled, vector))
+        scored, held_out = self.score(data, pooled, vector), data.held_out
+        return tally_by_group(in_bins(self.evaluation, bins), *scored, held_out.columns)
 
     def score(self, data: TableData, pooled: Tally, vector: Vector) -> tuple[Predictions, Labels]:
         """Return held-out predictions and labels, row by row; they never leave the site."""
@@ -127,11 +141,14 @@ class TabularTask:
 
     def predict(self, source: DataSource, pooled: Tally, vector: Vector) -> Predictions:
         """Return the predictions for a table without labels, in the order of its rows."""
+        inputs = encode_columns(self.read_columns(source), self.schema, self._constants(pooled))
+        return self._model_at(vector, pooled).predictions(inputs)
+
+    def read_columns(self, source: DataSource) -> Columns:
+        """Return the validated features of a table without labels, row by row."""
         from sites.tasks.tabular.loading import load_columns
 
-        columns = load_columns(source, self.schema)
-        inputs = encode_columns(columns, self.schema, self._constants(pooled))
-        return self._model_at(vector, pooled).predictions(inputs)
+        return load_columns(source, self.schema)
 
     def parameters(self, vector: Vector) -> dict[str, NDArray[np.float32]]:
         """Return the arrays of the model that `vector` stands for, by name."""
@@ -149,9 +166,21 @@ class TabularTask:
         return initial_vector(self.layout, seed=self.seed).astype(np.float32)
 
     @property
+    def _outcome(self) -> Outcome:
+        """What a model is trained for.
+
+        Raises:
+            BadPlan: No model is: the label is a time until an event.
+        """
+        label = self.schema.label
+        if isinstance(label, EventTimeLabel):
+            raise BadPlan(f"{label.time} is a time until an event: set learner to cox or auto")
+        return label
+
+    @property
     def _n_classes(self) -> int:
         label = self.schema.label
-        return len(label.classes) if isinstance(label, ClassLabel) else 0
+        return 0 if isinstance(label, NumberLabel) else len(label.classes)
 
     def _model_at(self, vector: Vector, pooled: Tally) -> "TableModel":
         """Return the model that `vector` stands for."""
@@ -159,7 +188,7 @@ class TabularTask:
 
         return TableModel(
             plan=self.model,
-            label=self.schema.label,
+            label=self._outcome,
             layout=self.layout,
             numbers=self._start + vector,
             constants=self._constants(pooled),

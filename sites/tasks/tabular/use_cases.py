@@ -1,4 +1,4 @@
-"""Use cases of tables: credit default, diagnosis, house prices.
+"""Use cases of tables: credit default, diagnosis, house prices, survival.
 
 All are the same task; they differ only in the labels that they accept.
 """
@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from sites.plans import ModelPlan
-from sites.schema.tables import ClassLabel, Label, NumberLabel, Schema
+from sites.plans import Counting, ModelPlan
+from sites.schema.tables import ClassLabel, EventTimeLabel, Label, NumberLabel, Schema
 from sites.task import UnfitSchema
 from sites.tasks.tabular.task import TabularTask
 
@@ -26,6 +26,7 @@ class UseCase:
     needs: str
 
 
+_PLAIN = Counting()
 USE_CASES: Mapping[str, UseCase] = MappingProxyType(
     {
         "credit": UseCase(
@@ -35,11 +36,16 @@ USE_CASES: Mapping[str, UseCase] = MappingProxyType(
         "house-prices": UseCase(
             lambda label: isinstance(label, NumberLabel), "a number as its label"
         ),
+        "survival": UseCase(
+            lambda label: isinstance(label, EventTimeLabel), "a time until an event as its label"
+        ),
     }
 )
 
 
-def tabular_task(name: str, schema: Schema, model: ModelPlan, *, seed: int) -> TabularTask:
+def tabular_task(
+    name: str, schema: Schema, model: ModelPlan, *, seed: int, counting: Counting = _PLAIN
+) -> TabularTask:
     """Return the task of a use case in `USE_CASES`, for linear models or a small perceptron.
 
     Raises:
@@ -48,8 +54,15 @@ def tabular_task(name: str, schema: Schema, model: ModelPlan, *, seed: int) -> T
     """
     case, label = USE_CASES[name], schema.label
     if not case.accepts(label):
-        found = (
-            f"has {len(label.classes)} classes" if isinstance(label, ClassLabel) else "is a number"
-        )
-        raise UnfitSchema(f"{name} needs {case.needs}, but {label.column} {found}")
-    return TabularTask(name, schema, model, seed)
+        raise UnfitSchema(f"{name} needs {case.needs}, but {label.column} {_found(label)}")
+    return TabularTask(name, schema, model, seed, counting)
+
+
+def _found(label: Label) -> str:
+    match label:
+        case ClassLabel(classes=classes):
+            return f"has {len(classes)} classes"
+        case NumberLabel():
+            return "is a number"
+        case EventTimeLabel():
+            return "is how a time ended"

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from privacy.layout import Layout, Tally, Vector
+from sites.comparison.findings import Finding
 from sites.data.agreed_columns import agreed_columns
 from sites.data.holdout import Sides
 from sites.data.source import DataSource
@@ -106,6 +107,10 @@ class NotesTask:
         """Return the tally of the training notes alone."""
         training = data.training
         return self.statistics.tally(training.lengths, training.labels, persons=data.train_persons)
+
+    def findings(self, data: NotesData, others: Tally) -> tuple[Finding, ...]:
+        """Return nothing: texts have no columns to compare."""
+        return ()
 
     def train(
         self,

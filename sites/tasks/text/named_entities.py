@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from privacy.layout import Layout, Tally, Vector
+from sites.comparison.findings import Finding
 from sites.data.annotations import read_annotated_sentences, read_unannotated_sentences
 from sites.data.holdout import Sides
 from sites.data.source import DataSource
@@ -109,6 +110,10 @@ class EntityTask:
         """Return the tally of the training sentences alone."""
         counts = data.training.counts(len(self.schema.types))
         return self.statistics.tally(data.training.lengths, counts, persons=data.train_persons)
+
+    def findings(self, data: EntityData, others: Tally) -> tuple[Finding, ...]:
+        """Return nothing: texts have no columns to compare."""
+        return ()
 
     def train(
         self,

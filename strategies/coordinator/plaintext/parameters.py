@@ -55,6 +55,8 @@ class Progress:
         statistics: The pooled statistics.
         state: The model's position and the optimizer's moments.
         score_bins: By which the scores of that state are counted; empty if bins stay the same.
+        summed: The sites in the first exact sum, sorted: all later ones are over the same. Empty
+            before it, and where updates are sent.
     """
 
     run: str
@@ -62,3 +64,4 @@ class Progress:
     statistics: Tally
     state: model_state.State
     score_bins: bytes = b""
+    summed: tuple[str, ...] = ()

@@ -1,7 +1,7 @@
 """Synchronous rounds in the clear: the coordinator reads the updates and can apply any rule."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -9,6 +9,7 @@ from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDic
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
+from privacy.errors import abbreviated_names
 from privacy.layout import Tally
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
@@ -183,7 +184,10 @@ class Synchronous(Strategy):
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
         """Return the messages that ask this round's cohort to train."""
-        cohort = self._cohort.sample(server_round, self._roster.sites)
+        # Sums over other sites in each round would be those of no records: Newton's steps on them
+        # end nowhere.
+        cohort = self._progress.summed or self._cohort.sample(server_round, self._roster.sites)
+        self._require_summed(self._roster.sites)
         return self._ask_sites(messages.TRAIN, server_round, cohort, _content(arrays, config), grid)
 
     def aggregate_train(
@@ -198,16 +202,35 @@ class Synchronous(Strategy):
             # Before the next reply is pulled: with the mean, only one is ever in memory.
             del reply
         self._cohort.require_quorum(self._round.answered)
+        self._require_summed(self._round.answered)
         aggregate = gathering.result()
         if isinstance(gathering, StackedUpdates):
             self._report_deviation(gathering.deviation_from(aggregate))
         moved = self._step.after(state, self._progress.statistics, aggregate)
         self._finish_round()
         bins = self._terms.bins.after(self._progress.score_bins, self._round.tally)
-        self._progress = replace(self._progress, state=moved, score_bins=bins)
+        summed = tuple(sorted(self._round.answered)) if self._terms.contribution.exact else ()
+        self._progress = replace(self._progress, state=moved, score_bins=bins, summed=summed)
         self._keep(self._progress)
         arrays, _ = self._position(server_round + 1)
         return arrays, MetricRecord({"num-sites": len(self._round.answered)})
+
+    def _require_summed(self, there: Sequence[str]) -> None:
+        """Check that all sites of the first exact sum are there.
+
+        Raises:
+            QuorumNotReached: One is not; it names the missing ones.
+        """
+        missing = tuple(name for name in self._progress.summed if name not in there)
+        if missing:
+            error = QuorumNotReached(
+                "every round of exact sums is over the same sites, and "
+                f"{abbreviated_names(missing)} did not answer. Bring them back, and resume the run",
+                needed=len(self._progress.summed),
+                came=len(self._progress.summed) - len(missing),
+            )
+            error.missing = missing
+            raise error
 
     def configure_evaluate(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid

@@ -507,7 +507,7 @@ def test_a_run_that_passes_the_check_is_refused_by_no_rule_that_was_known_at_the
     }:
         return
     assert site.task.layout.dim <= policy.max_dim
-    sizes = sizes_of(site.task, site.charter)
+    sizes = sizes_of(site.task, site.charter, site.run_config)
     assert at_site(config).largest_bytes(charter, config, sizes) <= policy.volume.per_message
     for form in reply_forms("hungary", charter, config, sizes).values():
         most = sum(one.most * one.width for one in form.arrays.values())
@@ -528,7 +528,7 @@ def test_a_new_site_is_strict_and_a_scenarios_is_not(hungary: Ward) -> None:
     assert violations(for_a_scenario(charter), asked) == ()
     assert isinstance(strict(charter), Policy)
     assert set(MODELS) >= {"logistic", "linear", "mlp"}
-    assert isinstance(sizes_of(site.task, site.charter), Sizes)
+    assert isinstance(sizes_of(site.task, site.charter, site.run_config), Sizes)
 
 
 def test_encrypted_tests_have_a_policy_of_their_own(tmp_path: Path) -> None:

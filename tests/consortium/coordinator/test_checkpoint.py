@@ -25,7 +25,11 @@ def checkpoint() -> Checkpoint:
     state = model_state.initial_state(LAYOUT.dim, optimizer)
     state = model_state.advance_with(state, np.arange(8.0), optimizer)
     progress = Progress(
-        run="run-1", layout=LAYOUT, statistics=np.array([1, -2, 2**40]), state=state
+        run="run-1",
+        layout=LAYOUT,
+        statistics=np.array([1, -2, 2**40]),
+        state=state,
+        summed=("east", "west"),
     )
     charter = SCENARIOS["bank-credit"].charter
     return Checkpoint.of(progress, config=RunConfig().digest, charter=charter.fingerprint)
@@ -44,6 +48,7 @@ def test_a_checkpoint_is_read_as_it_was_written_and_replaces_the_last_one(tmp_pa
     )
     assert np.array_equal(read.statistics, written.statistics)
     assert model_state.encode(read.state) == model_state.encode(written.state)
+    assert read.progress.summed == ("east", "west")
     assert [item.name for item in path.parent.iterdir()] == ["checkpoint.bin"]
 
 

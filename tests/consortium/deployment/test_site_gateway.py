@@ -144,11 +144,15 @@ def test_the_bound_is_that_of_the_model_that_trains(
     (tmp_path / "flower").mkdir()
     assert read_bound(tmp_path, 7) == ReplyBound(numbers=7)
     joined = SitesJoined(sites=(), absent=(), weights={}, dim=1_000_000)
-    note_layout(joined)
+    note_layout(joined, tally_size=9)
     assert read_bound(tmp_path, 7) == ReplyBound(numbers=7), "a simulation has no door"
     monkeypatch.setenv(COORDINATOR, str(tmp_path))
-    note_layout(joined)
-    note_layout(RoundStarted(server_round=1, cohort=()))
+    note_layout(joined, tally_size=9)
+    note_layout(RoundStarted(server_round=1, cohort=()), tally_size=9)
+    assert read_bound(tmp_path, 7) == ReplyBound(numbers=1_000_000)
+    note_layout(joined, tally_size=1_500_000)
+    assert read_bound(tmp_path, 7) == ReplyBound(numbers=1_500_000)
+    note_layout(joined, tally_size=9)
     assert read_bound(tmp_path, 7) == ReplyBound(numbers=1_000_000)
     assert read_bound(tmp_path, 2_000_000) == ReplyBound(numbers=2_000_000)
 

@@ -22,8 +22,15 @@ PERSON = {
     "taiwan-credit": "borrower",
     "lending-club": "loan",
     "ames": "house",
+    "lung": "patient",
 }
-ROWS = {"heart-disease": 920, "taiwan-credit": 30_000, "lending-club": 9_857, "ames": 2_925}
+ROWS = {
+    "heart-disease": 920,
+    "taiwan-credit": 30_000,
+    "lending-club": 9_857,
+    "ames": 2_925,
+    "lung": 228,
+}
 MISSING = {
     "heart-disease": {
         "resting_pressure": 60,
@@ -40,6 +47,14 @@ MISSING = {
     "taiwan-credit": {},
     "lending-club": {"annual_income": 2, "employment_years": 645},
     "ames": {"lot_frontage": 490, "garage_cars": 1},
+    "lung": {
+        "institution": 1,
+        "ecog": 1,
+        "karnofsky_by_physician": 1,
+        "karnofsky_by_patient": 3,
+        "calories": 47,
+        "weight_loss": 14,
+    },
 }
 SIZES: dict[str, tuple[Assignment, dict[str, int]]] = {
     "heart-disease": (
@@ -63,6 +78,19 @@ SIZES: dict[str, tuple[Assignment, dict[str, int]]] = {
     "ames": (
         datasets.ames_offices,
         {"north-office": 877, "east-office": 1_034, "west-office": 1_014},
+    ),
+    "lung": (
+        datasets.lung_institutions,
+        {
+            datasets.NO_INSTITUTION: 1,
+            **dict(
+                zip(
+                    datasets.INSTITUTIONS,
+                    (36, 5, 19, 4, 9, 14, 8, 4, 18, 23, 20, 6, 16, 13, 17, 6, 7, 2),
+                    strict=True,
+                )
+            ),
+        },
     ),
 }
 every_data_set = pytest.mark.parametrize("name", datasets.SHA256)

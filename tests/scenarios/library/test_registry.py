@@ -22,6 +22,7 @@ TELLING = {
     "lending-club": {"addr_state", "interest_rate", "int_rate", "grade", "sub_grade", "outcome"},
     "heart-disease": {"hospital", "disease", "severity"},
     "ames": {"neighbourhood", "sale_price"},
+    "lung": {"institution", "days", "status"},
 }
 
 each = pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)
@@ -72,18 +73,20 @@ def test_the_records_of_every_site_fit_the_schema(scenario: Scenario, tmp_path: 
     for site in scenario.sites:
         data = records_of(task, run.site(site), config)
         assert data.train_examples + data.held_out_examples == (owner == site).sum()
-        assert 0.1 < data.held_out_examples / (owner == site).sum() < 0.4
+        small = (owner == site).sum() < 40  # chance says how many of a few are held out
+        assert small or 0.1 < data.held_out_examples / (owner == site).sum() < 0.4
         # Figures of scenarios stand on several pages: the floor must not change them unnoticed.
         passes = replace(config.training, min_local_steps=0)
         n = data.train_examples
-        is_private = config.privacy != NotPrivate()
-        assert is_private or config.training.local_steps(n) == passes.local_steps(n)
+        trains = config.privacy == NotPrivate() and config.learning.exchanges is None
+        assert not trains or config.training.local_steps(n) == passes.local_steps(n)
 
 
 @each
 def test_the_headline_is_a_metric_of_the_task(scenario: Scenario) -> None:
     headline = scenario.headline
     labelled = {"roc_auc": "classes", "macro_f1": "classes", "rmse": "low", "entity_f1": "types"}
+    labelled |= {"concordance": "time"}
     assert hasattr(scenario.table.label, labelled[headline.name])
     assert evaluation_for(scenario.table).layout.size > 0
 
@@ -98,7 +101,7 @@ def test_no_two_scenarios_have_the_same_charter() -> None:
     [
         ("bank-credits", "did you mean 'bank-credit'?"),
         ("heart-diagnose", "did you mean 'heart-diagnosis'?"),
-        ("@@@", "the scenarios are bank-credit, regional-lenders"),
+        ("@@@", "the scenarios are bank-credit, bank-scorecard"),
     ],
 )
 def test_an_unknown_name_is_an_error_that_suggests_the_nearest_or_all(name: str, said: str) -> None:

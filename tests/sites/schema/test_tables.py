@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from sites.schema.tables import (
     Category,
     ClassLabel,
+    EventTimeLabel,
     Feature,
     Label,
     Number,
@@ -43,9 +44,17 @@ categories = st.builds(Category, name=names, values=values, missing=st.booleans(
 features = st.lists(
     numbers | categories, min_size=1, max_size=5, unique_by=lambda item: item.name
 ).map(tuple)
-labels = st.builds(
+labels: st.SearchStrategy[Label] = st.builds(
     ClassLabel, column=st.just("the.label"), classes=values, ordered=st.booleans()
 ) | bounds.map(lambda limits: NumberLabel(column="the.label", **limits))
+labels |= st.builds(
+    EventTimeLabel,
+    column=st.just("the.label"),
+    classes=st.lists(st.text(max_size=5), min_size=2, max_size=2, unique=True).map(tuple),
+    time=st.just("the.time"),
+    high=st.integers(1, 1000),
+    bins=st.integers(1, 50),
+)
 schemas = st.builds(
     Schema, name=names, person=st.just("the.person"), features=features, label=labels
 )
@@ -180,3 +189,34 @@ def test_a_column_has_one_role(features: tuple[Feature, ...], label: Label) -> N
 def test_unknown_keys_are_refused() -> None:
     with pytest.raises(ValidationError, match="colour"):
         Schema.model_validate({**schema().model_dump(), "colour": "red"})
+
+
+SURVIVED = {"column": "status", "classes": ("alive", "dead"), "time": "days", "high": 100}
+
+
+def test_a_time_until_an_event_is_read_from_two_columns() -> None:
+    ended = EventTimeLabel.model_validate({**SURVIVED, "bins": 4})
+    agreed = schema(AGE, label=ended)
+
+    assert agreed.columns == ("age", "status", "days", "patient")
+    assert [one.column for one in agreed.label_columns] == ["status", "days"]
+    assert ended.grid == (25.0, 50.0, 75.0, 100.0)
+    assert ended.judged_at == 50.0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"classes": ("dead", "dead")}, "twice"),
+        ({"times": (50.0, 20.0)}, "not ascending"),
+        ({"times": (0.0, 20.0)}, "not ascending"),
+        ({"times": (50.0, 101.0)}, "not ascending"),
+        ({"times": (50.0, 80.0), "horizon": 60.0}, "none of the times"),
+        ({"time": "status"}, "more than once"),
+    ],
+)
+def test_times_and_ends_that_contradict_each_other_are_refused(
+    wrong: dict[str, object], said: str
+) -> None:
+    with pytest.raises(ValidationError, match=said):
+        schema(AGE, label=EventTimeLabel.model_validate({**SURVIVED, **wrong}))

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from privacy.layout import Tally
-from sites.schema.tables import Category, ClassLabel, Number, NumberLabel, Schema
+from sites.schema.tables import (
+    Category,
+    ClassLabel,
+    EventTimeLabel,
+    Number,
+    NumberLabel,
+    Schema,
+)
 from sites.statistics.normalisation import Constants, Standard
 from sites.statistics.tables import (
     BINS,
@@ -305,3 +312,21 @@ def test_any_entries_give_constants_or_a_typed_refusal(found: list[Row], data: A
         assert np.isfinite([standard.mean, standard.deviation]).all()
         assert standard.deviation > 0
     assert json.dumps(described, allow_nan=False)
+
+
+def test_a_label_of_two_columns_is_counted_as_a_class_and_as_a_number() -> None:
+    ended = EventTimeLabel(column="end", classes=("alive", "dead"), time="days", high=20)
+    agreed = Schema(
+        name="s", person="p", features=(Number(name="age", low=0, high=9),), label=ended
+    )
+    statistics = TableStatistics(agreed)
+    columns, labels = {"age": np.array([1.0, 2.0, 3.0])}, np.array([[1.0, 5], [0, 10], [1, 20]])
+    tally = statistics.tally(columns, labels, persons=3)
+    described = statistics.describe(tally)
+    assert described["columns"]["end"]["counts"] == [1, 2]
+    assert described["columns"]["days"]["mean"] == pytest.approx(35 / 3)
+    constants = statistics.constants(tally)
+    assert constants.class_counts == (1, 2)
+    assert set(constants.numbers) == {"age"}
+    with pytest.raises(ColumnsDiffer):
+        statistics.tally(columns, labels[:, :1], persons=3)

@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 
 from sites.models.tabular import model_for
 from sites.plans import ModelPlan
-from sites.schema.tables import ClassLabel, Label, NumberLabel
+from sites.schema.tables import ClassLabel, NumberLabel, Outcome
 from sites.training.privacy_units import Units
 from sites.training.recorded_passes import RecordedPasses
 from sites.training.table_losses import TableLosses
 from tests.sites.private_models import Case, clipped_sum, gradients_by_person
 
 N, N_INPUTS = 24, 5
-LABELS: dict[str, Label] = {
+LABELS: dict[str, Outcome] = {
     "binary": ClassLabel(column="y", classes=("no", "yes")),
     "classes": ClassLabel(column="y", classes=("a", "b", "c")),
     "number": NumberLabel(column="y", low=0.0, high=1.0),

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from consortium.report.elements.blocks import Plot
 from consortium.report.plots import style as plots
+from consortium.report.plots.boosting import draw_losses
 from consortium.report.plots.curves import (
     Reliability,
     draw_histogram,
@@ -54,6 +55,7 @@ PICTURES: dict[str, Callable[[int], Figure]] = {
     "roc": lambda width: draw_roc({ODD: CURVE, "other": CURVE}, width),
     "reliability": lambda width: draw_reliability(RELIABILITY, (ODD, "observed"), width),
     "groups": lambda width: draw_two_groups((0, 0.5, 1), GROUPS, (ODD, "no"), "score", width),
+    "losses": lambda width: draw_losses([1.05, 0.9, 0.85], ODD, width),
     "histogram": lambda width: draw_histogram((-1e6, 0, 1e6), (3, 4), ODD, width),
 }
 

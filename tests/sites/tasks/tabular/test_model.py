@@ -4,7 +4,7 @@ import pytest
 from privacy.layout import Vector
 from sites.models.initialisation import layout_of, model_fields, n_outputs
 from sites.plans import EmptySite, Labels, ModelName, ModelPlan, TrainingPlan
-from sites.schema.tables import ClassLabel, Label, NumberLabel
+from sites.schema.tables import ClassLabel, NumberLabel, Outcome
 from sites.statistics.normalisation import Constants, Standard
 from sites.task import Trained
 from sites.tasks.tabular.data import Table, TableData
@@ -18,7 +18,7 @@ INPUTS = np.array([[1.0, -2.0]], np.float32)
 ONE_STEP = TrainingPlan(batch_size=1, learning_rate=0.5)
 
 
-def model_of(label: Label, name: ModelName, numbers: Vector) -> TableModel:
+def model_of(label: Outcome, name: ModelName, numbers: Vector) -> TableModel:
     plan = ModelPlan(name=name)
     fields = model_fields(plan, n_inputs=2, n_outputs=n_outputs(label))
     layout = layout_of(fields, seed=7)

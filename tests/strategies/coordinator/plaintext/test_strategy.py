@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consortium.charter.document import Floors
-from privacy.layout import Vector
+from privacy.contribution import ExactTally
+from privacy.layout import Tally, Vector
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
 from scenarios.engines.in_process import InProcessGrid, SiteApp, Vanished
@@ -23,8 +24,9 @@ from strategies.coordinator.messaging.events import (
     StatisticsPooled,
 )
 from strategies.coordinator.messaging.exchange import Exchange
-from strategies.coordinator.plaintext.aggregation_buffer import Gather, StackedUpdates
-from strategies.model_state import State
+from strategies.coordinator.plaintext.aggregation_buffer import ExactSum, Gather, StackedUpdates
+from strategies.coordinator.plaintext.strategy import Synchronous
+from strategies.model_state import State, TallyStep
 from strategies.rules.inputs import TooFewSites
 from strategies.rules.mean import StreamingMean
 from strategies.rules.registry import RULES, RuleOptions
@@ -358,3 +360,77 @@ def test_ledgers_are_compared_once_for_the_sites_of_a_private_run(tmp_path: Path
     for kind in ("query.attest", "query.compare"):
         assert {asked.site for asked, _ in course.answers(kind)} == set(MEMBERS)
         assert len(course.answers(kind)) == len(MEMBERS)
+
+
+COUNTING = replace(TERMS, contribution=ExactTally(size=2, bounds=(0, 1_000)), attempts=2)
+
+
+def counting(seen: list[str], *, silent: Mapping[str, tuple[int, ...]]) -> list[SmallSite]:
+    """Return sites that send their number of examples twice, and what they are not asked for."""
+
+    def spoil_of(name: str) -> Spoil:
+        asked: list[int] = []
+
+        def spoil(content: RecordDict) -> RecordDict:
+            asked.append(1)
+            if len(asked) in silent.get(name, ()):
+                raise Vanished
+            seen.append(name)
+            arrays, facts = wire.arrays_and_facts(content)
+            summed = wire.tally_array(np.full(2, int(facts["num-examples"])))  # type: ignore[arg-type]
+            return wire.content({"tally": arrays["tally"], "summed": summed}, dict(facts))  # type: ignore[arg-type]
+
+        return spoil
+
+    return [
+        SmallSite(name=name, num_examples=100, spoil={messages.TRAIN: spoil_of(name)})
+        for name in NAMES
+    ]
+
+
+def sums_of(sites: list[SmallSite], outcome: Outcome) -> Synchronous:
+    def move(vector: Vector, statistics: Tally, pooled: Tally) -> Vector:
+        return vector + float(pooled[0])
+
+    return Synchronous(
+        gather=Gather(begin=lambda _state: ExactSum(2)),
+        step=TallyStep(move),
+        cohort=cohort_of(),
+        terms=COUNTING,
+        observe=outcome.events.append,
+        keep=outcome.kept.append,
+    )
+
+
+def test_every_exact_sum_is_over_the_sites_of_the_first() -> None:
+    """Who misses the first is in none of them; who misses a later one is asked again."""
+    first, second = NAMES[0], NAMES[1]
+    seen: list[str] = []
+    outcome, sites = Outcome(), counting(seen, silent={first: (1,), second: (2,)})
+    sums_of(sites, outcome).start(grid_of(sites), 3)
+    others = tuple(sorted(NAMES[1:]))
+    assert [one.summed for one in outcome.kept] == [(), others, others, others]
+    assert first not in seen
+    moves = np.diff([one.state.vector[0] for one in outcome.kept])
+    assert moves.tolist() == [100.0 * len(others)] * 3
+
+
+def test_a_run_of_exact_sums_stops_where_a_site_of_the_first_stays_away() -> None:
+    gone = NAMES[1]
+    outcome, sites = Outcome(), counting([], silent={gone: (2, 3)})
+    with pytest.raises(QuorumNotReached, match=f"the same sites, and {gone} did not answer"):
+        sums_of(sites, outcome).start(grid_of(sites), 3)
+    assert outcome.kept[-1].state.server_round == 1
+    again = sums_of(sites, outcome).start(grid_of(sites), 3, since=outcome.kept[-1])
+    assert again.state.server_round == 3
+
+
+def test_a_run_of_exact_sums_asks_nobody_while_a_site_of_the_first_is_absent() -> None:
+    seen: list[str] = []
+    outcome, sites = Outcome(), counting(seen, silent={})
+    sums_of(sites, outcome).start(grid_of(sites), 1)
+    before = len(seen)
+    with pytest.raises(QuorumNotReached, match=f"and {NAMES[-1]} did not answer") as refused:
+        sums_of(sites, outcome).start(grid_of(sites[:-1]), 2, since=outcome.kept[-1])
+    assert refused.value.missing == (NAMES[-1],)
+    assert len(seen) == before

@@ -1,0 +1,118 @@
+"""The page of a description: a Table 1 as journals print it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from consortium.report.elements.blocks import Column, Paragraph, Section, Table
+from consortium.report.elements.run_reader import Recorded
+from consortium.wording import formatting as words
+
+_HIDDEN = "hidden"
+
+Row: TypeAlias = tuple[str, ...]
+
+
+def description_sections(recorded: Recorded, found: Mapping[str, Any]) -> tuple[Section, ...]:
+    """Return the section with the table of a description."""
+    shown = found["records"][0] is not None
+    return (
+        Section(
+            anchor="table-1",
+            title="Who is in the records?",
+            short="Table 1",
+            lead=_lead(recorded, found),
+            blocks=(_table(found), Paragraph(_note(found), "quiet")) if shown else (),
+        ),
+    )
+
+
+def _lead(recorded: Recorded, found: Mapping[str, Any]) -> str:
+    total = found["records"][0]
+    if total is None:
+        return (
+            f"All {recorded.nouns} together have fewer than {found['smallest_shown']} training "
+            "records: nothing is shown of them."
+        )
+    counted = (
+        f"{words.count(total)} training records of {words.count(len(recorded.participants))} "
+        f"{recorded.nouns}, counted exactly."
+    )
+    if found["small_group"]:
+        return (
+            f"{counted} A class has fewer than {found['smallest_shown']} records, so nothing is "
+            "shown by class."
+        )
+    return counted
+
+
+def table_rows(found: Mapping[str, Any]) -> tuple[Row, ...]:
+    """Return the cells of a Table 1, the headings first.
+
+    Args:
+        found: The results of a description.
+    """
+    label, records = found["label"], found["records"]
+    headings = ("Column", "Overall", *(f"{label}: {group}" for group in found["groups"][1:]))
+    counts = (_HIDDEN if one is None else words.count(one) for one in records)
+    rows: list[Row] = [headings, ("Records", *counts)]
+    for column in found["columns"]:
+        rows.extend(_rows(column, records))
+    return tuple(rows)
+
+
+def _table(found: Mapping[str, Any]) -> Table:
+    headings, *rows = table_rows(found)
+    return Table(
+        caption="Every column of the training records, overall and by class",
+        columns=tuple(
+            Column(heading, "number" if place else "text") for place, heading in enumerate(headings)
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _rows(column: Mapping[str, Any], records: Sequence[int]) -> Iterator[Row]:
+    if column["kind"] == "category":
+        for level in column["levels"]:
+            yield f"{column['name']} = {level['value']}", *_shares(level["records"], records)
+        return
+    unit = f" ({column['unit']})" if column["unit"] else ""
+    name = f"{column['name']}{unit}"
+    yield f"{name}, mean (SD)", *(_mean(one) for one in column["values"])
+    yield f"{name}, median (quartiles)", *(_median(one) for one in column["values"])
+    if column["missing"] != [0] * len(records):
+        yield f"{column['name']}, missing", *_shares(column["missing"], records)
+
+
+def _shares(counts: Sequence[int | None], records: Sequence[int]) -> Iterator[str]:
+    for count, of in zip(counts, records, strict=True):
+        if count is None:
+            yield _HIDDEN
+        else:
+            yield (
+                f"{words.count(count)} ({words.percent(count / of)})" if of else words.count(count)
+            )
+
+
+def _mean(values: Mapping[str, Any] | None) -> str:
+    if values is None:
+        return _HIDDEN
+    return f"{words.figure(values['mean'])} ({words.figure(values['deviation'])})"
+
+
+def _median(values: Mapping[str, Any] | None) -> str:
+    if values is None:
+        return _HIDDEN
+    lower, middle, upper = values["quantiles"]
+    half = max(one["high"] - one["low"] for one in values["quantiles"]) / 2
+    told = " to ".join(words.figure(one["value"]) for one in (lower, upper))
+    return f"{words.figure(middle['value'])} ({told}), ± {words.figure(half)}"
+
+
+def _note(found: Mapping[str, Any]) -> str:
+    return (
+        "Counts, means and standard deviations are exact. A quartile is known to its bin: ± is "
+        f"half of the widest of the three. Counts from 1 to {found['smallest_shown'] - 1} are "
+        "hidden, and so many others that nobody can work them out from the totals. A share is of "
+        "all records of the class, missing values included. The same figures are in table1.csv."
+    )

@@ -1,0 +1,132 @@
+"""The learner of a Table 1: one exchange, in which every site counts its training records."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from privacy.contribution import LARGEST_ENTRY, ExactTally
+from privacy.errors import ConsortiumError
+from privacy.layout import Field, Layout, Tally, Vector
+from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
+from sites.learners.counted_tables import Columns, CountedTable, TableSides
+from sites.learners.descriptions.csv_file import written_table
+from sites.learners.descriptions.group_counts import GroupCounts
+from sites.learners.descriptions.table_one import TableOne
+from sites.learners.exact_numbers import as_float32_pairs, from_float32_pairs
+from sites.plans import Predictions
+from sites.schema.tables import Schema
+from sites.schema.texts import AnySchema
+from sites.task import Task, UnfitSchema
+
+
+class NothingToJudge(ConsortiumError, ValueError, code="nothing-to-judge"):
+    """A description predicts nothing, so there is nothing to measure or to compare."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """Describes the training records of all sites: a Table 1, overall and by class.
+
+    Its state is the pooled counts: every round counts the same.
+
+    Args:
+        schema: Of the records.
+
+    Raises:
+        UnfitSchema: The records are texts.
+    """
+
+    schema: AnySchema
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.schema, Schema):
+            raise UnfitSchema(
+                "learner=describe makes a table of columns, and these records are texts: the "
+                "report of a run of theirs has their statistics"
+            )
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return "describe"
+
+    @cached_property
+    def counts(self) -> GroupCounts:
+        """What a site counts."""
+        if not isinstance(self.schema, Schema):
+            raise UnfitSchema("texts have no columns")
+        return GroupCounts(self.schema)
+
+    @property
+    def contribution(self) -> ExactTally:
+        """Counts, and sums of values between 0 and 1, none of which is negative."""
+        return ExactTally(size=self.counts.layout.size, bounds=(0, LARGEST_ENTRY - 1))
+
+    @property
+    def predicts(self) -> bool:
+        """False: a description describes."""
+        return False
+
+    @property
+    def reads_persons_exactly(self) -> bool:
+        """False: they are counts and bounded sums, to which noise can be added."""
+        return False
+
+    def move(self, vector: Vector, statistics: Tally, pooled: Tally) -> Vector:
+        """Return the pooled counts."""
+        return as_float32_pairs(pooled.astype(np.float64))
+
+    def results(self, vector: Vector, statistics: Tally) -> Mapping[str, Any]:
+        """Return the table, with small cells hidden; empty before the exchange."""
+        pooled = np.rint(from_float32_pairs(vector)).astype(np.int64)
+        if not pooled.any():
+            return {}
+        return TableOne(self.counts, statistics, pooled).results
+
+    def files(self, vector: Vector, statistics: Tally) -> Mapping[str, bytes]:
+        """Return the table as a CSV file, with small cells hidden."""
+        found = self.results(vector, statistics)
+        return {"table1.csv": written_table(found)} if found else {}
+
+    def at_site(self, task: Task[Any]) -> "DescriptionTask":
+        """Return the use case, described."""
+        return DescriptionTask(task, self.counts)
+
+
+@dataclass(frozen=True)
+class DescriptionTask(CountedTable):
+    """A use case of tables, whose records are described.
+
+    Args:
+        counts: What is counted.
+    """
+
+    counts: GroupCounts
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Layout of the state: each entry of the tally in two parts."""
+        return Layout(fields=(Field("counts", (2, self.counts.layout.size)),), start="describe/1")
+
+    def count(self, data: TableSides, pooled: Tally, vector: Vector) -> Tally:
+        """Return the counts of the training records; they do not depend on the state."""
+        return self.counts.tally(data.training, pooled)
+
+    def evaluate(
+        self, data: TableSides, pooled: Tally, vector: Vector, bins: ScoreBins = EQUAL_BINS
+    ) -> Tally:
+        """Return zeros: a description predicts nothing."""
+        return np.zeros(self.evaluation.layout.size, np.int64)
+
+    def predict_columns(self, columns: Columns, pooled: Tally, vector: Vector) -> Predictions:
+        """Refuse: a description predicts nothing.
+
+        Raises:
+            NothingToJudge: Always.
+        """
+        raise NothingToJudge(
+            "a description predicts nothing: choose another learner, or read the run's table1.csv"
+        )

@@ -1,0 +1,1 @@
+"""Regression with inference on exact sums: logistic, linear and Poisson."""

@@ -1,0 +1,226 @@
+"""Boosted trees on exact sums of gradients by node, feature and bin (Friedman 2001).
+
+Each exchange grows all trees by one level. Sites count one node of each pair; the other is what
+its parent has more.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
+from typing import Any, cast
+
+import numpy as np
+
+from privacy.contribution import LARGEST_ENTRY, ExactTally
+from privacy.layout import Tally, Vector
+from sites.learners.fine_bins import bin_sizes, fine_bins
+from sites.learners.plans import LearnerPlans
+from sites.learners.trees.objective import GRADIENT_UNIT, Objective, objective_of
+from sites.learners.trees.places import Forest
+from sites.learners.trees.plan import TreesPlan
+from sites.learners.trees.splits import Cells, Splits, best_splits, leaf_values, node_totals
+from sites.learners.trees.state import KINDS, StateForm, Trees, TreesState
+from sites.learners.trees.task import TreesTask
+from sites.learners.trees.xgboost_file import xgboost_json
+from sites.schema.tables import Schema
+from sites.schema.texts import AnySchema
+from sites.statistics.normalisation import Constants
+from sites.statistics.tables import TableStatistics
+from sites.statistics.tally import ImpossibleTally, real_sums
+from sites.task import Task
+
+XGBOOST = "xgboost.json"
+
+
+@lru_cache(maxsize=16)
+def _cells(schema: Schema, statistics: bytes, pieces: int) -> Cells:
+    return Cells(fine_bins(schema, np.frombuffer(statistics, np.int64), pieces=pieces))
+
+
+@lru_cache(maxsize=16)
+def _constants(schema: Schema, statistics: bytes) -> Constants:
+    return TableStatistics(schema).constants(np.frombuffer(statistics, np.int64))
+
+
+def boosted_trees(schema: AnySchema, plans: LearnerPlans) -> "BoostedTrees":
+    """Return the learner.
+
+    Raises:
+        BadPlan: The records are no table, or the label is neither of two classes nor a number.
+    """
+    objective_of(schema)
+    return BoostedTrees(cast("Schema", schema), plans)
+
+
+@dataclass(frozen=True)
+class BoostedTrees:
+    """Trees are grown level by level, each on the gradients that the trees before it left.
+
+    Guarantee: `move` gives the same bits for the sum of the sites' tallies as for the tally of
+    all records in one place.
+
+    To make one, use `boosted_trees`.
+    """
+
+    schema: Schema
+    plans: LearnerPlans = field(default_factory=LearnerPlans)
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return "trees"
+
+    @property
+    def contribution(self) -> ExactTally:
+        """Sums by node and cell, the loss, and the records.
+
+        A site has fewer than 2^25 records, and each changes a sum by 2^16 units at most. So an
+        entry is below 2^41, whatever the records are.
+        """
+        return ExactTally(size=self.form.tally.size, bounds=(1 - LARGEST_ENTRY, LARGEST_ENTRY - 1))
+
+    @property
+    def predicts(self) -> bool:
+        """True: trees score."""
+        return True
+
+    @property
+    def reads_persons_exactly(self) -> bool:
+        """True: a bin of a small node can hold one person, and no noise is added."""
+        return True
+
+    @property
+    def plan(self) -> TreesPlan:
+        """Which trees are grown."""
+        return self.plans.trees
+
+    @cached_property
+    def form(self) -> StateForm:
+        """The form of the state and of a tally."""
+        return StateForm(self.plan, sum(bin_sizes(self.schema, pieces=self.plan.bins)))
+
+    @cached_property
+    def objective(self) -> Objective:
+        """What is minimised."""
+        return objective_of(self.schema)
+
+    @property
+    def units(self) -> Vector:
+        """Of persons, gradients and second derivatives, shape (3,)."""
+        return np.array([1.0, GRADIENT_UNIT, self.objective.second_derivative_unit])
+
+    def cells(self, statistics: Tally) -> Cells:
+        """Return the bins of all features, which follow from the pooled statistics."""
+        return _cells(self.schema, statistics.astype(np.int64).tobytes(), self.plan.bins)
+
+    def forest(self, state: TreesState, statistics: Tally) -> Forest:
+        """Return the trees of a state, for records to go through."""
+        constants = _constants(self.schema, statistics.astype(np.int64).tobytes())
+        base = self.objective.base(constants)
+        return Forest(state.trees, self.plan, self.cells(statistics), base)
+
+    def at_site(self, task: Task[Any]) -> TreesTask:
+        """Return the use case, counted."""
+        return TreesTask(task, self)
+
+    def move(self, vector: Vector, statistics: Tally, pooled: Tally) -> Vector:
+        """Return the state with one more level, or the same one if all trees are complete.
+
+        Raises:
+            ImpossibleTally: A node would have fewer than no persons: a site sent what no records
+                have.
+        """
+        state = self.form.read(vector)
+        if state.exchanges >= self.plan.exchanges:
+            return vector
+        tree, level = divmod(state.exchanges, self.plan.depth)
+        cells = self.cells(statistics)
+        sums = self._level_sums(state, level, pooled)
+        splits = best_splits(sums, cells, self.plan, self.units)
+        trees = self._with_level(state.trees, tree, level, splits)
+        if level == 0:
+            trees.loss[tree] = self._mean_loss(pooled)
+        seconds = node_totals(sums, cells) - splits.first
+        kept, second_sent = np.zeros_like(state.sums), np.zeros_like(state.second_sent)
+        if level + 1 == self.plan.depth:
+            leaves = np.stack([splits.first, seconds], axis=1).reshape(-1, KINDS)
+            trees.leaf[tree] = leaf_values(leaves, self.plan, self.units)
+        else:
+            kept[: len(sums)] = sums
+            # The smaller child is counted: that takes less time, and says the same.
+            second_sent[: len(sums)] = seconds[:, 0] < splits.first[:, 0]
+        return self.form.write(
+            replace(
+                state,
+                exchanges=state.exchanges + 1,
+                trees=trees,
+                sums=kept,
+                second_sent=second_sent,
+            )
+        )
+
+    def results(self, vector: Vector, statistics: Tally) -> Mapping[str, Any]:
+        """Return what the trees say: the gain by feature, and the loss before each tree."""
+        state = self.form.read(vector)
+        complete = state.exchanges // self.plan.depth
+        begun = -(-state.exchanges // self.plan.depth)
+        feature, gain = state.trees.feature[:complete], state.trees.gain[:complete]
+        importance = [
+            {
+                "feature": item.name,
+                "gain": float(gain[feature == place].sum()),
+                "splits": int((feature == place).sum()),
+            }
+            for place, item in enumerate(self.schema.features, 1)
+        ]
+        losses = [self.objective.shown_loss(float(one)) for one in state.trees.loss[:begun]]
+        return {
+            "kind": "trees",
+            "trees": complete,
+            "asked": self.plan.count,
+            "depth": self.plan.depth,
+            "learning-rate": self.plan.learning_rate,
+            "min-records": self.plan.min_records,
+            "importance": sorted(importance, key=lambda one: (-one["gain"], one["feature"])),
+            "loss-name": self.objective.loss_name,
+            "loss": losses,
+        }
+
+    def files(self, vector: Vector, statistics: Tally) -> Mapping[str, bytes]:
+        """Return the trees as XGBoost reads them."""
+        state = self.form.read(vector)
+        forest = self.forest(state, statistics)
+        complete = state.exchanges // self.plan.depth
+        return {XGBOOST: xgboost_json(forest, complete, self.objective)}
+
+    def _level_sums(self, state: TreesState, level: int, pooled: Tally) -> Tally:
+        """Return the sums of every node of a level, shape (2^level, 3, cells)."""
+        counted = self.form.tally.part("sums", pooled).reshape(state.sums.shape)
+        if level == 0:
+            sums = counted[:1]
+        else:
+            pairs = 1 << (level - 1)
+            sent, others = counted[:pairs], state.sums[:pairs] - counted[:pairs]
+            second = state.second_sent[:pairs, None, None]
+            both = [np.where(second, others, sent), np.where(second, sent, others)]
+            sums = np.stack(both, axis=1).reshape(-1, *sent.shape[1:])
+        if sums[:, 0].min() < 0 or sums[:, 2].min() < 0:
+            raise ImpossibleTally(
+                "a bin of a node has fewer than no persons: a site sent what no records have"
+            )
+        return sums
+
+    def _with_level(self, trees: Trees, tree: int, level: int, splits: Splits) -> Trees:
+        here = slice((1 << level) - 1, (2 << level) - 1)
+        grown = {
+            name: getattr(trees, name).copy()
+            for name in ("feature", "cut", "missing_first", "gain", "leaf", "loss")
+        }
+        for name in ("feature", "cut", "missing_first", "gain"):
+            grown[name][tree, here] = getattr(splits, name)
+        return Trees(**grown)
+
+    def _mean_loss(self, pooled: Tally) -> float:
+        (total,) = real_sums(self.form.tally.part("loss", pooled))
+        records = self.form.tally.count("records", pooled)
+        return float(total) / records if records > 0 else 0.0

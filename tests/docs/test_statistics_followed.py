@@ -1,0 +1,14 @@
+"""What the page on statistics says is what happens."""
+
+from pathlib import Path
+
+from tests.docs.reader import DOCS, Reader, follow, write_readers_files
+from tests.forked import Forked
+
+STATISTICS = DOCS / "statistics.md"
+
+
+def test_the_page_on_statistics_can_be_followed(tmp_path: Path) -> None:
+    write_readers_files(tmp_path)
+    with Forked() as forked:
+        follow(STATISTICS, Reader(tmp_path, forked))

@@ -1,0 +1,73 @@
+"""`scenario describe` from the command line to the page: in the clear and encrypted the same."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from typer.testing import CliRunner
+
+from consortium.run.directory import RunDirectory
+from scenarios.cli.main import app
+from tests.sites.learners.descriptions.test_suppression import determined
+
+WIDE = {"COLUMNS": "200"}
+
+
+def described(folder: Path, *options: str) -> tuple[str, RunDirectory]:
+    command = ["describe", "heart-diagnosis", "--out", str(folder), *options]
+    done = CliRunner().invoke(app, command, env=WIDE)
+    assert done.exit_code == 0, done.output
+    return done.output, RunDirectory(folder)
+
+
+def test_a_table_1_is_the_same_to_the_bit_in_the_clear_and_encrypted(tmp_path: Path) -> None:
+    said, clear = described(tmp_path / "clear")
+    _, sealed = described(tmp_path / "sealed", "--set", "aggregation=encrypted")
+    states = [
+        {
+            (run.site(name) / "model" / "federated.safetensors").read_bytes()
+            for name in ("va-long-beach",)
+        }
+        for run in (clear, sealed)
+    ]
+    assert states[0] == states[1]
+    for name in ("table1.csv", "results.json"):
+        assert (clear.model / name).read_bytes() == (sealed.model / name).read_bytes()
+    assert "age (years), mean (SD)" in said
+    assert "hidden" in said
+    summary = json.loads(sealed.summary.read_text())
+    assert summary["rounds"] == 1
+    page = sealed.report.read_text()
+    assert "Who is in the records?" in page
+    assert "four hospitals counted their records" in page
+    assert not summary["withheld"]
+    for about_a_model in ("How well does the shared model do?", "What does the model weigh?"):
+        assert about_a_model not in page
+    assert "resting_ecg = normal" in page
+
+
+def test_a_description_cannot_be_compared_and_says_so(tmp_path: Path) -> None:
+    command = ["compare", "heart-diagnosis", "--out", str(tmp_path / "run"), "--set"]
+    done = CliRunner().invoke(app, [*command, "learner=describe"], env=WIDE)
+    assert done.exit_code != 0
+    assert "predicts nothing" in done.output
+
+
+def test_no_hidden_count_in_the_file_follows_from_the_shown_ones(tmp_path: Path) -> None:
+    """Adversary: a reader of the file, with the totals and a pencil."""
+    _, run = described(tmp_path / "run", "--set", "aggregation=encrypted")
+    found = json.loads((run.model / "results.json").read_text())
+    tables = [
+        [level["records"] for level in column["levels"]]
+        if column["kind"] == "category"
+        else [column["present"], column["missing"]]
+        for column in found["columns"]
+    ]
+    hidden = [np.array([[cell is None for cell in row] for row in table]) for table in tables]
+    assert any(one.any() for one in hidden)
+    for one in hidden:
+        # Overall stands first in the file, and the size of each group is known.
+        columns = np.roll(one, -1, axis=1)
+        assert not determined(np.vstack([columns, np.zeros((1, columns.shape[1]), bool)]))
+    shown = [cell for table in tables for row in table for cell in row if cell is not None]
+    assert not any(0 < cell < 10 for cell in shown)

@@ -1,0 +1,96 @@
+"""The oracle is NumPy on the pooled records."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sites.learners.descriptions.group_counts import GroupCounts
+from sites.learners.descriptions.table_one import TableOne
+from sites.schema.tables import Schema
+from tests.sites.learners.descriptions.described import (
+    CLASSES,
+    NUMBERS,
+    Records,
+    drawn,
+    statistics_of,
+)
+
+
+def table_of(schema: Schema, records: Records) -> dict[str, object]:
+    counts, statistics = GroupCounts(schema), statistics_of(schema, records)
+    return dict(TableOne(counts, statistics, counts.tally(records, statistics)).results)
+
+
+@given(st.integers(0, 300), st.integers(0, 1000))
+def test_means_and_deviations_are_those_of_the_pooled_records(n: int, seed: int) -> None:
+    records = drawn(CLASSES, n, seed)
+    for column in table_of(CLASSES, records)["columns"]:  # type: ignore[attr-defined]
+        if column["kind"] == "category":
+            continue
+        groups = [np.ones(n, bool), records.labels == 0, records.labels == 1]
+        for values, rows in zip(column["values"], groups, strict=False):
+            if values is None:
+                continue
+            held = records.columns[column["name"]][rows]
+            held = held[~np.isnan(held)]
+            assert len(held) >= 10
+            assert values["mean"] == pytest.approx(held.mean(), rel=1e-9, abs=1e-3)
+            assert values["deviation"] == pytest.approx(held.std(ddof=1), rel=1e-5, abs=0.5)
+            for one in values["quantiles"]:
+                rank = max(math.ceil(one["q"] * len(held)), 1)
+                exact = float(np.sort(held)[rank - 1])
+                near = 1e-6 * abs(exact)  # edges are float32 numbers
+                assert one["low"] - near <= exact <= one["high"] + near
+                assert one["low"] <= one["value"] <= one["high"]
+
+
+def test_categories_are_counted_with_their_missing_values() -> None:
+    records = drawn(CLASSES, 400, 5)
+    (sex,) = [one for one in table_of(CLASSES, records)["columns"] if one["kind"] == "category"]  # type: ignore[attr-defined]
+    assert [level["value"] for level in sex["levels"]] == ["female", "male", "missing"]
+    for code, level in zip((0, 1, -1), sex["levels"], strict=True):
+        held = records.columns["sex"] == code
+        counts = [held.sum(), *((held & (records.labels == one)).sum() for one in (0, 1))]
+        assert level["records"] == counts
+
+
+def test_a_class_of_nine_takes_all_classes_with_it() -> None:
+    """It would follow from the figures of all and of the others."""
+    records = drawn(CLASSES, 200, 7)
+    nine = np.zeros(200, np.int64)
+    nine[:9] = 1
+    found = table_of(CLASSES, Records(records.columns, nine))
+    assert found["groups"] == ["overall"]
+    assert found["small_group"] is True
+    assert all(len(one["values"]) == 1 for one in found["columns"] if one["kind"] == "number")  # type: ignore[attr-defined]
+
+
+def test_a_few_missing_values_hide_the_means_by_class() -> None:
+    """The mean of all and those of the classes would tell how many values each has."""
+    records = drawn(CLASSES, 200, 7)
+    income = np.where(np.isnan(records.columns["income"]), 1e4, records.columns["income"])
+    income[:3] = np.nan
+    found = table_of(CLASSES, Records({**records.columns, "income": income}, records.labels))
+    column = next(one for one in found["columns"] if one["name"] == "income")  # type: ignore[attr-defined]
+    assert column["missing"][0] is None
+    assert column["values"][0] is not None
+    assert column["values"][1:] == [None, None]
+
+
+@pytest.mark.parametrize("n", [0, 1, 9])
+def test_of_fewer_than_ten_records_nothing_is_shown(n: int) -> None:
+    for schema in (CLASSES, NUMBERS):
+        found = table_of(schema, drawn(schema, n, 2))
+        assert found["records"][0] is None  # type: ignore[index]
+        assert found["columns"] == []
+
+
+def test_a_constant_column_has_no_deviation() -> None:
+    records = drawn(NUMBERS, 50, 1)
+    same = Records({**records.columns, "age": np.full(50, 40.0)}, records.labels)
+    age = table_of(NUMBERS, same)["columns"][0]["values"][0]  # type: ignore[index]
+    assert age["mean"] == pytest.approx(40.0, abs=1e-7)
+    assert age["deviation"] == pytest.approx(0.0, abs=5e-3)
