@@ -72,6 +72,7 @@ CODES = {
     "BrokenIob": "broken-iob",
     "BudgetExhausted": "budget-exhausted",
     "CampaignsUnavailable": "campaigns-unavailable",
+    "CannotMonitor": "cannot-monitor",
     "CannotOpen": "cannot-open",
     "ChecksumFailed": "checksum-failed",
     "CheckAlarm": "check-alarm",
@@ -355,8 +356,8 @@ COMMANDS = {
     "consortium coordinator": "delete-uploads down init install key renew up",
     "consortium site": "allow approve check code down forget init install ledger preview public "
     "recount renew-node-key stop-all up",
-    "scenario": "audit-sum check check-data compare describe doctor inspect list practice predict "
-    "resume rules run",
+    "scenario": "audit-sum check check-data compare describe doctor inspect list monitor practice "
+    "predict resume rules run",
 }
 
 

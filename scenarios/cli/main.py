@@ -49,6 +49,10 @@ COMMANDS = {
     "predict": LazyCommand(
         "Score your own table with the model of a run.", "scenarios.cli.prediction:app"
     ),
+    "monitor": LazyCommand(
+        "Compare records of a later period with those that a run's model learned from.",
+        "scenarios.cli.monitoring:app",
+    ),
     "inspect": LazyCommand(
         "Show what the coordinator of an encrypted run saw and could not read.",
         "scenarios.cli.encrypted_runs:app",

@@ -15,11 +15,11 @@ from privacy.contribution import LARGEST_ENTRY, ExactTally
 from privacy.layout import Tally, Vector
 from sites.learners.fine_bins import bin_sizes, fine_bins
 from sites.learners.plans import LearnerPlans
+from sites.learners.trees.growth.places import Forest
+from sites.learners.trees.growth.splits import Cells, Splits, best_splits, leaf_values, node_totals
+from sites.learners.trees.growth.state import KINDS, StateForm, Trees, TreesState
 from sites.learners.trees.objective import GRADIENT_UNIT, Objective, objective_of
-from sites.learners.trees.places import Forest
 from sites.learners.trees.plan import TreesPlan
-from sites.learners.trees.splits import Cells, Splits, best_splits, leaf_values, node_totals
-from sites.learners.trees.state import KINDS, StateForm, Trees, TreesState
 from sites.learners.trees.task import TreesTask
 from sites.learners.trees.xgboost_file import xgboost_json
 from sites.schema.tables import Schema

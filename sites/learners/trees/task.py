@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from privacy.layout import Layout, Tally, Vector
 from sites.learners.counted_tables import Columns, CountedTable, TableRecords, TableSides
+from sites.learners.trees.growth.places import BinnedTable, Forest, binned_table
+from sites.learners.trees.growth.splits import Cells
+from sites.learners.trees.growth.state import StateForm, TreesState
 from sites.learners.trees.objective import Objective
-from sites.learners.trees.places import BinnedTable, Forest, binned_table
 from sites.learners.trees.plan import TreesPlan
-from sites.learners.trees.splits import Cells
-from sites.learners.trees.state import StateForm, TreesState
 from sites.plans import Labels, Predictions
 from sites.statistics.tally import fixed_point
 

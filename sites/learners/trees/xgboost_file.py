@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from sites.learners.fine_bins import FineBins, TableBins
+from sites.learners.trees.growth.places import Forest
 from sites.learners.trees.objective import Objective
-from sites.learners.trees.places import Forest
 from sites.schema.tables import Category
 
 _NO_PARENT = 2**31 - 1

@@ -19,7 +19,7 @@ from scenarios.engines.runner import ScenarioRun, run_scenario
 from scenarios.engines.staging import new_run_directory
 from scenarios.library.registry import scenario_named
 from sites.learners.fine_bins import FineBins, TableBins
-from sites.learners.trees.node_sums import CountedRecords
+from sites.learners.trees.growth.node_sums import CountedRecords
 from sites.schema.tables import Number
 
 RECORDS, FEATURES, BINS, REPEATS = 1_000_000, 30, 32, 5

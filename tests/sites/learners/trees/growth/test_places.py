@@ -5,7 +5,7 @@ import pytest
 
 from privacy.layout import Tally
 from privacy.storage.site_process import SITE_PROCESS
-from sites.learners.trees.places import BinnedTable, Forest, binned_table
+from sites.learners.trees.growth.places import BinnedTable, Forest, binned_table
 from sites.tasks.tabular.data import Table
 from tests.grown_trees import grown, learner_of, records, schema_of, site, statistics_of
 

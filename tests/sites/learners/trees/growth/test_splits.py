@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sites.learners.fine_bins import fine_bins
-from sites.learners.trees.node_sums import CountedRecords
+from sites.learners.trees.growth.node_sums import CountedRecords
+from sites.learners.trees.growth.splits import Cells, best_splits, leaf_values, node_totals
 from sites.learners.trees.plan import TreesPlan
-from sites.learners.trees.splits import Cells, best_splits, leaf_values, node_totals
 from sites.schema.tables import Category
 from sites.statistics.tables import TableStatistics
 from tests.grown_trees import records, schema_of

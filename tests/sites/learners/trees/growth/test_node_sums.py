@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sites.learners.fine_bins import fine_bins
-from sites.learners.trees import node_sums
-from sites.learners.trees.node_sums import CountedRecords
+from sites.learners.trees.growth import node_sums
+from sites.learners.trees.growth.node_sums import CountedRecords
 from sites.learners.trees.objective import LARGEST_DERIVATIVE
 from sites.statistics.tables import TableStatistics
 from tests.grown_trees import records, schema_of

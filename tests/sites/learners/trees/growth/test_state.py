@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from privacy.layout import LayoutMismatch
+from sites.learners.trees.growth.state import KINDS, StateForm, Trees, TreesState
 from sites.learners.trees.plan import TreesPlan
-from sites.learners.trees.state import KINDS, StateForm, Trees, TreesState
 from tests.grown_trees import stored
 
 

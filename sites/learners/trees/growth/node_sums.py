@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from privacy.layout import Tally, Vector
 from sites.learners.fine_bins import Codes, TableBins
+from sites.learners.trees.growth.state import KINDS
 from sites.learners.trees.objective import LARGEST_DERIVATIVE
-from sites.learners.trees.state import KINDS
 
 # So few that a sum of gradients is within a quarter of `_PERSON`, and float64 holds both exactly.
 _BLOCK = 2**16

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from privacy.storage.site_process import SITE_PROCESS, Cache
 from sites.learners.counted_tables import TableRecords
 from sites.learners.fine_bins import Codes, TableBins
-from sites.learners.trees.node_sums import CountedRecords
+from sites.learners.trees.growth.node_sums import CountedRecords
+from sites.learners.trees.growth.splits import Cells
+from sites.learners.trees.growth.state import Trees
 from sites.learners.trees.objective import Margins
 from sites.learners.trees.plan import TreesPlan
-from sites.learners.trees.splits import Cells
-from sites.learners.trees.state import Trees
 
 _MOST_TABLES = 512  # of all sites that a process serves
 
