@@ -73,6 +73,11 @@ class LifeTable:
         return np.asarray(np.cumprod(1.0 - self.events / np.maximum(self.at_risk, 1)), np.float64)
 
     @property
+    def is_known(self) -> NDArray[np.bool_]:
+        """Whether `survival` is known: a record was watched in the step, or all had the event."""
+        return np.asarray((self.at_risk > 0) | (self.survival == 0.0), np.bool_)
+
+    @property
     def variance(self) -> Vector:
         """Variance of the logarithm of `survival` (Greenwood 1926); inf once all had the event."""
         left = self.at_risk - self.events
