@@ -137,7 +137,8 @@ _MEANINGS = {
     ),
     "risk_calibration_error": Meaning(
         "Calibration error at the horizon",
-        "how far predicted risks are from the observed ones (Kaplan-Meier), on average",
+        "how far predicted risks are from the observed ones (Kaplan-Meier), on average, where a "
+        "record was watched until then",
         "lower",
     ),
     "predicted_risk": Meaning("Mean predicted risk", "of the event by the horizon", "nearer 0"),

@@ -24,6 +24,7 @@ from sites.statistics.tally import UNIT, ImpossibleTally, Metric, TallyLayout, f
 
 BINS = 10
 _EMPTY = "there are no held-out records"
+_UNWATCHED = "no held-out record was watched until the horizon"
 _NO_PAIR = "no site has a held-out record with the event while another was still watched"
 
 
@@ -112,8 +113,9 @@ class SurvivalEvaluation:
         """Return the metrics that the records define, by name.
 
         `concordance` (pairs within sites), `risk_calibration_error` (mean distance between mean
-        predicted risk and observed risk, by tenth of the risk), `predicted_risk` and
-        `observed_risk` (Kaplan-Meier), all of the event by the horizon.
+        predicted risk and observed risk, by tenth of the risk in which a record was watched until
+        the horizon), `predicted_risk` and `observed_risk` (Kaplan-Meier), all of the event by the
+        horizon.
 
         Raises:
             ImpossibleTally: No records have this tally.
@@ -125,9 +127,10 @@ class SurvivalEvaluation:
         return undefined_reasons(self._figures(tally))
 
     def curves(self, tally: Tally) -> dict[str, Any]:
-        """Return `calibration` as plain JSON values, by bin of the risk that holds records.
+        """Return `calibration` as plain JSON values, by bin of the risk.
 
-        Mean predicted risk, observed risk with 95 % limits, and records.
+        Mean predicted risk, observed risk with 95 % limits, and records. A bin in which nobody was
+        watched until the horizon is left out: its observed risk is not known.
 
         Raises:
             ImpossibleTally: No records have this tally.
@@ -143,7 +146,7 @@ class SurvivalEvaluation:
         }
         for one, total in zip(self._tables(tally), sums, strict=True):
             n = _size(one)
-            if n:
+            if n and one.is_known[-1]:
                 low, high = one.interval()
                 row = (n, total / n, 1 - one.survival[-1], 1 - high[-1], 1 - low[-1])
                 for values, value in zip(found.values(), row, strict=True):
@@ -162,7 +165,9 @@ class SurvivalEvaluation:
             np.sum([one.events for one in tables], axis=0),
             np.sum([one.withdrawn for one in tables], axis=0),
         )
-        gaps = np.abs(sums - observed * sizes).sum() / n
+        known = np.array([bool(one.is_known[-1]) for one in tables])
+        n_known = int(sizes[known].sum())
+        gaps = np.abs(sums - observed * sizes)[known].sum()
         # Two records with the same risk are ranked by nobody: a tie counts half, and is no error.
         share = (
             Metric((2 * pairs.concordant + pairs.undecided) / (2 * pairs.total))
@@ -171,9 +176,15 @@ class SurvivalEvaluation:
         )
         return {
             "concordance": share,
-            "risk_calibration_error": Metric(float(gaps), UNIT / 2),
+            "risk_calibration_error": (
+                Metric(float(gaps / n_known), UNIT / 2) if n_known else Undefined(_UNWATCHED)
+            ),
             "predicted_risk": Metric(float(sums.sum() / n), UNIT / 2),
-            "observed_risk": Metric(float(1 - everyone.survival[-1])),
+            "observed_risk": (
+                Metric(float(1 - everyone.survival[-1]))
+                if everyone.is_known[-1]
+                else Undefined(_UNWATCHED)
+            ),
         }
 
     def _ends(self, labels: NDArray[Any]) -> tuple[NDArray[np.bool_], Vector]:

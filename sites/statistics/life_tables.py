@@ -7,6 +7,7 @@ so a curve of pooled counts is that of all records with the same steps, to the l
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +73,11 @@ class LifeTable:
         return np.asarray(np.cumprod(1.0 - self.events / np.maximum(self.at_risk, 1)), np.float64)
 
     @property
+    def is_known(self) -> NDArray[np.bool_]:
+        """Whether `survival` is known: a record was watched in the step, or all had the event."""
+        return np.asarray((self.at_risk > 0) | (self.survival == 0.0), np.bool_)
+
+    @property
     def variance(self) -> Vector:
         """Variance of the logarithm of `survival` (Greenwood 1926); inf once all had the event."""
         left = self.at_risk - self.events
@@ -105,9 +111,16 @@ class LifeTable:
         return float(areas.sum()), math.sqrt(float((after**2 * share).sum()))
 
     def median(self, grid: tuple[float, ...]) -> float | None:
-        """Return the end of the step by which half had the event; None if fewer had."""
-        below = np.flatnonzero(self.survival <= 0.5)
-        return float(grid[below[0]]) if len(below) else None
+        """Return the end of the step by which half had the event; None if fewer had.
+
+        Guarantee: a share of exactly 1/2 is half, whatever `survival` is rounded to.
+        """
+        left, share = self.at_risk - self.events, Fraction(1)
+        for end, after, before in zip(grid, left.tolist(), self.at_risk.tolist(), strict=False):
+            share *= Fraction(after, before) if before else 1
+            if share <= Fraction(1, 2):
+                return float(end)
+        return None
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,20 @@ def test_the_observed_risk_is_that_of_kaplan_and_meier_at_the_horizon() -> None:
     assert shown[3] <= shown[2] <= shown[4]
 
 
+def test_where_nobody_is_watched_until_the_horizon_the_observed_risk_is_not_known() -> None:
+    """All with a high risk left early, without the event: they are no proof of a low risk."""
+    risks = np.repeat([0.15, 0.85], 20)
+    labels = np.stack([np.zeros(40), np.repeat([9.0, 0.5], 20)], axis=1)
+    tally = EVALUATION.tally(risks, labels)
+    metrics = EVALUATION.metrics(tally)
+    assert metrics["risk_calibration_error"].value == pytest.approx(0.15)
+    assert EVALUATION.curves(tally)["calibration"]["count"] == [20.0]
+    early = EVALUATION.tally(risks[20:], labels[20:])
+    assert {"risk_calibration_error", "observed_risk"} <= set(EVALUATION.undefined_reasons(early))
+    died = np.add(labels[20:], [1.0, 0.0])
+    assert EVALUATION.metrics(EVALUATION.tally(risks[20:], died))["observed_risk"].value == 1.0
+
+
 @pytest.mark.parametrize(
     ("labels", "refusal"),
     [

@@ -76,6 +76,14 @@ def test_the_restricted_mean_is_the_area_under_the_curve() -> None:
     assert LifeTable(np.array([1]), np.array([0, 3])).median((1.0,)) is None
 
 
+@given(st.integers(1, 40), st.integers(1, 3))
+def test_a_curve_at_exactly_one_half_has_its_median_there(half: int, copies: int) -> None:
+    """One event a step, nobody withdrawn: rounding of the curve chooses another step for some."""
+    times = np.repeat(np.arange(1.0, 2 * half + 1), copies)
+    grid = tuple(np.arange(1.0, 2 * half + 1).tolist())
+    assert LifeTable.of(times, np.ones(len(times), bool), grid).median(grid) == half
+
+
 @pytest.mark.parametrize("n", [0, 3])
 def test_without_events_the_curve_stays_up_and_nothing_is_compared(n: int) -> None:
     table = LifeTable(np.zeros(4, np.int64), np.array([0, 0, 0, 0, n]))
