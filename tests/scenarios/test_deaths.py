@@ -118,10 +118,9 @@ class Deployed:
 
     def reached(self, phase: str) -> None:
         """Wait until a phase begins; resume the run if it ended before."""
-        wanted = f'"event": "round-started", "server_round": {PHASES[phase]}'
 
         def begun() -> bool:
-            return self.run.events.exists() and wanted in self.run.events.read_text()
+            return is_asked(self.run, PHASES[phase])
 
         while not begun():
             wait_until(lambda: begun() or not is_led(self.run.leader))
@@ -153,6 +152,12 @@ class Deployed:
         summary = read_record(self.run.summary, Summary)
         assert summary.status == "finished" or summary.error
         return summary.status
+
+
+def is_asked(run: RunDirectory, number: int) -> bool:
+    """Return whether the sites are asked for a round."""
+    wanted = f'"event": "round-started", "server_round": {number}'
+    return run.events.exists() and wanted in run.events.read_text()
 
 
 def wait_until(came: Callable[[], bool]) -> None:

@@ -24,6 +24,7 @@ from tests.scenarios.test_deaths import (
     SITES,
     VICTIM,
     Deployed,
+    is_asked,
     require_right,
     running_deployment,
     undisturbed_digest,
@@ -75,7 +76,7 @@ def reach(there: Deployed, came: Callable[[], bool]) -> None:
 
 
 def dies_before_its_upload_is_kept(there: Deployed, number: int) -> None:
-    reach(there, lambda: is_asked(there, number))
+    reach(there, lambda: is_asked(there.run, number))
     with nothing_is_kept(there):
         reach(there, lambda: all(uploaded(there, one, number) for one in OTHERS))
         assert not uploaded(there, VICTIM, number)
@@ -114,18 +115,12 @@ def coordinator_dies_after_the_set_is_kept(there: Deployed, number: int) -> None
 def coordinator_loses_its_disk_after_the_confirmations(there: Deployed, number: int) -> None:
     """It is put back to what it was when the round began."""
     copy = there.run.path / "copy"
-    reach(there, lambda: is_asked(there, number))
+    reach(there, lambda: is_asked(there.run, number))
     shutil.copytree(there.run.vault, copy)
     reach(there, lambda: all(confirmed(there, one, number) for one in SITES))
     there.server_app_dies()
     shutil.rmtree(there.run.vault)
     shutil.move(copy, there.run.vault)
-
-
-def is_asked(there: Deployed, number: int) -> bool:
-    """Return whether the sites are asked for a round."""
-    wanted = f'"event": "round-started", "server_round": {number}'
-    return there.run.events.exists() and wanted in there.run.events.read_text()
 
 
 def standing(there: Deployed) -> dict[str, object]:
