@@ -41,7 +41,7 @@ ENCODER_TRAINING: Mapping[str, Scalar] = MappingProxyType(
     {"local-optimizer": "adam", "learning-rate": 2e-3, "local-epochs": 1}
 )
 RMSE = Headline(name="rmse", title="Root mean squared error", higher_is_better=False)
-CONCORDANCE = Headline(name="concordance", title="Concordance within sites")
+CONCORDANCE = Headline(name="concordance", title="Concordance")
 
 
 _HEADLINES: Mapping[type, Headline] = MappingProxyType(

@@ -89,7 +89,7 @@ def resampled_metric(
     """Return the metric of that name as a function of how often each record counts.
 
     Args:
-        name: `roc_auc`, `macro_f1`, `entity_f1` or `rmse`.
+        name: `roc_auc`, `macro_f1`, `entity_f1`, `rmse` or `concordance`.
         predictions: Predictions of the task, by record.
         labels: Labels, by record.
 
@@ -161,9 +161,25 @@ def _rmse(values: NDArray[np.float64], labels: NDArray[np.float64]) -> Resampled
     return rmse
 
 
+def _concordance(risks: NDArray[np.float64], labels: NDArray[np.float64]) -> ResampledMetric:
+    """Return the concordance over all pairs of records, whichever site they are of."""
+    events, times = labels[:, 0] == 1, labels[:, 1]
+    # Row: who had the event; column: who was still watched then.
+    later = (times > times[:, None]) | ((times == times[:, None]) & ~events)
+    pairs = (later & events[:, None]).astype(np.float64)
+    wins = pairs * ((risks < risks[:, None]) + 0.5 * (risks == risks[:, None]))
+
+    def concordance(counts: Vector) -> float:
+        total = counts @ pairs @ counts
+        return float(counts @ wins @ counts / total) if total else float("nan")
+
+    return concordance
+
+
 _METRICS: Mapping[str, Callable[[NDArray[np.float64], NDArray[np.float64]], ResampledMetric]] = {
     "roc_auc": _auc,
     "macro_f1": _macro_f1,
     "entity_f1": _entity_f1,
     "rmse": _rmse,
+    "concordance": _concordance,
 }

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score, roc_auc_score, root_mean_squared_error
 
 from scenarios.experiments.bootstrap import Resamples, UnknownMetric, resampled_metric
+from sites.evaluation.concordance import concordant_pairs
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -67,3 +68,17 @@ def test_a_model_differs_from_its_reverse_and_not_from_itself() -> None:
 def test_a_metric_without_a_resampled_form_is_refused() -> None:
     with pytest.raises(UnknownMetric, match="roc_auc"):
         resampled_metric("accuracy", np.zeros(1), np.zeros(1))
+
+
+@given(st.integers(0, 10**6))
+def test_concordance_on_a_resample_is_that_of_records_written_out(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    risks, counts = rng.integers(0, 5, 12) / 5, rng.integers(0, 4, 12)
+    labels = np.stack([rng.integers(0, 2, 12), rng.integers(0, 6, 12)], axis=1).astype(float)
+    rows = np.repeat(np.arange(12), counts)
+    written = concordant_pairs(labels[rows, 1], labels[rows, 0] == 1, risks[rows])
+    found = resampled_metric("concordance", risks, labels)(counts.astype(np.float64))
+    if written.total:
+        assert found == pytest.approx(written.auc.value)
+    else:
+        assert np.isnan(found)
