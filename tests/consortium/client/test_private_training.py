@@ -37,7 +37,7 @@ def charges(at: Ward) -> tuple[Charge, ...]:
 
 def planned(at: Ward) -> SampledGaussian:
     event = private.training_of(at.config).planned_event(at.site.data)
-    assert event is not None
+    assert isinstance(event, SampledGaussian)
     return event
 
 

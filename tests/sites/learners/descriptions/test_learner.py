@@ -76,7 +76,7 @@ def noisy(n: int, plan: PrivacyPlan = PLAN) -> Tally:
     return (
         NOISY.at_site(base)
         .train(
-            data,  # type: ignore[arg-type]  # the side that is counted
+            data,
             np.zeros(base.statistics.layout.size, np.int64),
             np.zeros(1),
             TrainingPlan(privacy=plan),
