@@ -161,8 +161,18 @@ def _contribution(site: Site, stands: messages.Position) -> messages.Contributio
         num_examples=site.told_examples(trained.num_examples),
         tally=tally,
         released=site.releases(tally),
-        summed=site.to_pool(trained.summed, records=site.data.train_examples),
+        summed=_tally_to_pool(site, trained.summed),
     )
+
+
+def _tally_to_pool(site: Site, summed: Tally) -> Tally:
+    """Return a tally as it may leave; noise protects whom it counts, however few they are.
+
+    Zeros in its place would tell that they are few.
+    """
+    if site.run_config.privacy.offered is not None:
+        return summed
+    return site.to_pool(summed, records=site.data.train_examples)
 
 
 def evaluate(message: Message, context: Context) -> Message:

@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails, to_json
 
 from consortium.differential_privacy import Privacy, PrivacyKeys
 from consortium.modes.registry import ModeName, mode_of
+from consortium.private_counts import counts_privacy
 from privacy.declarations import Declaration, Since, declarations_of
 from privacy.errors import ConsortiumError
 from sites.learners.cards.plan import CardPlan
@@ -271,13 +272,19 @@ class RunConfig(BaseModel):
     def learning(self) -> LearnerPlans:
         """Which learner the run names, and what it asks of it."""
         return LearnerPlans(
-            chosen=self.learner, glm=self.glm, trees=self.trees, card=self.card, cox=self.cox
+            chosen=self.learner,
+            glm=self.glm,
+            trees=self.trees,
+            card=self.card,
+            cox=self.cox,
+            noise=self.privacy.noise(self.num_server_rounds),
         )
 
     @property
     def privacy(self) -> Privacy:
         """Whether persons are protected by differential privacy, and all that this changes."""
-        return self.dp.parsed
+        chosen = LearnerPlans(chosen=self.learner)
+        return self.dp.parsed if chosen.trains else counts_privacy(self.dp)
 
     @model_validator(mode="after")
     def _rule_takes_these_weights(self) -> "RunConfig":

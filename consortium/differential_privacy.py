@@ -2,7 +2,8 @@
 
 `dp.unit` is asked in this module only. Everybody else has the value that came of it, `NotPrivate`
 or `DifferentiallyPrivate`, and asks it what to do. What a site does for either is in
-`consortium.client.private_training`.
+`consortium.client.private_training`. What differs where a run counts is in
+`consortium.private_counts`.
 """
 
 from dataclasses import dataclass
@@ -12,9 +13,10 @@ import numpy as np
 from pydantic import Field
 
 from consortium.wording import formatting as words
-from privacy.differential.mechanisms import Unit
+from privacy.differential.mechanisms import Gaussian, SampledGaussian, Unit
 from privacy.layout import Tally
 from privacy.policy.run_request import AskedPrivacy
+from sites.learners.count_noise import CountNoise
 from sites.plans import ClipNorm, PrivacyPlan, PrivateSteps, RecordsOfPerson, SamplingRate
 from sites.task import SiteData, Task
 
@@ -133,6 +135,9 @@ class NotPrivate:
         """Return what a report that speaks of privacy begins with."""
         del people, noun
         return "Training itself was not private in this run; what privacy costs was measured."
+
+    def noise(self, rounds: int) -> CountNoise | None:
+        """Return what every site adds to counts: nothing."""
 
     def require_consistent(self, *, class_balance: str, weighting: str) -> None:
         """Accept any other choice of the run config."""
@@ -294,6 +299,25 @@ class DifferentiallyPrivate:
         one, and the accounting would have to count both.
         """
         return self.asked.max_records_per_person if self.unit == "person" else 0
+
+    def noise(self, rounds: int) -> CountNoise | None:
+        """Return what every site adds to counts: nothing is counted."""
+
+    def event(self, *, noise_multiplier: float, rounds: int) -> SampledGaussian | Gaussian:
+        """Return all planned rounds as one event.
+
+        Args:
+            noise_multiplier: Of each step.
+            rounds: Number of rounds.
+        """
+        return SampledGaussian(
+            noise_multiplier=noise_multiplier,
+            sampling_rate=self.asked.sampling_rate,
+            steps=self.asked.steps * rounds,
+            clip_norm=self.asked.clip_norm,
+            unit=self.unit,
+            max_records_per_person=self.cap,
+        )
 
     def plan(self, *, noise_multiplier: float, cap_seed: int) -> PrivacyPlan:
         """Return how a site trains in one round."""

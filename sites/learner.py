@@ -106,3 +106,19 @@ class WritesFiles(Protocol):
         Raises:
             ConsortiumError: No run has this state.
         """
+
+
+@runtime_checkable
+class BoundsEachRecord(Protocol):
+    """A learner whose tallies can have noise: what one record moves in them is bounded.
+
+    Its task counts with noise where the training plan has privacy.
+    """
+
+    @property
+    def noise_scales(self) -> Vector:
+        """The scale of each entry, shape (contribution.tally_size,); 0 where no record moves it.
+
+        Guarantee: one record moves the tally, each entry divided by its scale, by at most 1 in L2,
+        so that k records of one person move it by at most k.
+        """

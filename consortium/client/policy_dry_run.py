@@ -19,7 +19,7 @@ from privacy.differential.budget import (
     left_after,
     weighed_epsilon,
 )
-from privacy.differential.ledger_entries import Budget
+from privacy.differential.ledger_entries import Budget, event_size
 from privacy.differential.mechanisms import Mechanism
 from privacy.errors import ConsortiumError, abbreviated_names, number_of
 from privacy.policy.document import Policy, read_policy
@@ -188,7 +188,7 @@ def _budget(site: Site, policy: Policy) -> Iterator[PolicyFinding]:
     together = weighed_epsilon((*past, event), budget)
     yield PolicyFinding(
         "budget of privacy",
-        f"{number_of(event.steps, 'step')} at noise {event.noise_multiplier:.3g}: epsilon "
+        f"{number_of(event_size(event), 'step')} at noise {event.noise_multiplier:.3g}: epsilon "
         f"{together - spent:.3g} more",
         f"epsilon {ceiling.epsilon:g} for '{name}', over all runs: {spent:.3g} spent, afterwards "
         f"{left_after((*past, event), budget):.3g} left",

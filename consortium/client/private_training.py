@@ -27,9 +27,10 @@ from consortium.site.site import Site
 from privacy.differential.accounting import calibrated_noise
 from privacy.differential.ledger import Ledger, Reservation
 from privacy.differential.ledger_entries import Budget
-from privacy.differential.mechanisms import SampledGaussian
+from privacy.differential.mechanisms import Gaussian, SampledGaussian
 from privacy.differential.private_runs import Campaign, PrivateRuns, Round
 from privacy.errors import number_of
+from privacy.layout import Tally, Vector
 from privacy.policy.document import Policy
 from privacy.protocol.envelope import WrongRound
 from privacy.storage.site_process import SITE_PROCESS, Cache
@@ -53,7 +54,7 @@ class SiteTraining(Protocol):
             ConsortiumError: As the site's ledger says.
         """
 
-    def planned_event(self, data: SiteData) -> SampledGaussian | None:
+    def planned_event(self, data: SiteData) -> SampledGaussian | Gaussian | None:
         """Return all planned rounds on a site's records as the event that is counted, if any.
 
         Raises:
@@ -140,7 +141,9 @@ class _PrivateTraining:
     def enter_statistics(self, site: Site, run: int) -> None:
         """Enter nothing: zeros leave."""
 
-    def planned_event(self, data: SiteData, noise_multiplier: float = 0.0) -> SampledGaussian:
+    def planned_event(
+        self, data: SiteData, noise_multiplier: float = 0.0
+    ) -> SampledGaussian | Gaussian:
         """Return all planned rounds on a site's records as one event.
 
         Args:
@@ -181,11 +184,13 @@ class _PrivateTraining:
         if answer is None:
             campaign = self._reserve_campaign(site, campaigns, asked)
             answer = campaigns.keep_answer(
-                campaign, asked, self._update_bytes(site, stands, campaign)
+                campaign, asked, self._answer_bytes(site, stands, campaign)
             )
+        # Read back from what was kept, so that the first answer and a repeated one are equal.
+        update, summed = _read_answer(site, answer)
         return Trained(
-            # Read back from what was kept, so that the first answer and a repeated one are equal.
-            update=np.frombuffer(answer, "<f4").astype(np.float64),
+            update=update,
+            summed=summed,
             num_examples=site.data.train_examples,
             steps=self.privacy.asked.steps,
         )
@@ -209,13 +214,13 @@ class _PrivateTraining:
         privacy = self.privacy.plan(noise_multiplier=noise_multiplier, cap_seed=self.config.seed)
         return replace(self.config.training, privacy=privacy)
 
-    def _update_bytes(self, site: Site, stands: Position, campaign: Campaign) -> bytes:
-        """Return the update of a round whose steps are reserved, in the form it is kept in."""
+    def _answer_bytes(self, site: Site, stands: Position, campaign: Campaign) -> bytes:
+        """Return the answer of a round whose steps are reserved, in the form it is kept in."""
         vector, rng = stands.state.astype(np.float64), site.rng(stands.server_round)
         # The noise of the reservation, even if records were added since.
         plan = self._with_noise(campaign.noise_multiplier)
         trained = site.task.train(site.data, stands.statistics, vector, plan, rng=rng)
-        return trained.update.astype("<f4").tobytes()
+        return trained.update.astype("<f4").tobytes() + trained.summed.astype("<i8").tobytes()
 
     def _reserve_campaign(self, site: Site, campaigns: PrivateRuns, asked: Round) -> Campaign:
         """Return the campaign that a round draws on; its steps are entered as begun."""
@@ -250,6 +255,14 @@ class _PrivateTraining:
         )
 
 
+def _read_answer(site: Site, answer: bytes) -> tuple[Vector, Tally]:
+    """Return update and tally of an answer that was kept: one of them is empty."""
+    sent = learner_of(site.charter, site.run_config).contribution
+    end = 4 * sent.update_dim(site.task.layout.dim)
+    update = np.frombuffer(answer[:end], "<f4").astype(np.float64)
+    return update, np.frombuffer(answer[end:], "<i8").astype(np.int64)
+
+
 def delta_of(privacy: DifferentiallyPrivate, data: SiteData) -> float:
     """Return the delta of a run on a site's records: as the run says, or by their number.
 
@@ -263,7 +276,7 @@ def delta_of(privacy: DifferentiallyPrivate, data: SiteData) -> float:
 
 def planned_event(
     privacy: DifferentiallyPrivate, *, rounds: int, delta: float, noise_multiplier: float = 0.0
-) -> SampledGaussian:
+) -> SampledGaussian | Gaussian:
     """Return all planned rounds of a run as one event.
 
     Args:
@@ -275,19 +288,18 @@ def planned_event(
     Raises:
         ConsortiumError: No noise is enough for so little epsilon.
     """
-    asked, steps = privacy.asked, privacy.asked.steps * rounds
-    return SampledGaussian(
+    asked = privacy.asked
+    return privacy.event(
         # Calibrated once for all rounds: each round calibrated by itself would add up to more.
         noise_multiplier=noise_multiplier
         or asked.noise_multiplier
         or calibrated_noise(
-            sampling_rate=asked.sampling_rate, steps=steps, epsilon=asked.epsilon, delta=delta
+            sampling_rate=asked.sampling_rate,
+            steps=asked.steps * rounds,
+            epsilon=asked.epsilon,
+            delta=delta,
         ),
-        sampling_rate=asked.sampling_rate,
-        steps=steps,
-        clip_norm=asked.clip_norm,
-        unit=privacy.unit,
-        max_records_per_person=privacy.cap,
+        rounds=rounds,
     )
 
 

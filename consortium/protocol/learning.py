@@ -7,10 +7,12 @@ from collections.abc import Sequence
 
 from consortium.charter.document import Charter
 from consortium.config import KEYS, BadConfig, RunConfig
-from sites.learner import Learner
+from privacy.differential.noisy_counts import require_deviation
+from sites.learner import BoundsEachRecord, Learner
 from sites.learners.registry import learner_for
 
-_OF_UPDATES = ("rule.", "server-optimizer.", "buckets", "fraction", "dp.")
+_OF_UPDATES = ("rule.", "server-optimizer.", "buckets", "fraction")
+_OF_STEPS = ("dp.clip-norm", "dp.sampling-rate", "dp.steps")
 
 
 def learner_of(charter: Charter, config: RunConfig) -> Learner:
@@ -28,28 +30,48 @@ def require_exact_sums(config: RunConfig, charter: Charter) -> None:
     A lie in a tally is bounded by its range and cannot be out-voted: all sites are summed.
 
     Raises:
-        BadConfig: A rule, buckets, a share of the sites, a server optimizer or private training
-            was chosen for a learner that sends tallies.
+        BadConfig: A rule, buckets, a share of the sites or a server optimizer was chosen for a
+            learner that sends tallies, or noise that its tallies cannot have.
+        BadDeviation: The noise would fill the tallies.
     """
     learner = learner_of(charter, config)
     if not learner.contribution.exact:
         return
+    bounded = isinstance(learner, BoundsEachRecord)
     # Every setting is named at once, so that a config needs correcting only once.
-    wrong = [
-        f"{key} to {KEYS[key]}"
-        for key, value in config.flat().items()
-        if key.startswith(_OF_UPDATES) and value != KEYS[key]
-    ]
+    wrong = _other_than_default(config, (*_OF_UPDATES, *(_OF_STEPS if bounded else ("dp.",))))
     if wrong:
         raise BadConfig(
             f"{learner.name} sends exact tallies, of which the plain sum over all sites is "
-            "taken: no rule, bucket, share of the sites, server optimizer or noise applies to "
-            f"them. Set {', '.join(wrong)}{_instead(learner, wrong)}"
+            "taken: no rule, bucket, share of the sites, server optimizer or "
+            f"{'step of private training' if bounded else 'noise'} applies to them. "
+            f"Set {', '.join(wrong)}{_instead(learner, wrong)}"
         )
+    noise = config.learning.noise
+    if noise is not None and isinstance(learner, BoundsEachRecord):
+        if noise.epsilon and not noise.delta:
+            raise BadConfig(
+                f"{learner.name} adds the same noise at every site, so that the results can say "
+                "how much: with dp.epsilon set dp.delta too, to at most one tenth of one over the "
+                "number of persons of the largest site"
+            )
+        require_deviation(learner.noise_scales, deviation=noise.deviation)
 
 
 def _instead(learner: Learner, wrong: Sequence[str]) -> str:
     """Return what to do where somebody asks for noise that cannot be added."""
     if not learner.reads_persons_exactly or not any(one.startswith("dp.") for one in wrong):
         return ""
-    return "; or, where privacy is demanded, set learner to gradient, whose training has noise"
+    return (
+        "; or, where privacy is demanded, set learner to gradient, whose training has noise, or to "
+        "describe, whose counts have"
+    )
+
+
+def _other_than_default(config: RunConfig, keys: tuple[str, ...]) -> list[str]:
+    """Return what to set of these keys, all of which have a default that applies."""
+    return [
+        f"{key} to {KEYS[key]}"
+        for key, value in config.flat().items()
+        if key.startswith(keys) and value != KEYS[key]
+    ]

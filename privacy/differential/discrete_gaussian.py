@@ -5,8 +5,9 @@ Canonne, Kamath and Steinke 2020 (arXiv:2004.00010, algorithms 1 to 3): it compu
 numbers only. Floating point, whose last bits can betray what was hidden (Mironov 2012), has no part
 in it.
 
-On whole numbers of L2 sensitivity D, noise of parameter sigma^2 is (D^2 / (2 sigma^2))-zCDP, and
-(epsilon, delta)-private by no more than a Gaussian of that deviation (theorems 4 and 7 there).
+On whole numbers of L2 sensitivity D, noise of parameter sigma^2 is (D^2 / (2 sigma^2))-zCDP
+(theorems 4 and 14 there). Which Gaussian covers it at every epsilon and delta is in
+`privacy.differential.noisy_counts`.
 """
 
 import math

@@ -6,6 +6,7 @@ A module of its own because learners stand below the use cases, whose records th
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -16,8 +17,9 @@ from sites.data.source import DataSource
 from sites.evaluation.contract import in_bins, tally_by_group
 from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
 from sites.learners.counted_task import CountedTask
-from sites.plans import Labels, Predictions
+from sites.plans import Labels, Predictions, PrivacyPlan
 from sites.task import SiteData, UnfitSchema
+from sites.training.person_cap import capped_rows
 
 Columns: TypeAlias = Mapping[str, NDArray[Any]]
 
@@ -36,6 +38,45 @@ class TableRecords(Protocol):
     @property
     def persons(self) -> NDArray[np.str_]:
         """Whose each is."""
+
+
+@dataclass(frozen=True)
+class CappedRecords:
+    """The records of a table that a privacy plan counts.
+
+    Guarantee: with a person more, or a person less, those of all others are the same.
+
+    Args:
+        every: All records.
+        plan: Who is protected, and the most records of a person; where records are the units
+            there is no limit, or one record more would put out another one.
+    """
+
+    every: TableRecords
+    plan: PrivacyPlan
+
+    @property
+    def columns(self) -> Columns:
+        """Every feature of the records that are counted."""
+        return {name: values[self._rows] for name, values in self.every.columns.items()}
+
+    @property
+    def labels(self) -> Labels:
+        """Their labels."""
+        return self.every.labels[self._rows]
+
+    @property
+    def persons(self) -> NDArray[np.str_]:
+        """Whose each is."""
+        return self.every.persons[self._rows]
+
+    @cached_property
+    def _rows(self) -> NDArray[np.intp]:
+        if self.plan.unit == "record":
+            return np.arange(len(self.every.persons))
+        return capped_rows(
+            self.every.persons, at_most=self.plan.max_records_per_person, seed=self.plan.cap_seed
+        )
 
 
 class TableSides(SiteData, Protocol):

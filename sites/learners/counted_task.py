@@ -14,7 +14,14 @@ from sites.data.holdout import Sides
 from sites.data.source import DataSource
 from sites.evaluation.contract import Evaluation, in_bins
 from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
-from sites.plans import AnyModelPlan, Labels, Predictions, TrainingPlan
+from sites.plans import (
+    AnyModelPlan,
+    BadPlan,
+    Labels,
+    Predictions,
+    PrivacyPlan,
+    TrainingPlan,
+)
 from sites.schema.texts import AnySchema
 from sites.statistics.contract import Statistics
 from sites.task import Data, Task, Trained
@@ -88,9 +95,24 @@ class CountedTask(ABC, Generic[Data]):
         *,
         rng: np.random.Generator,
     ) -> Trained:
-        """Return what the site counts of its training records."""
-        del plan, rng
-        return Trained(summed=self.count(data, pooled, vector), num_examples=data.train_examples)
+        """Return what the site counts of its training records, with noise if the plan says so."""
+        del rng
+        if plan.privacy is None:
+            counted = self.count(data, pooled, vector)
+        else:
+            counted = self.noisy_count(data, pooled, vector, plan.privacy)
+        return Trained(summed=counted, num_examples=data.train_examples)
+
+    def noisy_count(self, data: Data, pooled: Tally, vector: Vector, plan: PrivacyPlan) -> Tally:
+        """Return the tally with noise, of as many records of a person as the plan allows.
+
+        Guarantee: of a learner that is `sites.learner.BoundsEachRecord`, it is a Gaussian
+        mechanism with the plan's noise multiplier for the plan's unit.
+
+        Raises:
+            BadPlan: What one record moves is not bounded: the learner's counts have no noise.
+        """
+        raise BadPlan(f"the counts of {self.name} have no noise here: set dp.unit to off")
 
     @abstractmethod
     def count(self, data: Data, pooled: Tally, vector: Vector) -> Tally:

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from privacy.declarations import Since, require_declared
 from sites.learners.cards.plan import CardPlan
+from sites.learners.count_noise import CountNoise
 from sites.learners.trees.plan import TreesPlan
 from sites.plans import BadPlan
 
@@ -146,6 +147,7 @@ class LearnerPlans:
         trees: What boosted trees are asked.
         card: What a score card is asked.
         cox: What survival analysis is asked.
+        noise: What every site adds to its counts; None for nothing.
     """
 
     chosen: LearnerPlan = field(default_factory=LearnerPlan)
@@ -153,6 +155,12 @@ class LearnerPlans:
     trees: TreesPlan = field(default_factory=TreesPlan)
     card: CardPlan = field(default_factory=CardPlan)
     cox: CoxPlan = field(default_factory=CoxPlan)
+    noise: CountNoise | None = None
+
+    @property
+    def trains(self) -> bool:
+        """Whether what is named may train by gradients; all others count."""
+        return self.chosen.name in _TRAINING
 
     @property
     def exchanges(self) -> int | None:
@@ -161,6 +169,7 @@ class LearnerPlans:
         return {**_EXCHANGES, **own}.get(self.chosen.name)
 
 
+_TRAINING: tuple[LearnerName, ...] = ("auto", "gradient")
 _EXCHANGES: Mapping[str, int] = MappingProxyType(
     {"describe": 1, "monitor": 1, "glm": 8, "cox": 8, "scorecard": 16}
 )

@@ -34,7 +34,7 @@ def _gradient(schema: AnySchema, plans: LearnerPlans) -> Learner:
 _LEARNERS: Mapping[str, Made] = MappingProxyType(
     {
         "gradient": _gradient,
-        "describe": lambda schema, _plans: Description(schema),
+        "describe": lambda schema, plans: Description(schema, plans.noise),
         "glm": generalised_linear,
         "trees": boosted_trees,
         "scorecard": lambda schema, plans: ScoreCard.of(schema, plans.card),

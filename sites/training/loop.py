@@ -16,7 +16,8 @@ from sites.plans import EmptySite, TrainingPlan
 from sites.training.dp_sgd import private_gradients
 from sites.training.optimizers import optimizer_of
 from sites.training.per_layer_gradients import LayerPass
-from sites.training.privacy_units import ContentOf, DrawnUnits, units_of
+from sites.training.person_cap import ContentOf
+from sites.training.privacy_units import DrawnUnits, units_of
 from sites.training.recorded_passes import Losses, RecordedPasses
 
 _SORTED_BATCHES = 32  # batches whose records are sorted by size together

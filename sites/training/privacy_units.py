@@ -1,11 +1,9 @@
 """Units of privacy (persons, or records), and their Poisson sampling."""
 
-import hashlib
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,10 +12,7 @@ from torch import Tensor
 
 from privacy.differential.noise import poisson_samples
 from sites.plans import PrivacyPlan
-
-ContentOf: TypeAlias = Callable[[int], bytes]
-
-_RANK_BYTES = 16
+from sites.training.person_cap import ContentOf, kept_of_person
 
 
 @dataclass(frozen=True)
@@ -61,10 +56,9 @@ class Units:
         keep = np.ones(len(rows), np.bool_)
         for unit in np.flatnonzero(counts > at_most):
             mine = slice(ends[unit] - counts[unit], ends[unit])
-            # A rank per record: with a draw among all of them, one record more would change the
-            # whole draw, and the two sets of records would not be neighbours any more.
-            ranks = _record_ranks(names[unit], rows[mine], seed, content_of)
-            keep[mine] = np.isin(np.arange(counts[unit]), np.argsort(ranks)[:at_most])
+            keep[mine] = kept_of_person(
+                names[unit], rows[mine], at_most=at_most, seed=seed, content_of=content_of
+            )
         return cls(rows[keep], np.cumsum(np.minimum(counts, at_most)))
 
     @classmethod
@@ -202,21 +196,3 @@ def draw_units(units: Units, plan: PrivacyPlan) -> Iterator[list[DrawnUnits]]:
     for drawn in poisson_samples(len(units), rate=plan.sampling_rate, times=plan.steps):
         groups = units.batches(drawn, rows_at_once=plan.rows_at_once)
         yield [units.records_of(group) for group in groups]
-
-
-def _record_ranks(
-    person: object, rows: NDArray[np.intp], seed: int, content_of: ContentOf | None
-) -> NDArray[np.bytes_]:
-    """Return a keyed hash of each record of a person, shape (n,).
-
-    The k-th of records with the same content has a rank of its own, in whatever order they stand.
-    """
-    whose = hashlib.sha256(str(person).encode("utf-8", "surrogatepass")).digest()
-    seen: Counter[bytes] = Counter()
-    ranks = []
-    for number, row in enumerate(rows.tolist()):
-        content = b"%d" % number if content_of is None else content_of(row)
-        named = whose + hashlib.sha256(content).digest() + b"%d" % seen[content]
-        seen[content] += 1
-        ranks.append(hashlib.blake2b(named, key=b"%d" % seed, digest_size=_RANK_BYTES).hexdigest())
-    return np.array(ranks, np.bytes_)

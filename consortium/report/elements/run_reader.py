@@ -151,7 +151,7 @@ class Recorded:
     @property
     def promised_privacy(self) -> Privacy:
         """What the run promised about single persons."""
-        return self._chosen({"dp"}).privacy
+        return self._chosen({"dp", "learner"}).privacy
 
     @property
     def training(self) -> TrainingPlan:

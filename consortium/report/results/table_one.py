@@ -28,6 +28,13 @@ def description_sections(recorded: Recorded, found: Mapping[str, Any]) -> tuple[
 
 def _lead(recorded: Recorded, found: Mapping[str, Any]) -> str:
     total = found["records"][0]
+    if "noise" in found:
+        return (
+            f"About {words.count(total)} training records of "
+            f"{words.count(len(recorded.participants))} {recorded.nouns}, counted with noise that "
+            f"protects {_whom(recorded, found['noise'])}. The noise of a count has a standard "
+            f"deviation of {words.figure(found['noise']['deviations'][0])} overall."
+        )
     if total is None:
         return (
             f"All {recorded.nouns} together have fewer than {found['smallest_shown']} training "
@@ -45,6 +52,13 @@ def _lead(recorded: Recorded, found: Mapping[str, Any]) -> str:
     return counted
 
 
+def _whom(recorded: Recorded, noise: Mapping[str, Any]) -> str:
+    if noise["unit"] == "record":
+        return "each record"
+    most = words.count(noise["most_records"])
+    return f"each of the {recorded.people}, of whom at most {most} records were counted"
+
+
 def table_rows(found: Mapping[str, Any]) -> tuple[Row, ...]:
     """Return the cells of a Table 1, the headings first.
 
@@ -55,6 +69,9 @@ def table_rows(found: Mapping[str, Any]) -> tuple[Row, ...]:
     headings = ("Column", "Overall", *(f"{label}: {group}" for group in found["groups"][1:]))
     counts = (_HIDDEN if one is None else words.count(one) for one in records)
     rows: list[Row] = [headings, ("Records", *counts)]
+    if "noise" in found:
+        noise = (f"± {words.figure(one)}" for one in found["noise"]["deviations"])
+        rows.append(("Noise of a count (standard deviation)", *noise))
     for column in found["columns"]:
         rows.extend(_rows(column, records))
     return tuple(rows)
@@ -97,7 +114,9 @@ def _shares(counts: Sequence[int | None], records: Sequence[int]) -> Iterator[st
 def _mean(values: Mapping[str, Any] | None) -> str:
     if values is None:
         return _HIDDEN
-    return f"{words.figure(values['mean'])} ({words.figure(values['deviation'])})"
+    noise = f" ± {words.figure(values['mean_noise'])}" if "mean_noise" in values else ""
+    spread = _HIDDEN if values["deviation"] is None else words.figure(values["deviation"])
+    return f"{words.figure(values['mean'])}{noise} ({spread})"
 
 
 def _median(values: Mapping[str, Any] | None) -> str:
@@ -110,6 +129,17 @@ def _median(values: Mapping[str, Any] | None) -> str:
 
 
 def _note(found: Mapping[str, Any]) -> str:
+    if "noise" in found:
+        return (
+            "Every site added discrete Gaussian noise to each of its counts and sums before they "
+            "left. So no figure is exact: counts of a column need not add up, a count below 0 is "
+            "shown as 0, and ± after a mean is the standard deviation of its noise, at most. "
+            "Small counts are not hidden, because noise protects them; a count not far above the "
+            "noise may be 0. Means and deviations that the noise would drown are hidden. "
+            "Deviations and quartiles are read from 32 bins of equal width, and ± after a median "
+            "is half of the widest of the three bins: noise may move a quartile by more. The same "
+            "figures are in table1.csv."
+        )
     return (
         "Counts, means and standard deviations are exact. A quartile is known to its bin: ± is "
         f"half of the widest of the three. Counts from 1 to {found['smallest_shown'] - 1} are "

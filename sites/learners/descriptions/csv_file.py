@@ -13,12 +13,18 @@ Line: TypeAlias = tuple[str | float | int, ...]
 def written_table(results: Mapping[str, Any]) -> bytes:
     """Return the results of a description as UTF-8 text, an empty value where one is hidden.
 
-    `low` and `high` are the bounds of the bin in which a quartile lies.
+    `low` and `high` are the bounds of the bin in which a quartile lies. If counts have noise, its
+    standard deviation stands first.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEADINGS)
     groups = results["groups"]
+    if "noise" in results:
+        noise = zip(groups, results["noise"]["deviations"], strict=True)
+        writer.writerows(
+            ("", "", "noise of a count", "", group, one, "", "") for group, one in noise
+        )
     writer.writerows(_counts("", "", "records", groups, results["records"]))
     for column in results["columns"]:
         writer.writerows(_lines(column, groups))
@@ -36,7 +42,8 @@ def _lines(column: Mapping[str, Any], groups: Sequence[str]) -> Iterator[Line]:
     for group, values in zip(groups, column["values"], strict=True):
         unit = column["unit"]
         for what in ("mean", "deviation"):
-            yield name, "", what, unit, group, values[what] if values else "", "", ""
+            value = values[what] if values else None
+            yield name, "", what, unit, group, "" if value is None else value, "", ""
         for one in values["quantiles"] if values else ():
             where = one["value"], one["low"], one["high"]
             yield (name, "", f"quantile {one['q']}", unit, group, *where)

@@ -1,5 +1,6 @@
 """What a site counts for a Table 1: every column of its training records, by class."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,10 +10,15 @@ from numpy.typing import NDArray
 
 from privacy.layout import Tally, Vector
 from sites.learners.counted_tables import Columns, TableRecords
-from sites.learners.fine_bins import FineBins, bin_size, bins_of_feature
+from sites.learners.fine_bins import PIECES, FineBins, bin_size, bins_of_feature
 from sites.schema.tables import ClassLabel, EventTimeLabel, Feature, Number, NumberLabel, Schema
-from sites.statistics.tables import TableStatistics
+from sites.statistics.tables import BINS, TableStatistics
 from sites.statistics.tally import TallyLayout, fixed_point
+
+# A record moves the high part of a sum by 2^15 at most, and the low part by less than 2^16; that
+# one may be much coarser, so that it hardly costs anything.
+_LOW_SHARE = 2.0**-4
+_OF_SUM = np.array([2.0**15, 2.0**16 / _LOW_SHARE])
 
 
 @dataclass(frozen=True)
@@ -25,9 +31,27 @@ class GroupCounts:
 
     Args:
         schema: Of the table.
+        noisy: Whether counts get noise. Then numbers have fewer bins, because the noise of all
+            adds up in a quantile; shares are counted from the middle, so that a record moves a sum
+            by half as much; deviations follow from the bins; and sites are counted.
     """
 
     schema: Schema
+    noisy: bool = False
+
+    @property
+    def pieces(self) -> int:
+        """Most bins of a number."""
+        return BINS if self.noisy else PIECES
+
+    @property
+    def middle(self) -> float:
+        """The share from which the shares of a sum are counted."""
+        return 0.5 if self.noisy else 0.0
+
+    @property
+    def _sums(self) -> tuple[str, ...]:
+        return ("sum",) if self.noisy else ("sum", "square")
 
     @cached_property
     def groups(self) -> tuple[str, ...]:
@@ -49,22 +73,24 @@ class GroupCounts:
     def layout(self) -> TallyLayout:
         """Names and sizes of the parts: `GROUP/records`, then `GROUP/COLUMN/WHAT`.
 
-        A group stands as its number in the order of the classes.
+        A group stands as its number in the order of the classes. `sites` is 1 of every site.
         """
-        sizes: dict[str, int] = {}
+        sizes: dict[str, int] = {"sites": 1} if self.noisy else {}
         for group in range(len(self.groups)):
             sizes[f"{group}/records"] = 1
             for item in self.described:
-                sizes[f"{group}/{item.name}/bins"] = bin_size(item)
+                sizes[f"{group}/{item.name}/bins"] = bin_size(item, pieces=self.pieces)
                 if isinstance(item, Number):
-                    sizes |= {f"{group}/{item.name}/{what}": 2 for what in ("sum", "square")}
+                    sizes |= {f"{group}/{item.name}/{what}": 2 for what in self._sums}
         return TallyLayout(sizes)
 
     def bins(self, statistics: Tally) -> tuple[FineBins, ...]:
         """Return the bins of each described column, as pooled statistics cut them."""
         counted = TableStatistics(self.schema).layout
         return tuple(
-            bins_of_feature(item, counted.part(f"{item.name}/histogram", statistics))
+            bins_of_feature(
+                item, counted.part(f"{item.name}/histogram", statistics), pieces=self.pieces
+            )
             for item in self.described
         )
 
@@ -81,19 +107,54 @@ class GroupCounts:
         columns = self._columns(records)
         coded = [one.codes(columns[one.feature.name]) for one in self.bins(statistics)]
         groups = self._group_of(records)
-        parts: dict[str, NDArray[np.int64]] = {}
+        parts: dict[str, NDArray[np.int64]] = {"sites": np.ones(1, np.int64)}
         for group in range(len(self.groups)):
             member = groups == group
             parts[f"{group}/records"] = np.array([np.count_nonzero(member)])
             for item, codes in zip(self.described, coded, strict=True):
                 place = f"{group}/{item.name}"
-                counted = np.bincount(codes[member], minlength=bin_size(item))
-                parts[f"{place}/bins"] = counted.astype(np.int64)
+                bins = f"{place}/bins"
+                counted = np.bincount(codes[member], minlength=self.layout.sizes[bins])
+                parts[bins] = counted.astype(np.int64)
                 if isinstance(item, Number):
                     shares = _shares(item, columns[item.name][member])
-                    parts[f"{place}/sum"] = fixed_point(shares)
+                    parts[f"{place}/sum"] = fixed_point(shares - self.middle)
                     parts[f"{place}/square"] = fixed_point(shares**2)
         return self.layout.join(parts)
+
+    @cached_property
+    def count_scale(self) -> float:
+        """The scale of an entry that one record moves by 1 at most: D of `noise_scales`."""
+        numbers = sum(isinstance(item, Number) for item in self.described)
+        return math.sqrt(1 + len(self.described) + numbers * (1 + _LOW_SHARE**2))
+
+    @cached_property
+    def noise_scales(self) -> Vector:
+        """The scale of each entry, in proportion to which it gets noise, shape (layout.size,).
+
+        Guarantee: one record moves the tally, each entry divided by its scale, by at most 1 in L2;
+        so one person with at most k records moves it by at most k, by the triangle inequality.
+
+        Proof. A record is of one group, where it moves the number of records by 1. In each of the
+        C columns it moves one bin by 1. In each of the N columns of numbers it adds, unless its
+        value is missing, a share from -1/2 to 1/2. It is rounded to u units of 2^-32, u at most
+        2^31 in size, and moves a high part by floor(u / 2^16), at most 2^15 in size, and a low
+        part by the rest, which is below 2^16. So the parts divided by 2^15 and 2^20 move by at most
+        1 and 1/16, and all entries together by at most D in L2, where
+        D^2 = 1 + C + N (1 + 1/256). The scales are D, times 1 for a count, 2^15 for a high part and
+        2^20 for a low one. `sites` does not depend on records.
+
+        With these scales a sum of shares gets half as much noise as a count, and the low parts add
+        2^-11 of it. With one scale for all entries, counts would get 2^15 times as much.
+
+        Without `noisy` there are no such scales.
+        """
+        scales = {"sites": np.zeros(1), "sum": _OF_SUM}
+        parts = [
+            scales.get(name.rpartition("/")[2], np.ones(size))
+            for name, size in self.layout.sizes.items()
+        ]
+        return np.asarray(self.count_scale * np.concatenate(parts), np.float64)
 
     def _columns(self, records: TableRecords) -> Columns:
         match self.schema.label:

@@ -8,15 +8,18 @@ from typing import Any
 import numpy as np
 
 from privacy.contribution import LARGEST_ENTRY, ExactTally
+from privacy.differential.noisy_counts import noisy_tally
 from privacy.errors import ConsortiumError
 from privacy.layout import Field, Layout, Tally, Vector
 from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
-from sites.learners.counted_tables import Columns, CountedTable, TableSides
+from sites.learners.count_noise import CountNoise
+from sites.learners.counted_tables import CappedRecords, Columns, CountedTable, TableSides
 from sites.learners.descriptions.csv_file import written_table
 from sites.learners.descriptions.group_counts import GroupCounts
+from sites.learners.descriptions.noisy_table import NoisyTableOne
 from sites.learners.descriptions.table_one import TableOne
 from sites.learners.exact_numbers import as_float32_pairs, from_float32_pairs
-from sites.plans import Predictions
+from sites.plans import Predictions, PrivacyPlan
 from sites.schema.tables import Schema
 from sites.schema.texts import AnySchema
 from sites.task import Task, UnfitSchema
@@ -34,12 +37,14 @@ class Description:
 
     Args:
         schema: Of the records.
+        noise: What every site adds to its counts; None for nothing.
 
     Raises:
         UnfitSchema: The records are texts.
     """
 
     schema: AnySchema
+    noise: CountNoise | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.schema, Schema):
@@ -58,12 +63,18 @@ class Description:
         """What a site counts."""
         if not isinstance(self.schema, Schema):
             raise UnfitSchema("texts have no columns")
-        return GroupCounts(self.schema)
+        return GroupCounts(self.schema, noisy=self.noise is not None)
 
     @property
     def contribution(self) -> ExactTally:
-        """Counts, and sums of values between 0 and 1, none of which is negative."""
-        return ExactTally(size=self.counts.layout.size, bounds=(0, LARGEST_ENTRY - 1))
+        """Counts, and sums of values between 0 and 1; none is negative but by noise."""
+        lowest = 0 if self.noise is None else 1 - LARGEST_ENTRY
+        return ExactTally(size=self.counts.layout.size, bounds=(lowest, LARGEST_ENTRY - 1))
+
+    @property
+    def noise_scales(self) -> Vector:
+        """The scales of the counts, as `GroupCounts.noise_scales` proves."""
+        return self.counts.noise_scales
 
     @property
     def predicts(self) -> bool:
@@ -80,14 +91,20 @@ class Description:
         return as_float32_pairs(pooled.astype(np.float64))
 
     def results(self, vector: Vector, statistics: Tally) -> Mapping[str, Any]:
-        """Return the table, with small cells hidden; empty before the exchange."""
+        """Return the table; empty before the exchange. Small cells are hidden if there is no noise.
+
+        Raises:
+            ConsortiumError: As the noise says.
+        """
         pooled = np.rint(from_float32_pairs(vector)).astype(np.int64)
         if not pooled.any():
             return {}
+        if self.noise is not None:
+            return NoisyTableOne(self.counts, statistics, pooled, self.noise).results
         return TableOne(self.counts, statistics, pooled).results
 
     def files(self, vector: Vector, statistics: Tally) -> Mapping[str, bytes]:
-        """Return the table as a CSV file, with small cells hidden."""
+        """Return the table as a CSV file, as `results` gives it."""
         found = self.results(vector, statistics)
         return {"table1.csv": written_table(found)} if found else {}
 
@@ -114,6 +131,15 @@ class DescriptionTask(CountedTable):
     def count(self, data: TableSides, pooled: Tally, vector: Vector) -> Tally:
         """Return the counts of the training records; they do not depend on the state."""
         return self.counts.tally(data.training, pooled)
+
+    def noisy_count(
+        self, data: TableSides, pooled: Tally, vector: Vector, plan: PrivacyPlan
+    ) -> Tally:
+        """Return the counts with noise; a site without training records sends noise alone."""
+        most = plan.max_records_per_person if plan.unit == "person" else 1
+        tally = self.counts.tally(CappedRecords(data.training, plan), pooled)
+        scales = self.counts.noise_scales
+        return noisy_tally(tally, scales, deviation=plan.noise_multiplier * most)
 
     def evaluate(
         self, data: TableSides, pooled: Tally, vector: Vector, bins: ScoreBins = EQUAL_BINS

@@ -18,7 +18,7 @@ from sites.learners.fine_bins import FineBins
 from sites.schema.tables import Category, Number
 
 OVERALL = "overall"
-_QUANTILES = (0.25, 0.5, 0.75)
+QUANTILES = (0.25, 0.5, 0.75)
 
 Shown: TypeAlias = "list[int | None]"
 
@@ -151,7 +151,7 @@ class TableOne:
         return {
             "mean": number.low + width * mean,
             "deviation": width * math.sqrt(variance),
-            "quantiles": [_quantile(number, bins, histogram, q) for q in _QUANTILES],
+            "quantiles": [_quantile(number, bins, histogram, q) for q in QUANTILES],
         }
 
 

@@ -13,7 +13,8 @@ from consortium.differential_privacy import DifferentiallyPrivate
 from privacy.differential.accounting import epsilon
 from privacy.differential.budget import BudgetExhausted
 from privacy.differential.ledger_entries import Charge
-from privacy.differential.mechanisms import HeldOut, SampledGaussian
+from privacy.differential.mechanisms import Gaussian, HeldOut, SampledGaussian
+from privacy.layout import Vector
 from privacy.policy.document import Ceiling, PrivacyTerms
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
@@ -36,7 +37,7 @@ def charges(at: Ward) -> tuple[Charge, ...]:
 
 def planned(at: Ward) -> SampledGaussian:
     event = private.training_of(at.config).planned_event(at.site.data)
-    assert event is not None
+    assert isinstance(event, SampledGaussian)
     return event
 
 
@@ -230,3 +231,60 @@ def test_a_run_by_record_that_version_0_1_0_began_goes_on_with_what_it_reserved(
     assert reserved.max_records_per_person == 16
     assert charge.used == {"round 1": 5, "round 2": 5}
     assert charge.committed == 10
+
+
+COUNTS: dict[str, Scalar] = {
+    "learner": "describe",
+    "dp.unit": "person",
+    "dp.epsilon": 2.0,
+    "dp.delta": 1e-4,
+    "dp.max-records-per-person": 1,
+    "num-server-rounds": 1,
+}
+
+
+def counting_ward(folder: Path, budget: float) -> Ward:
+    """A hospital that counts with noise, with so much epsilon left."""
+    at = ward(folder, "hungary", **COUNTS)
+    ceilings = {"*": Ceiling(epsilon=budget, delta=1e-4)}
+    decide(at.site.directory, privacy=PrivacyTerms(required=True, ceilings=ceilings))
+    return at
+
+
+def test_counts_with_noise_are_one_event_and_the_same_question_gets_the_same_bytes(
+    tmp_path: Path,
+) -> None:
+    at = counting_ward(tmp_path, budget=3.0)
+    first, again = (counted_once(at) for _ in range(2))
+    assert first.summed.tobytes() == again.summed.tobytes()
+    assert (first.summed < 0).any()  # noise, of bins that nobody is in
+    (charge,) = charges(at)
+    assert charge.used == {"round 1": 1}
+    event = charge.reserved.event
+    assert isinstance(event, Gaussian)
+    assert (event.count, event.sensitivity, event.unit) == (1, 1.0, "person")
+    assert epsilon([event], 1e-4) == pytest.approx(2.0, rel=0.01)
+
+
+def test_counts_that_do_not_fit_the_budget_are_refused_before_counting(tmp_path: Path) -> None:
+    at = counting_ward(tmp_path, budget=2.5)
+    counted_once(at)
+    refused = at.ask(messages.TRAIN, position(at, zero(at), 1, "another"))
+    assert (wire.read_refusal(refused) or ("",))[0] == "budget-exhausted"
+    assert len(charges(at)) == 1
+
+
+def zero(at: Ward) -> Vector:
+    return np.zeros(at.site.task.layout.dim)
+
+
+def counted_once(at: Ward) -> messages.Contribution:
+    """Return what the hospital sends, of so few records of a bin that noise shows."""
+    task = at.site.task
+    return messages.read_contribution(
+        at.ask(messages.TRAIN, position(at, zero(at), 1)),
+        dim=0,
+        tally_size=task.evaluation.layout.size,
+        summed_size=task.layout.dim // 2,
+        max_examples=10**9,
+    )

@@ -4,9 +4,12 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 from typer.testing import CliRunner
 
+from consortium.client.site_ledger import ledger_of
 from consortium.run.directory import RunDirectory
+from privacy.differential.mechanisms import Gaussian
 from scenarios.cli.main import app
 from tests.sites.learners.descriptions.test_suppression import determined
 
@@ -71,3 +74,44 @@ def test_no_hidden_count_in_the_file_follows_from_the_shown_ones(tmp_path: Path)
         assert not determined(np.vstack([columns, np.zeros((1, columns.shape[1]), bool)]))
     shown = [cell for table in tables for row in table for cell in row if cell is not None]
     assert not any(0 < cell < 10 for cell in shown)
+
+
+NOISE = ("--set", "dp.unit=person", "--set", "dp.max-records-per-person=1")
+
+
+@pytest.mark.parametrize("aggregation", ["clear", "encrypted"])
+def test_with_noise_the_page_says_so_and_nothing_is_hidden(
+    tmp_path: Path, aggregation: str
+) -> None:
+    amount = ("--set", "dp.epsilon=4", "--set", "dp.delta=1e-5")
+    said, run = described(tmp_path / "run", *NOISE, *amount, "--set", f"aggregation={aggregation}")
+    assert "Noise of a count" in said
+    page = run.report.read_text()
+    assert "counted with noise that protects each of the patients" in page
+    assert "counted exactly" not in page
+    assert "What can the model reveal about one person?" in page
+    assert "differentially private for patients: epsilon 4 over all rounds" in page
+    found = json.loads((run.model / "results.json").read_text())
+    deviation = found["noise"]["deviations"][0]
+    assert found["noise"]["sites"] == 4
+    assert found["smallest_shown"] == 0
+    levels = [
+        cell
+        for column in found["columns"]
+        for level in column.get("levels", [])
+        for cell in level["records"]
+    ]
+    assert min(levels) >= 0
+    assert abs(found["records"][0] - 740) < 8 * deviation  # about 740 records are trained on
+    for site in ("hungary", "va-long-beach"):
+        with ledger_of(run.site(site)) as ledger:
+            (charge,) = (one for one in ledger.charges() if one.reserved.part == "training 1")
+            assert isinstance(charge.reserved.event, Gaussian)
+            assert [one.event.what for one in ledger.releases()].count("updates") == 0
+
+
+def test_noise_that_a_description_cannot_have_is_refused_in_words(tmp_path: Path) -> None:
+    command = ["describe", "heart-diagnosis", "--out", str(tmp_path / "run"), *NOISE]
+    done = CliRunner().invoke(app, [*command, "--set", "dp.epsilon=4"], env=WIDE)
+    assert done.exit_code != 0
+    assert "with dp.epsilon set dp.delta too" in " ".join(done.output.split())

@@ -6,7 +6,13 @@ from hypothesis import strategies as st
 from sites.learners.descriptions.group_counts import GroupCounts
 from sites.schema.tables import Schema
 from sites.statistics.tables import TableStatistics
-from tests.sites.learners.descriptions.described import CLASSES, NUMBERS, drawn, statistics_of
+from tests.sites.learners.descriptions.described import (
+    CLASSES,
+    NUMBERS,
+    Records,
+    drawn,
+    statistics_of,
+)
 from tests.sites.learners.survival.ended_records import SCHEMA, made_up
 
 
@@ -51,3 +57,61 @@ def test_records_of_a_time_until_an_event_are_described_by_how_they_ended() -> N
     held = [counts.layout.count(f"{group}/records", tally) for group in range(2)]
     assert held == [(codes == 0).sum(), (codes == 1).sum()]
     assert counts.layout.count("1/days/bins", tally) == (codes == 1).sum()
+
+
+def moved(counts: GroupCounts, persons: Records, others: Records) -> float:
+    """Return how far a person's records move the scaled tally of all, in L2."""
+    statistics = np.zeros(TableStatistics(counts.schema).layout.size, np.int64)
+    both = Records(
+        {
+            name: np.concatenate([values, persons.columns[name]])
+            for name, values in others.columns.items()
+        },
+        np.concatenate([others.labels, persons.labels]),
+    )
+    difference = counts.tally(both, statistics) - counts.tally(others, statistics)
+    scales = counts.noise_scales
+    still = scales == 0
+    assert not difference[still].any()
+    return float(np.linalg.norm(difference[~still] / scales[~still]))
+
+
+@given(st.integers(1, 6), st.integers(0, 1000), st.sampled_from([CLASSES, NUMBERS]))
+def test_a_person_with_k_records_moves_the_scaled_tally_by_k_at_most(
+    k: int, seed: int, schema: Schema
+) -> None:
+    counts = GroupCounts(schema, noisy=True)
+    assert moved(counts, drawn(schema, k, seed), drawn(schema, 20, seed + 1)) <= k * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, 0.5 - 2.0**-17, 2.0**-16 - 2.0**-33, 1 - 2.0**-32])
+@pytest.mark.parametrize("k", [1, 7])
+def test_the_bound_holds_at_the_extremes_and_is_nearly_reached(share: float, k: int) -> None:
+    counts = GroupCounts(CLASSES, noisy=True)
+    columns = {
+        "age": np.full(k, 18 + share * 82),
+        "income": np.full(k, share * 1e6),
+        "sex": np.zeros(k, np.int64),
+    }
+    far = moved(counts, Records(columns, np.ones(k, np.int64)), drawn(CLASSES, 5, 1))
+    assert far <= k * (1 + 1e-12)
+    if share in (0.0, 1.0):
+        assert far > 0.99 * k
+
+
+def test_counts_are_not_drowned_by_sums() -> None:
+    counts = GroupCounts(CLASSES, noisy=True)
+    scale, layout = counts.count_scale, counts.layout
+    places = np.arange(layout.size)
+    assert set(counts.noise_scales[layout.part("0/records", places)]) == {scale}
+    assert set(counts.noise_scales[layout.part("1/age/bins", places)]) == {scale}
+    assert scale < 3  # of three columns
+    high, low = counts.noise_scales[layout.part("0/age/sum", places)]
+    assert (high * 2.0**16 + low) * 2.0**-32 < 0.51 * scale  # of shares
+
+
+def test_sites_are_counted_where_there_is_noise() -> None:
+    counts, records = GroupCounts(NUMBERS, noisy=True), drawn(NUMBERS, 0, 1)
+    statistics = np.zeros(TableStatistics(NUMBERS).layout.size, np.int64)
+    assert counts.tally(records, statistics).tolist()[0] == 1
+    assert not counts.tally(records, statistics)[1:].any()
