@@ -133,7 +133,7 @@ def _check_records(site: Site, stands: messages.Position) -> None:
         CheckAlarm: Something alarming is found, the run says `hold`, and the operator did not say
             that it is right.
     """
-    if site.run_config.on_finding == "off":
+    if not site.run_config.looks_at_records:
         return
     given = partial(at_site(site.run_config).given_statistics, site)
     check = require_unalarmed(site, stands.statistics, given, first=stands.server_round <= 1)

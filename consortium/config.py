@@ -236,7 +236,12 @@ class RunConfig(BaseModel):
     @property
     def counts_by_class(self) -> bool:
         """Whether records are counted by class before training, where labels are classes."""
-        return self.on_finding != "off"
+        return self.looks_at_records
+
+    @property
+    def looks_at_records(self) -> bool:
+        """Whether each site looks at its records before training."""
+        return self.on_finding in ("hold", "warn")
 
     @property
     def counting(self) -> Counting:
