@@ -14,10 +14,10 @@ from privacy.layout import Field, Layout, Tally, Vector
 from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
 from sites.learners.count_noise import CountNoise
 from sites.learners.counted_tables import CappedRecords, Columns, CountedTable, TableSides
-from sites.learners.descriptions.csv_file import written_table
 from sites.learners.descriptions.group_counts import GroupCounts
-from sites.learners.descriptions.noisy_table import NoisyTableOne
-from sites.learners.descriptions.table_one import TableOne
+from sites.learners.descriptions.tables.csv_file import written_table
+from sites.learners.descriptions.tables.noisy_table import NoisyTableOne
+from sites.learners.descriptions.tables.table_one import TableOne
 from sites.learners.exact_numbers import as_float32_pairs, from_float32_pairs
 from sites.plans import Predictions, PrivacyPlan
 from sites.schema.tables import Schema

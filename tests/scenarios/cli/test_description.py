@@ -11,7 +11,7 @@ from consortium.client.site_ledger import ledger_of
 from consortium.run.directory import RunDirectory
 from privacy.differential.mechanisms import Gaussian
 from scenarios.cli.main import app
-from tests.sites.learners.descriptions.test_suppression import determined
+from tests.sites.learners.descriptions.tables.test_suppression import determined
 
 WIDE = {"COLUMNS": "200"}
 

@@ -1,9 +1,9 @@
 import csv
 import io
 
-from sites.learners.descriptions.csv_file import HEADINGS, written_table
 from sites.learners.descriptions.group_counts import GroupCounts
-from sites.learners.descriptions.table_one import TableOne
+from sites.learners.descriptions.tables.csv_file import HEADINGS, written_table
+from sites.learners.descriptions.tables.table_one import TableOne
 from tests.sites.learners.descriptions.described import CLASSES, drawn, statistics_of
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from privacy.layout import Tally, Vector
 from sites.learners.count_noise import CountNoise
 from sites.learners.descriptions.group_counts import GroupCounts
-from sites.learners.descriptions.table_one import OVERALL, QUANTILES
+from sites.learners.descriptions.tables.table_one import OVERALL, QUANTILES
 from sites.learners.fine_bins import FineBins
 from sites.schema.tables import Category, Number
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from sites.learners.descriptions.suppression import SMALLEST_SHOWN, SmallGroup, hidden_cells
+from sites.learners.descriptions.tables.suppression import SMALLEST_SHOWN, SmallGroup, hidden_cells
 
 COUNTS = st.one_of(st.integers(0, 12), st.integers(0, 3), st.integers(0, 500))
 TABLES = (

@@ -13,7 +13,7 @@ import numpy as np
 
 from privacy.layout import Tally
 from sites.learners.descriptions.group_counts import GroupCounts
-from sites.learners.descriptions.suppression import SMALLEST_SHOWN, hidden_cells
+from sites.learners.descriptions.tables.suppression import SMALLEST_SHOWN, hidden_cells
 from sites.learners.fine_bins import FineBins
 from sites.schema.tables import Category, Number
 

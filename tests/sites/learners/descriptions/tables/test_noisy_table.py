@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from privacy.differential.noisy_counts import noisy_tally
 from privacy.layout import Tally
 from sites.learners.count_noise import CountNoise
-from sites.learners.descriptions.csv_file import written_table
 from sites.learners.descriptions.group_counts import GroupCounts
-from sites.learners.descriptions.noisy_table import NoisyTableOne
+from sites.learners.descriptions.tables.csv_file import written_table
+from sites.learners.descriptions.tables.noisy_table import NoisyTableOne
 from sites.schema.tables import Schema
 from sites.statistics.tables import TableStatistics
 from tests.sites.learners.descriptions.described import CLASSES, NUMBERS, Records, drawn

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sites.learners.descriptions.group_counts import GroupCounts
-from sites.learners.descriptions.table_one import TableOne
+from sites.learners.descriptions.tables.table_one import TableOne
 from sites.schema.tables import Schema
 from tests.sites.learners.descriptions.described import (
     CLASSES,
