@@ -51,6 +51,13 @@ class Objective(Protocol):
     def base_score(self) -> str:
         """XGBoost's base score of margin 0."""
 
+    @property
+    def cover_unit(self) -> float:
+        """Unit of exported covers. Converters tell classes from numbers by whether all are whole.
+
+        A tree has between 2^20 and 2^21 units.
+        """
+
     def base(self, constants: Constants) -> np.float32:
         """Return the margin of a record in no tree."""
 
@@ -82,6 +89,7 @@ class LogisticLoss:
     name = "binary:logistic"
     second_derivative_unit = 2.0**-18  # p (1 - p) is at most 1/4
     base_score = "5E-1"
+    cover_unit = 2.0**-22  # no cover is whole: that of a tree is about 1/4, as p (1 - p) at most
     loss_limit = 32.0
     loss_name = "deviance per record"
 
@@ -129,6 +137,7 @@ class SquaredError:
     name = "reg:squarederror"
     second_derivative_unit = 2.0**-16
     base_score = "0E0"
+    cover_unit = 1.0  # each cover is whole
     loss_limit = 1.0
     loss_name = "root mean square error, as a share of the declared range"
 

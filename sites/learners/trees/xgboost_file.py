@@ -4,11 +4,14 @@ A module of its own because the form of the file is XGBoost's.
 """
 
 import json
+import math
+from collections import deque
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sites.learners.fine_bins import FineBins, TableBins
 from sites.learners.trees.growth.places import Forest
@@ -17,11 +20,18 @@ from sites.schema.tables import Category
 
 _NO_PARENT = 2**31 - 1
 _EVERY_VALUE = float(np.finfo(np.float32).max)  # below this threshold is each value there is
+_COVER_UNITS = 2**20  # in a tree; with a few more for small leaves, float32 holds them exactly
+
+_Box = tuple[NDArray[np.bool_], ...]  # of each feature, which bins reach a node
 
 
 @dataclass(frozen=True)
 class _Nodes:
-    """The nodes of one tree, as they are added."""
+    """The nodes of one tree, as they are added.
+
+    Guarantee: the right child follows the left one, and a parent comes before its children.
+    Where XGBoost explains predictions, it takes the right child to be left + 1.
+    """
 
     left: list[int] = field(default_factory=list)
     right: list[int] = field(default_factory=list)
@@ -30,18 +40,37 @@ class _Nodes:
     condition: list[float] = field(default_factory=list)
     missing_left: list[int] = field(default_factory=list)
     gain: list[float] = field(default_factory=list)
+    leaf_cover: list[int] = field(default_factory=list)
 
-    def add(self, parent: int, *, condition: float) -> int:
-        """Add a leaf, and return its number; it becomes a split when it gets children."""
+    def add(self, parent: int) -> int:
+        """Add a node, and return its number; it is a leaf of value 0 until it is changed."""
         self.parent.append(parent)
-        self.condition.append(condition)
+        self.condition.append(0.0)
         for numbers, value in ((self.left, -1), (self.right, -1), (self.column, 0)):
             numbers.append(value)
         self.missing_left.append(0)
         self.gain.append(0.0)
+        self.leaf_cover.append(0)
         return len(self.parent) - 1
 
-    def described(self, number: int, columns: int) -> dict[str, Any]:
+    def add_children(self, parent: int) -> tuple[int, int]:
+        """Add the left and the right child of a node, and return their numbers."""
+        self.left[parent], self.right[parent] = self.add(parent), self.add(parent)
+        return self.left[parent], self.right[parent]
+
+    def make_leaf(self, node: int, *, value: float, share: float) -> None:
+        """Make a node a leaf, with its share of the cover of the tree."""
+        self.condition[node] = value
+        self.leaf_cover[node] = max(1, round(share * _COVER_UNITS))  # XGBoost divides by it
+
+    def covers(self, unit: float) -> list[float]:
+        """Return the cover of each node; that of a split is the sum of its leaves."""
+        found = self.leaf_cover.copy()
+        for node in range(len(found) - 1, 0, -1):
+            found[self.parent[node]] += found[node]
+        return [one * unit for one in found]
+
+    def described(self, number: int, columns: int, cover_unit: float) -> dict[str, Any]:
         """Return the tree as XGBoost names its parts."""
         nodes = len(self.parent)
         return {
@@ -59,7 +88,7 @@ class _Nodes:
             "split_conditions": self.condition,
             "split_indices": self.column,
             "split_type": [0] * nodes,
-            "sum_hessian": [0.0] * nodes,
+            "sum_hessian": self.covers(cover_unit),
             "tree_param": {
                 "num_deleted": "0",
                 "num_feature": str(columns),
@@ -88,6 +117,11 @@ def xgboost_json(forest: Forest, complete: int, objective: Objective) -> bytes:
     Its first tree is one leaf: the margin of a record in no tree. So the base score of the file
     is that of margin 0, whatever a version of XGBoost makes of it.
 
+    The state holds no sums of second derivatives, so that the covers are not XGBoost's. The cover
+    of a leaf is the share of all combinations of bins that end in it. Bins of numbers follow the
+    quantiles of the records. Covers follow from the cuts, the schema and the plan, so that they
+    tell nothing more about records than the splits do.
+
     Args:
         forest: The trees.
         complete: How many of them are complete.
@@ -95,9 +129,12 @@ def xgboost_json(forest: Forest, complete: int, objective: Objective) -> bytes:
     """
     names = xgboost_columns(forest.cells.bins)
     base = _Nodes()
-    base.add(_NO_PARENT, condition=float(objective.exported(forest.base, first=True)))
+    value = float(objective.exported(forest.base, first=True))
+    base.make_leaf(base.add(_NO_PARENT), value=value, share=1.0)
     grown = [base, *(_tree(forest, tree, objective) for tree in range(complete))]
-    trees = [one.described(number, len(names)) for number, one in enumerate(grown)]
+    trees = [
+        one.described(number, len(names), objective.cover_unit) for number, one in enumerate(grown)
+    ]
     document = {
         "learner": {
             "attributes": {},
@@ -133,19 +170,18 @@ def xgboost_json(forest: Forest, complete: int, objective: Objective) -> bytes:
 
 
 def _tree(forest: Forest, tree: int, objective: Objective) -> _Nodes:
-    """Return one tree; a node without a split becomes a leaf."""
-    trees, depth, columns = forest.trees, forest.plan.depth, _first_columns(forest.cells.bins)
-    nodes, inner = _Nodes(), (1 << depth) - 1
-    waiting = [(0, _NO_PARENT, False)]
+    """Return one tree, level by level; a node without a split becomes a leaf."""
+    trees, inner = forest.trees, (1 << forest.plan.depth) - 1
+    columns, every = _first_columns(forest.cells.bins), _every_bin(forest.cells.bins)
+    nodes = _Nodes()
+    waiting = deque([(nodes.add(_NO_PARENT), 0, every)])
     while waiting:
-        place, parent, is_right = waiting.pop()
+        here, place, box = waiting.popleft()
         while place < inner and not trees.feature[tree, place]:
             place = 2 * place + 1  # all records go to the first child
-        leaf = float(objective.exported(trees.leaf[tree, place - inner])) if place >= inner else 0.0
-        here = nodes.add(parent, condition=leaf)
-        if parent != _NO_PARENT:
-            (nodes.right if is_right else nodes.left)[parent] = here
         if place >= inner:
+            value = float(objective.exported(trees.leaf[tree, place - inner]))
+            nodes.make_leaf(here, value=value, share=_share(box, every))
             continue
         feature = int(trees.feature[tree, place]) - 1
         one, cut = forest.cells.bins.features[feature], int(trees.cut[tree, place])
@@ -154,9 +190,33 @@ def _tree(forest: Forest, tree: int, objective: Objective) -> _Nodes:
         nodes.condition[here] = 0.5 if turned else _threshold(one, cut)
         nodes.missing_left[here] = int(bool(trees.missing_first[tree, place]) != turned)
         nodes.gain[here] = float(trees.gain[tree, place])
-        first, second = 2 * place + 1, 2 * place + 2
-        waiting += [(second, here, not turned), (first, here, turned)]
+        left, right = nodes.add_children(here)
+        goes_second = forest.second_bins(tree, np.array([place]))[0, : one.size]
+        first, second = (right, left) if turned else (left, right)
+        both = [
+            (first, 2 * place + 1, _narrowed(box, feature, ~goes_second)),
+            (second, 2 * place + 2, _narrowed(box, feature, goes_second)),
+        ]
+        waiting += sorted(both, key=lambda child: child[0])
     return nodes
+
+
+def _every_bin(bins: TableBins) -> _Box:
+    """Return the bins that reach a root; that of missing values only where there may be some."""
+    return tuple(
+        np.arange(one.size) < one.missing + int(one.feature.missing) for one in bins.features
+    )
+
+
+def _narrowed(box: _Box, feature: int, kept: NDArray[np.bool_]) -> _Box:
+    return (*box[:feature], box[feature] & kept, *box[feature + 1 :])
+
+
+def _share(box: _Box, every: _Box) -> float:
+    """Return the share of all combinations of bins that are in a box."""
+    return math.prod(
+        int(one.sum()) / int(whole.sum()) for one, whole in zip(box, every, strict=True)
+    )
 
 
 def _threshold(one: FineBins, cut: int) -> float:

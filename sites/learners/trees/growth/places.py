@@ -92,14 +92,21 @@ class Forest:
         """
         here = np.arange((1 << level) - 1, (2 << level) - 1)
         feature = self.trees.feature[tree, here]
-        goes_second = self._second_bins(tree, here)
+        goes_second = self.second_bins(tree, here)
         if not feature.any():
             return nodes * 2
         own = codes[np.maximum(feature - 1, 0)[nodes], np.arange(codes.shape[1])]
         return np.asarray(nodes * 2 + goes_second[nodes, own], np.int64)
 
-    def _second_bins(self, tree: int, here: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return which bins of its feature each node sends to its second child."""
+    def second_bins(self, tree: int, here: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which bins of its feature each node sends to its second child.
+
+        Shape (n_nodes, bins of the feature that has most); none for a node without a split.
+
+        Args:
+            tree: Which tree.
+            here: The nodes, counted from the root, shape (n_nodes,).
+        """
         widest = int(np.diff(self.cells.bins.starts).max())
         second = np.zeros((len(here), widest), bool)
         for row, node in enumerate(here.tolist()):

@@ -1,6 +1,9 @@
 """XGBoost loads the file, and predicts what we predict."""
 
 import json
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,19 @@ from tests.grown_trees import (
     statistics_of,
     task_of,
 )
+
+# In a process of its own: XGBoost reads out of bounds where siblings are not side by side.
+EXPLAIN = """
+import sys
+import numpy as np
+import xgboost
+
+model, columns, found = sys.argv[1:]
+booster = xgboost.Booster(model_file=model)
+matrix = xgboost.DMatrix(np.load(columns), feature_names=booster.feature_names)
+parts = booster.predict(matrix, pred_contribs=True)
+np.savez(found, parts=parts, margins=booster.predict(matrix, output_margin=True))
+"""
 
 
 def loaded(content: bytes) -> xgboost.Booster:
@@ -69,6 +85,91 @@ def test_xgboost_predicts_the_same(
     ours = task_of(learner).predict_columns(other.columns, statistics, vector)
     unit = 60 if label is DAYS else 1
     np.testing.assert_allclose(np.clip(found, 0, unit), ours, atol=1e-6 * unit)
+
+
+def explained(
+    content: bytes, columns: np.ndarray[Any, Any], folder: Path
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Return what each column adds to each prediction, the bias last, and the margins."""
+    (folder / "xgboost.json").write_bytes(content)
+    np.save(folder / "columns.npy", columns)
+    names = ("xgboost.json", "columns.npy", "found.npz")
+    subprocess.run(
+        [sys.executable, "-c", EXPLAIN, *(str(folder / one) for one in names)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    with np.load(folder / "found.npz") as found:
+        return found["parts"], found["margins"]
+
+
+@pytest.mark.parametrize("label", [ILL, DAYS], ids=lambda label: str(label.column))
+@pytest.mark.parametrize(
+    ("plan", "exchanges"),
+    [
+        (TreesPlan(count=20, depth=4), 80),
+        (TreesPlan(count=2, depth=6), 12),
+        (TreesPlan(count=3, depth=1, l2=0), 0),
+    ],
+    ids=["deep", "deepest", "base-alone"],
+)
+def test_contributions_add_up_to_the_margin(
+    label: Label, plan: TreesPlan, exchanges: int, tmp_path: Path
+) -> None:
+    learner, data = learner_of(schema_of(label), plan), site(records(3, 400, label))
+    statistics = statistics_of(learner, [data])
+    content = learner.files(grown(learner, [data], exchanges=exchanges), statistics)["xgboost.json"]
+    columns = columns_of(records(4, 300, label), learner.cells(statistics).bins)
+    parts, margins = explained(content, columns, tmp_path)
+    unit = 60 if label is DAYS else 1
+    np.testing.assert_allclose(parts.sum(axis=1), margins, rtol=0, atol=1e-5 * unit)
+    assert (np.ptp(parts[:, :-1], axis=0) > 0).any() == (exchanges > 0)
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    label=st.sampled_from([ILL, DAYS]),
+    depth=st.integers(1, 6),
+    trees=st.integers(0, 3),
+)
+def test_siblings_are_side_by_side_and_covers_add_up(
+    seed: int, label: Label, depth: int, trees: int
+) -> None:
+    """Covers are whole for a number and never for classes: converters tell them apart so."""
+    plan = TreesPlan(count=3, depth=depth)
+    learner, data = learner_of(schema_of(label), plan), site(records(seed, 200, label))
+    vector = grown(learner, [data], exchanges=trees * depth)
+    content = learner.files(vector, statistics_of(learner, [data]))["xgboost.json"]
+    for tree in json.loads(content)["learner"]["gradient_booster"]["model"]["trees"]:
+        covers = np.array(tree["sum_hessian"])
+        assert (covers > 0).all()
+        np.testing.assert_array_equal(covers, covers.astype(np.float32))
+        np.testing.assert_array_equal(covers == np.rint(covers), label is DAYS)
+        left, right = np.array(tree["left_children"]), np.array(tree["right_children"])
+        (splits,) = np.nonzero(left >= 0)
+        np.testing.assert_array_equal(right[splits], left[splits] + 1)
+        np.testing.assert_array_equal(left[splits], 1 + 2 * np.arange(len(splits)))
+        np.testing.assert_array_equal(covers[splits], covers[left[splits]] + covers[right[splits]])
+        parents = np.array(tree["parents"])
+        np.testing.assert_array_equal(parents[left[splits]], splits)
+        np.testing.assert_array_equal(parents[right[splits]], splits)
+
+
+def test_covers_are_the_shares_of_bins() -> None:
+    """Of a number with missing values 32 bins and theirs, of a category its values and theirs."""
+    learner = learner_of(schema_of(), TreesPlan(count=1, depth=1, bins=32))
+    state = learner.form.read(np.zeros(learner.form.layout.dim))
+    statistics = statistics_of(learner, [site(records(1, 400))])
+    for feature, cut, missing_first in ((1, 7, True), (1, 7, False), (2, 7, True), (3, 2, False)):
+        state.trees.feature[0, 0], state.trees.cut[0, 0] = feature, cut
+        state.trees.missing_first[0, 0] = missing_first
+        vector = learner.form.write(replace(state, exchanges=1))
+        content = json.loads(learner.files(vector, statistics)["xgboost.json"])
+        covers = content["learner"]["gradient_booster"]["model"]["trees"][1]["sum_hessian"]
+        left = {(1, True): 9 / 33, (1, False): 8 / 33, (2, True): 8 / 32, (3, False): 3 / 4}
+        assert covers[1] / covers[0] == pytest.approx(left[feature, missing_first], rel=1e-5)
 
 
 def test_a_value_on_an_edge_goes_where_we_send_it() -> None:
