@@ -1,6 +1,6 @@
 """What sites that fit their own models would find together: the way without exact sums."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from consortium.model.regression_table import significant
@@ -27,49 +27,48 @@ def meta_analysis_section(recorded: Recorded, found: Mapping[str, Any]) -> Secti
     if not told or found["sites_with_own_fit"] < 2:
         return None
     lost = found["sites"] - found["sites_with_own_fit"]
-    lead = (
-        f"A meta-analysis of models that each {recorded.noun} fits alone is what is done where "
-        f"records cannot be pooled. {words.capitalized_text(_lost_text(lost, recorded))} The "
-        "others' models differ from the one above as far as the table says."
-    )
-    rows = []
-    for one in told:
-        own = one["own"]
-        off = abs(own["coefficient"] / one["coefficient"] - 1) if one["coefficient"] else 0.0
-        ends = f"{ratio_text(own['low'])} to {ratio_text(own['high'])}"
-        rows.append(
-            (
-                one["name"],
-                ratio_text(one["hazard_ratio"]),
-                f"{ratio_text(own['hazard_ratio'])} ({ends})",
-                words.percent(off),
-                words.count(own["sites"]),
-                words.percent(own["i_squared"]),
-            )
-        )
     return Section(
         anchor="alone",
         title=f"What would models of single {recorded.nouns} have found?",
         short="Meta-analysis",
-        lead=lead,
-        blocks=(
-            Table(
-                caption="All records together, and a meta-analysis of single models",
-                columns=(
-                    Column("Input"),
-                    Column("Together", "number"),
-                    Column("Meta-analysis (95 % interval)", "number"),
-                    Column("Coefficient off by", "number"),
-                    Column(words.capitalized_text(recorded.nouns), "number"),
-                    Column("I squared", "number"),
-                ),
-                rows=tuple(rows),
-                note="Hazard ratios. The meta-analysis weighs single models by the inverse of "
-                "their variance, from sealed sums. I squared: share of the differences between "
-                "single models that chance does not explain. "
-                f"{words.capitalized_text(recorded.nouns)}: those whose own model has this input.",
-            ),
+        lead=f"A meta-analysis of models that each {recorded.noun} fits alone is what is done "
+        f"where records cannot be pooled. {words.capitalized_text(_lost_text(lost, recorded))} The "
+        "others' models differ from the one above as far as the table says.",
+        blocks=(_both_table(recorded, told),),
+    )
+
+
+def _both_table(recorded: Recorded, told: Sequence[Mapping[str, Any]]) -> Table:
+    nouns = words.capitalized_text(recorded.nouns)
+    return Table(
+        caption="All records together, and a meta-analysis of single models",
+        columns=(
+            Column("Input"),
+            Column("Together", "number"),
+            Column("Meta-analysis (95 % interval)", "number"),
+            Column("Coefficient off by", "number"),
+            Column(nouns, "number"),
+            Column("I squared", "number"),
         ),
+        rows=tuple(_row(one) for one in told),
+        note="Hazard ratios. The meta-analysis weighs single models by the inverse of "
+        "their variance, from sealed sums. I squared: share of the differences between "
+        "single models that chance does not explain. "
+        f"{nouns}: those whose own model has this input.",
+    )
+
+
+def _row(one: Mapping[str, Any]) -> tuple[str, ...]:
+    own = one["own"]
+    off = abs(own["coefficient"] / one["coefficient"] - 1) if one["coefficient"] else 0.0
+    ends = f"{ratio_text(own['low'])} to {ratio_text(own['high'])}"
+    return (
+        one["name"],
+        ratio_text(one["hazard_ratio"]),
+        f"{ratio_text(own['hazard_ratio'])} ({ends})",
+        words.percent(off),
+        words.count(own["sites"]),
+        words.percent(own["i_squared"]),
     )
 
 
