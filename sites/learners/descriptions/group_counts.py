@@ -13,7 +13,7 @@ from sites.learners.counted_tables import Columns, TableRecords
 from sites.learners.fine_bins import PIECES, FineBins, bin_size, bins_of_feature
 from sites.schema.tables import ClassLabel, EventTimeLabel, Feature, Number, NumberLabel, Schema
 from sites.statistics.tables import BINS, TableStatistics
-from sites.statistics.tally import TallyLayout, fixed_point
+from sites.statistics.tally import ImpossibleTally, TallyLayout, fixed_point
 
 # A record moves the high part of a sum by 2^15 at most, and the low part by less than 2^16; that
 # one may be much coarser, so that it hardly costs anything.
@@ -155,6 +155,29 @@ class GroupCounts:
             for name, size in self.layout.sizes.items()
         ]
         return np.asarray(self.count_scale * np.concatenate(parts), np.float64)
+
+    def require_possible(self, tally: Tally, statistics: Tally) -> None:
+        """Check that every column counts all records of each class, in bins that it has.
+
+        Counts with noise contradict each other: nothing is checked of them.
+
+        Args:
+            tally: Of one site or pooled.
+            statistics: Pooled: they say where the bins are.
+
+        Raises:
+            ImpossibleTally: No records have these counts.
+        """
+        for group in () if self.noisy else range(len(self.groups)):
+            records = self.layout.count(f"{group}/records", tally)
+            for bins in self.bins(statistics):
+                counted = self.layout.part(f"{group}/{bins.feature.name}/bins", tally)
+                held = int(counted[: bins.used].sum()) + int(counted[bins.missing])
+                if not held == records == int(counted.sum()):
+                    raise ImpossibleTally(
+                        f"{bins.feature.name} counts another number of records than the class "
+                        "has: a site sent what no records have"
+                    )
 
     def _columns(self, records: TableRecords) -> Columns:
         match self.schema.label:

@@ -87,7 +87,12 @@ class Description:
         return False
 
     def move(self, vector: Vector, statistics: Tally, pooled: Tally) -> Vector:
-        """Return the pooled counts."""
+        """Return the pooled counts.
+
+        Raises:
+            ImpossibleTally: No records have these counts.
+        """
+        self.counts.require_possible(pooled, statistics)
         return as_float32_pairs(pooled.astype(np.float64))
 
     def results(self, vector: Vector, statistics: Tally) -> Mapping[str, Any]:

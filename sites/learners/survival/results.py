@@ -22,6 +22,7 @@ from sites.statistics.life_tables import Z95, LifeTable, log_rank
 from sites.statistics.normalisation import Constants
 from sites.statistics.tables import compress_values
 
+_FEWEST_SITES = 2  # of a meta-analysis
 _SETTLED = 1e-6  # of the last step of a coefficient, per standard deviation
 
 
@@ -109,13 +110,14 @@ def _unit(number: Number | None) -> str:
 def _own(state: State, place: int, deviation: float, width: float) -> dict[str, Any] | None:
     """Return the meta-analysis of what sites would fit alone: inverse-variance weights.
 
-    With Cochran's Q, the weighted squares of the sites' distances from the mean.
+    With Cochran's Q, the weighted squares of the sites' distances from the mean. One site's
+    estimate is no analysis of several, and would show that site alone: nothing is said of it.
     """
-    sites = int(state["own_fits"][place])
-    if not sites:
+    sites, weight = int(state["own_fits"][place]), state["own_weight"][place]
+    if sites < _FEWEST_SITES or weight <= 0:
         return None
     scale = LARGEST_OWN / deviation
-    weight, first = state["own_weight"][place], state["own_first"][place] * scale
+    first = state["own_first"][place] * scale
     mean = first / weight
     q = max(float(state["own_second"][place] * scale**2 - first * mean), 0.0)
     found = {**_with_interval(float(mean) / width, 1 / math.sqrt(weight) / width), "sites": sites}

@@ -7,10 +7,15 @@ import numpy as np
 from privacy.layout import Matrix, Tally, Vector
 from sites.learners.normal_equations import matrix_of, solve, triangle_of
 from sites.learners.survival.form import Form, merged_ends
+from sites.statistics.tally import ImpossibleTally
 
 _LONGEST_STEP = 3.0  # of a coefficient per standard deviation
 _OVERSHOT = 0.9  # of the slope at the start of a step, downwards at its end
 _FIRST_ONLY = ("group_events", "group_withdrawn", "own_weight", "own_first", "own_second")
+_NEVER_NEGATIVE = (
+    *("records", "events", "pairs", "group_events", "group_withdrawn", "exposure"),
+    *("own_weight", "own_second", "own_fits"),
+)
 
 
 @dataclass(frozen=True)
@@ -30,9 +35,16 @@ class NewtonStep:
         """Return the next state.
 
         Guarantee: pure, and the same bits on every machine.
+
+        Raises:
+            ImpossibleTally: No records have these sums.
         """
         state, form = self.form.read(vector), self.form
         sums = self._sums(statistics, pooled, state)
+        if any(sums[name].min(initial=0.0) < 0 for name in _NEVER_NEGATIVE):
+            raise ImpossibleTally(
+                "a count or a weight is below 0: a site sent what no records have"
+            )
         first = state["exchanges"][0] == 0
         after = dict(state) | {"exchanges": state["exchanges"] + 1}
         if first:

@@ -99,6 +99,7 @@ class TableOne:
                 item,
                 bins,
                 counted[:, : bins.missing],
+                told=held[0] is not None,
                 by_group=not any(None in row for row in (held, missing)),
             ),
         }
@@ -115,7 +116,7 @@ class TableOne:
         return rows
 
     def _values(
-        self, number: Number, bins: FineBins, counted: Tally, *, by_group: bool
+        self, number: Number, bins: FineBins, counted: Tally, *, told: bool, by_group: bool
     ) -> list[Mapping[str, Any] | None]:
         """Return mean, deviation and quartiles overall and, if it is allowed, by class.
 
@@ -123,11 +124,12 @@ class TableOne:
             number: The column.
             bins: Its bins.
             counted: Its values by class and bin.
-            by_group: Whether each class's number of values is shown: else it would follow from
-                the means.
+            told: Whether the number of all values is shown: else it would follow from the mean,
+                which times the number is whole if the values are.
+            by_group: Whether each class's number of values is shown, for the same reason.
         """
         groups = range(len(self.counts.groups))
-        overall = self._of_groups(number, bins, counted, list(groups))
+        overall = self._of_groups(number, bins, counted, list(groups)) if told else None
         if not self._grouped:
             return [overall]
         if not by_group:
@@ -159,13 +161,16 @@ def _quantile(number: Number, bins: FineBins, histogram: Tally, q: float) -> Map
     """Return the q-quantile of binned values, and the bounds of its bin.
 
     The q-quantile is the smallest value that at least a share `q` of all values does not exceed.
-    Its bin is known; within it values are taken as spread evenly.
+    Its bin is known; within it values are taken as spread evenly. Bins are joined until they hold
+    ten values, and the place within them is told to a tenth: it would tell how many they hold.
     """
     bounds = [number.low, *bins.edges.astype(np.float64).tolist(), number.high]
-    cumulative = np.cumsum(histogram)
+    cumulative = np.concatenate([[0], np.cumsum(histogram)])
     rank = max(math.ceil(q * int(cumulative[-1])), 1)
-    place = int(np.searchsorted(cumulative, rank))
-    low, high = bounds[place], bounds[place + 1]
-    before = int(cumulative[place]) - int(histogram[place])
-    inside = (rank - before - 0.5) / int(histogram[place])
+    first = int(np.searchsorted(cumulative, rank)) - 1
+    last = first + 1
+    while cumulative[last] - cumulative[first] < SMALLEST_SHOWN:
+        first, last = max(first - 1, 0), min(last + 1, bins.used)
+    low, high, before = bounds[first], bounds[last], int(cumulative[first])
+    inside = round((rank - before - 0.5) / (int(cumulative[last]) - before), 1)
     return {"q": q, "value": low + inside * (high - low), "low": low, "high": high}

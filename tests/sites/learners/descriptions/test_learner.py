@@ -13,6 +13,7 @@ from sites.learner import BoundsEachRecord
 from sites.learners.count_noise import CountNoise
 from sites.learners.descriptions.learner import Description, NothingToJudge
 from sites.plans import ModelPlan, PrivacyPlan, TrainingPlan
+from sites.statistics.tally import ImpossibleTally
 from sites.task import UnfitSchema
 from sites.tasks.tabular.use_cases import tabular_task
 from strategies.model_state import TallyStep
@@ -46,6 +47,17 @@ def test_a_count_below_zero_counts_for_nothing() -> None:
     wrong[3] = -1
     with pytest.raises(SumOutOfBounds):
         LEARNER.contribution.check(wrong, sites=1)
+
+
+@pytest.mark.parametrize("part", ["0/records", "0/age/bins", "1/sex/bins"])
+def test_counts_that_contradict_each_other_are_refused_in_words(part: str) -> None:
+    """A site that lies would else end every member's run in an error of its report."""
+    records = drawn(CLASSES, 100, 3)
+    statistics = statistics_of(CLASSES, records)
+    tally = LEARNER.counts.tally(records, statistics)
+    LEARNER.counts.layout.part(part, tally)[0] += 1
+    with pytest.raises(ImpossibleTally, match="another number of records"):
+        LEARNER.move(np.zeros(TASK.layout.dim), statistics, tally)
 
 
 def test_a_description_predicts_nothing() -> None:

@@ -70,3 +70,11 @@ def test_with_one_baseline_there_is_no_partial_likelihood_to_test() -> None:
     assert results["log_rank"] is None
     assert len(results["curves"]) == 1
     assert 0 < results["hazard"]["risk_by_horizon"] < 1
+
+
+def test_a_meta_analysis_of_one_site_says_nothing() -> None:
+    """It would be that site's own estimate, for every reader of the report."""
+    alone = fitted(SCHEMA, [made_up(3, 120, missing=False), made_up(4, 1, missing=False)]).results
+    assert alone["sites_with_own_fit"] == 1
+    assert [one["own"] for one in alone["coefficients"] if not one["left_out"]]
+    assert all(one["own"] is None for one in alone["coefficients"] if not one["left_out"])

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from sites.learners.plans import CoxPlan
 from sites.learners.survival.form import LARGEST_LIKELIHOOD
+from sites.statistics.tally import ImpossibleTally
 from tests.sites.learners.survival.ended_records import SCHEMA, Fitted, divided, fitted, made_up
 
 PER_SITE = ("pairs", "log_likelihood")  # of the records of one site with each other
@@ -64,3 +65,14 @@ def test_a_settled_state_stays(baseline: str) -> None:
     if baseline == "by-site":
         assert last["log_likelihood"][0] * LARGEST_LIKELIHOOD < 0
         assert last["log_likelihood"][0] > last["null_log_likelihood"][0]
+
+
+@pytest.mark.parametrize("name", ["group_withdrawn", "own_weight", "exposure"])
+def test_sums_that_no_records_have_are_refused_in_words(name: str) -> None:
+    """A site that lies would else end every member's run in an error of its report."""
+    data = made_up(1, 60)
+    run = fitted(SCHEMA, [data], exchanges=1)
+    tally = run.task.count(data, run.statistics, run.states[0])
+    run.task.form.exchange.part(name, tally)[:1] = -(2**29)
+    with pytest.raises(ImpossibleTally, match="below 0"):
+        run.learner.move(run.states[0], run.statistics, tally)

@@ -1,6 +1,7 @@
 """The oracle is NumPy on the pooled records."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,16 +69,44 @@ def test_a_class_of_nine_takes_all_classes_with_it() -> None:
     assert all(len(one["values"]) == 1 for one in found["columns"] if one["kind"] == "number")  # type: ignore[attr-defined]
 
 
-def test_a_few_missing_values_hide_the_means_by_class() -> None:
-    """The mean of all and those of the classes would tell how many values each has."""
+def with_missing_incomes(classes: tuple[int, int]) -> dict[str, Any]:
+    """Return the column of incomes in whole euros, so many of each class missing, of 200."""
     records = drawn(CLASSES, 200, 7)
-    income = np.where(np.isnan(records.columns["income"]), 1e4, records.columns["income"])
-    income[:3] = np.nan
+    income = np.rint(np.where(np.isnan(records.columns["income"]), 1e4, records.columns["income"]))
+    for label, missing in enumerate(classes):
+        income[np.flatnonzero(records.labels == label)[:missing]] = np.nan
     found = table_of(CLASSES, Records({**records.columns, "income": income}, records.labels))
-    column = next(one for one in found["columns"] if one["name"] == "income")  # type: ignore[attr-defined]
+    return next(one for one in found["columns"] if one["name"] == "income")  # type: ignore[attr-defined]
+
+
+def test_a_few_missing_values_hide_all_means() -> None:
+    """A mean of whole numbers, times how many they are, is whole: it tells the hidden number."""
+    column = with_missing_incomes((2, 1))
     assert column["missing"][0] is None
+    assert column["values"] == [None, None, None]
+
+
+def test_a_few_missing_values_of_a_class_hide_the_means_by_class() -> None:
+    """The mean of all and those of the classes would tell how many values each has."""
+    column = with_missing_incomes((3, 30))
+    assert column["missing"] == [33, None, None]
     assert column["values"][0] is not None
     assert column["values"][1:] == [None, None]
+
+
+@given(st.integers(20, 300), st.integers(0, 1000))
+def test_a_quartile_is_told_of_ten_values_or_more_and_not_of_how_many(n: int, seed: int) -> None:
+    """Its place within its bin is k - 1/2 of n_values: exactly told, it is their number."""
+    records = drawn(NUMBERS, n, seed)
+    for column in table_of(NUMBERS, records)["columns"]:  # type: ignore[attr-defined]
+        if column["kind"] == "category" or column["values"][0] is None:
+            continue
+        held = records.columns.get(column["name"], records.labels)
+        for one in column["values"][0]["quantiles"]:
+            near = 1e-6 * abs(one["high"])  # edges are float32 numbers
+            assert ((held >= one["low"] - near) & (held <= one["high"] + near)).sum() >= 10
+            tenths = 10 * (one["value"] - one["low"]) / (one["high"] - one["low"])
+            assert tenths == pytest.approx(round(tenths), abs=1e-6)
 
 
 @pytest.mark.parametrize("n", [0, 1, 9])
