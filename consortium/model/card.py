@@ -33,6 +33,7 @@ _MOST_CLASSES = 30
 _MOST_NAMED = 12
 _SHARES = frozenset({"accuracy", "subset_accuracy"})
 _FEDERATED = "federated"
+_ONE_PERCENT = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,8 +192,17 @@ def _column_text(column: Mapping[str, Any]) -> str:
             f"{words.figure(shown[0.05], column['unit'])} and "
             f"{words.figure(shown[0.95], column['unit'])}"
         )
-    order = np.argsort(column["counts"], kind="stable")[::-1][:_MOST_CLASSES]
-    return ", ".join(f"{column['values'][i]} {words.count(column['counts'][i])}" for i in order)
+    # Shares, and no counts: a count of a few would stand here, or follow from a table of the same
+    # records that hides it.
+    counts, total = np.array(column["counts"]), sum(column["counts"])
+    if not total:
+        return "no values"
+    order = np.argsort(counts, kind="stable")[::-1][:_MOST_CLASSES]
+    return ", ".join(f"{column['values'][i]} {_share_text(counts[i] / total)}" for i in order)
+
+
+def _share_text(share: float) -> str:
+    return "under 1 %" if share < _ONE_PERCENT else f"{100 * share:.0f} %"
 
 
 def _coefficient_lines(model: Subject) -> Iterator[str]:

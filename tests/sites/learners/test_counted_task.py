@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from sites.learners.descriptions.learner import Description
-from sites.plans import ModelPlan, TrainingPlan
+from sites.learners.descriptions.learner import Description, DescriptionTask
+from sites.plans import BadPlan, ModelPlan, PrivacyPlan, TrainingPlan
 from sites.tasks.registry import task_for
 from sites.tasks.tabular.use_cases import tabular_task
 from tests.sites.learners.descriptions.described import CLASSES, drawn, statistics_of
@@ -47,3 +47,10 @@ def test_the_plain_use_case_is_not_counted(task: str) -> None:
     assert task_for(task, CLASSES, ModelPlan(), seed=7) == tabular_task(
         task, CLASSES, ModelPlan(), seed=7
     )
+
+
+def test_counts_that_nobody_bounded_have_no_noise() -> None:
+    plan = PrivacyPlan(noise_multiplier=1.0, clip_norm=1.0, sampling_rate=1.0, steps=1)
+    nothing = np.zeros(1, np.int64)
+    with pytest.raises(BadPlan, match=r"set dp\.unit to off"):
+        super(DescriptionTask, TASK).noisy_count(Data(), nothing, np.zeros(1), plan)  # type: ignore[arg-type]
