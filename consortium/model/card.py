@@ -176,7 +176,7 @@ def _data_lines(model: Subject) -> Iterator[str]:
     yield (
         f"- {number_of(described['records'], 'training record')} of "
         f"{number_of(described['persons'], 'person')}. The sites counted them; the counts were "
-        "added up."
+        "added up. A share is of all values that a column has."
     )
     for name, column in described["columns"].items():
         yield f"- `{name}`: {_column_text(column)}"

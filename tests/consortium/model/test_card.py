@@ -68,7 +68,7 @@ def judged(comparison: Comparison | None = None) -> RunOutcome:
 def test_a_card_is_filled_from_what_was_recorded() -> None:
     card = model_card(subject(), judged())
     assert "4 training records of 3 persons" in card
-    assert "`mood`: good 2," in card
+    assert "`mood`: good 50 %," in card
     assert "| Accuracy | 0.750 |" in card
     assert "class odd: has no held-out record" in card
     assert "rank 8" in card
@@ -86,8 +86,8 @@ def test_what_is_not_known_is_said_to_be() -> None:
 @pytest.mark.parametrize(
     ("table", "said"),
     [
-        (LABELS, "`found`: b 2, a 2"),
-        (ENTITIES, "`entity`: Drug 4"),
+        (LABELS, "`found`: b 50 %, a 50 %"),
+        (ENTITIES, "`entity`: Drug 100 %"),
         (PRICES, "A model of kind `mlp` for the columns of `prices`"),
     ],
 )
@@ -166,3 +166,10 @@ def test_a_card_names_as_many_sites_as_are_in_the_model(
     )
     outcome = RunOutcome(trained=trained) if trained else None
     assert said in model_card(replace(model, charter=charter), outcome)
+
+
+def test_a_card_tells_no_small_count() -> None:
+    """With a table of the same records that hides it, a count here would tell it."""
+    card = model_card(subject(LABELS), None)
+    (line,) = [one for one in card.splitlines() if one.startswith("- `found`")]
+    assert line == "- `found`: b 50 %, a 50 %"
