@@ -49,6 +49,8 @@ NOT_LEFT = (
     "robustness.json",  # minutes: each attack against each rule
     "coordinator/sealed/round-*/*/uploads-deleted",  # by a deployed coordinator
     "sites/*/provisional/**",  # until the run's model is confirmed
+    "coordinator/sealed/round-*/awaited.json",  # while a masked run waits for a site
+    "revision.json",  # drafted by `consortium resume --without`
     "sites/*/accepted-findings.json",  # once an operator accepted a finding
     "sites/*/mistakes/last.jsonl",  # if a site's policy asks for it
     "app/**",  # on Flower's engine: tests/scenarios/test_simulation.py

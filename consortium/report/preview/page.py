@@ -5,6 +5,7 @@ from pathlib import Path
 
 from consortium.report.preview.view import Preview
 from consortium.wording.pages import render_page
+from privacy.storage.durable_files import write_atomically
 
 
 def write_preview(preview: Preview, path: Path, *, now: datetime) -> None:
@@ -15,7 +16,7 @@ def write_preview(preview: Preview, path: Path, *, now: datetime) -> None:
         path: The file to write.
         now: The time.
     """
-    path.write_text(preview_page(preview, now=now), encoding="utf-8")
+    write_atomically(path, preview_page(preview, now=now))
 
 
 def preview_page(preview: Preview, *, now: datetime) -> str:
