@@ -37,8 +37,9 @@ class Learner(Protocol):
     Guarantee: it holds nothing but the schema it was made for, so that both ends hold the same.
 
     To add a learner that counts: write its class in a module of `sites.learners`, with the
-    `Task` that a site carries out, in numpy; and name it in `sites.learners.registry`. A step
-    that changes nothing ends the learning: a run has the rounds that were agreed.
+    `Task` that a site carries out, in numpy; name it in `sites.learners.registry`, and in
+    `privacy.policy.document`, so that a site can agree to it. A step that changes nothing ends the
+    learning: a run has the rounds that were agreed.
     """
 
     @property

@@ -1,4 +1,4 @@
-"""A learner is a type: one that counts is added in two files, and runs in either mode."""
+"""A learner is a type: one that counts is a module and two lines, and runs in either mode."""
 
 import ast
 import json
@@ -21,8 +21,10 @@ from consortium.model.files import read_model
 from consortium.protocol.parameters import step_of
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Summary
+from consortium.site import policy_templates
 from consortium.site.site import site_of
 from privacy.layout import Vector
+from privacy.policy import document
 from privacy.policy.violations import NotReleased
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
@@ -71,8 +73,11 @@ SCENARIO = Scenario(
 
 @pytest.fixture
 def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Put the learner in the place that the registry has for it."""
+    """Put the learner in the places that the registry and the policies have for it."""
     monkeypatch.setattr(registry, "_OF_TASK", {"diagnosis": BinMeans})
+    known = (*document.LEARNERS, "bin-means")
+    monkeypatch.setattr(document, "LEARNERS", known)
+    monkeypatch.setattr(policy_templates, "LEARNERS", known)
     forget_processes()
     yield
     forget_processes()
@@ -309,7 +314,7 @@ def test_a_run_of_counts_goes_on_from_what_it_kept_to_the_same_state(openly: Con
 
 
 def test_a_site_that_counts_never_loads_torch(tmp_path: Path) -> None:
-    """In a fresh process of a tree where the learner was added: its module, and a line."""
+    """In a fresh process of a tree where the learner was added: its module, and two lines."""
     tree, run = tmp_path / "tree", tmp_path / "run"
     for package in PACKAGES:
         shutil.copytree(ROOT / package, tree / package)
@@ -322,8 +327,15 @@ def test_a_site_that_counts_never_loads_torch(tmp_path: Path) -> None:
     )
     assert after != before
     added.write_text(f"from sites.learners.bin_means import BinMeans\n{after}")
+    allowed = tree / "privacy" / "policy" / "document.py"
+    before = allowed.read_text()
+    after = before.replace('= ("gradient", "describe"', '= ("gradient", "bin-means", "describe"')
+    assert after != before
+    allowed.write_text(after)
     consortium = Consortium.placed(run, floors=Floors(full_class_examples=40))
     site = consortium.run.site("east")
+    policy = json.loads((site / "policy.json").read_text())
+    (site / "policy.json").write_text(json.dumps({**policy, "learners": ["bin-means"]}))
     done = subprocess.run(
         [sys.executable, "-c", _ANSWERING, str(site), str(2 * BINS)],
         capture_output=True,

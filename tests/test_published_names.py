@@ -108,6 +108,7 @@ CODES = {
     "LaunchFailed": "launch-failed",
     "LayoutMismatch": "layout-mismatch",
     "LayoutNotAllowed": "layout-not-allowed",
+    "LearnerNotAllowed": "learner-not-allowed",
     "LedgerBroken": "ledger-broken",
     "LedgerNotCompared": "ledger-not-compared",
     "LedgerRestored": "ledger-restored",

@@ -84,7 +84,8 @@ def _terms(policy: Policy, asked: Asked) -> Iterator[PolicyFinding]:
     # what the run asks, what the policy allows, and the codes of what breaks it
     table = (
         ("task", asked.task, abbreviated_names(policy.tasks), "task-not-allowed"),
-        ("model", asked.model, abbreviated_names(policy.models), "model-not-allowed"),
+        ("learner", asked.learner, abbreviated_names(policy.learners), "learner-not-allowed"),
+        ("model", asked.model or "none", abbreviated_names(policy.models), "model-not-allowed"),
         (
             "columns",
             abbreviated_names(asked.columns),

@@ -209,7 +209,8 @@ def asked_of(config: RunConfig, charter: Charter, task: Task[SiteData]) -> Asked
     mode, learner = mode_of(config), learner_of(charter, config)
     return Asked(
         task=charter.task,
-        model=config.table_model.name if isinstance(charter.table, Schema) else ENCODER,
+        learner=learner.name,
+        model=_trained_model(config, charter),
         columns=charter.table.columns,
         dim=task.layout.dim,
         layout=task.layout.digest,
@@ -220,8 +221,15 @@ def asked_of(config: RunConfig, charter: Charter, task: Task[SiteData]) -> Asked
             charter, config, sizes_of(task, charter, config)
         ),
         privacy=config.privacy.offered,
-        without_noise=learner.name if learner.reads_persons_exactly else "",
+        reads_persons_exactly=learner.reads_persons_exactly,
     )
+
+
+def _trained_model(config: RunConfig, charter: Charter) -> str:
+    """Return what a policy calls the model that a run trains; empty if the run counts."""
+    if learner_of(charter, config).contribution.exact:
+        return ""
+    return config.table_model.name if isinstance(charter.table, Schema) else ENCODER
 
 
 def sizes_of(task: Task[SiteData], charter: Charter, config: RunConfig) -> Sizes:

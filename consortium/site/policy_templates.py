@@ -5,7 +5,7 @@ from typing import get_args
 from consortium.charter.document import Charter
 from consortium.config import ENCODER
 from privacy.differential.mechanisms import Unit
-from privacy.policy.document import Pace, Policy, PrivacyTerms, Releases, Volume
+from privacy.policy.document import LEARNERS, Pace, Policy, PrivacyTerms, Releases, Volume
 from sites.plans import ModelName
 
 MODELS: tuple[str, ...] = (*get_args(ModelName), ENCODER)
@@ -16,8 +16,8 @@ _NO_LIMIT = 2**62
 def strict(charter: Charter) -> Policy:
     """Return the policy that a new member of a consortium starts with.
 
-    It names the charter's task and columns; everything else is the strict default. Its operator
-    decides what is loosened, by editing the file.
+    It names the charter's task and columns; everything else is the strict default, so it allows
+    training and no exact sums. Its operator decides what is loosened, by editing the file.
     """
     return Policy(tasks=(charter.task,), models=MODELS, columns=charter.table.columns)
 
@@ -35,6 +35,8 @@ def for_a_scenario(charter: Charter, *, unit: Unit = "record") -> Policy:
     return Policy(
         tasks=(charter.task,),
         models=MODELS,
+        # Whoever stages a scenario owns all of its sites, and may add up what it likes.
+        learners=LEARNERS,
         columns=charter.table.columns,
         max_dim=_NO_LIMIT,
         require_encryption=charter.floors.encrypted,

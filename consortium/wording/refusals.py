@@ -202,6 +202,8 @@ _SAID_BY_THE_SITE = {
     "sums-missing": "It was not given all the sums of the round.",
     "policy-unreadable": "It has no readable policy, and answers nothing without one.",
     "task-not-allowed": "It refused: its policy does not allow this task.",
+    "learner-not-allowed": "It refused: its policy does not allow this learner (its operator can "
+    "name it under learners in policy.json).",
     "model-not-allowed": "It refused: its policy does not allow this model.",
     "columns-not-allowed": "It refused: the charter uses columns that its policy withholds.",
     "layout-not-allowed": "It refused: its policy does not release a model of this shape.",

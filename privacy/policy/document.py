@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from privacy.errors import ConsortiumError
+from privacy.errors import ConsortiumError, unknown_name
 from privacy.policy.violations import OutsideHours, QuestionNotAllowed, TooFewExamples
 from privacy.storage.document_mistakes import document_mistakes
 from privacy.storage.durable_files import write_atomically
@@ -33,9 +33,15 @@ QuestionKind: TypeAlias = Literal[
     "release",
 ]
 QUESTIONS: tuple[QuestionKind, ...] = get_args(QuestionKind)
+# Everything that sites can do in a round. Whoever adds a learner names it here, so that an operator
+# can allow it; no policy allows it before.
+LEARNERS: tuple[str, ...] = ("gradient", "describe", "glm", "trees", "scorecard", "cox")
+# What a policy allows that says nothing of learners. Who wrote it before there was the key agreed to
+# training, and never to a learner whose sums are exact.
+AGREED_UNSAID: tuple[str, ...] = ("gradient",)
 Day: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = get_args(Day)
-_LATER_FIELDS = frozenset({"evaluations_a_run"})  # those that came after version 0.1.0
+_LATER_FIELDS = frozenset({"evaluations_a_run", "learners"})  # those that came after version 0.1.0
 Clock = Annotated[str, Field(pattern=r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$")]
 
 
@@ -167,6 +173,8 @@ class Policy(_Closed):
     Args:
         tasks: Use cases the site takes part in.
         models: Models it trains.
+        learners: What it does in a round: `gradient` is training, all others count and send sums,
+            which are exact unless noise is asked for. If none is said, training only.
         columns: Columns a charter may read, label and person identifier included.
         max_dim: Most numbers in the federated vector.
         layouts: Digests of the allowed layouts; if empty, all layouts within `max_dim`.
@@ -190,6 +198,7 @@ class Policy(_Closed):
     version: Literal[1] = 1
     tasks: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
+    learners: tuple[str, ...] = AGREED_UNSAID
     columns: tuple[str, ...] = ()
     max_dim: int = Field(default=1_000_000, ge=1)
     layouts: tuple[str, ...] = ()
@@ -204,6 +213,15 @@ class Policy(_Closed):
     windows: tuple[Window, ...] = ()
     evaluations_a_run: int | None = Field(default=None, ge=0)
     mistakes_kept: int = Field(default=0, ge=0, le=10_000)
+
+    @field_validator("learners")
+    @classmethod
+    def _learners_exist(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        # A mistyped name would allow less than its operator thinks, and say so only in a run.
+        for name in names:
+            if name not in LEARNERS:
+                raise ValueError(unknown_name(name, LEARNERS, kind="learner"))
+        return names
 
     @property
     def digest(self) -> str:

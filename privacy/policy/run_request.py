@@ -1,17 +1,19 @@
 """A run request: what a run asks of a site, checked against the site's policy beforehand."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from privacy.errors import number_of
-from privacy.policy.document import EVERY_DATA_SET, Policy
+from privacy.policy.document import EVERY_DATA_SET, FILE, Policy
 from privacy.policy.violations import (
     ColumnsNotAllowed,
     CrowdTooSmall,
     EncryptionRequired,
     EpsilonTooLarge,
     LayoutNotAllowed,
+    LearnerNotAllowed,
     ModelNotAllowed,
     PolicyViolation,
     PrivacyRequired,
@@ -44,7 +46,8 @@ class Asked:
 
     Args:
         task: The use case.
-        model: The model.
+        learner: What sites do in a round; the name of the learner itself, never `auto`.
+        model: The model that is trained; empty if the run trains none.
         columns: Columns that would be read.
         dim: Numbers in the federated vector.
         layout: Digest of its layout.
@@ -53,12 +56,13 @@ class Asked:
         rounds: Rounds of training.
         message_bytes: Bytes of the largest answer.
         privacy: The differential privacy that the run offers, or None.
-        without_noise: What people call the learner, if it needs exact sums of single persons'
-            values, to which no noise can be added; empty otherwise.
+        reads_persons_exactly: Whether the learner needs exact sums of single persons' values, to
+            which no noise can be added.
         data_set: The site's name for its records; the only field set by the site.
     """
 
     task: str
+    learner: str
     model: str
     columns: tuple[str, ...]
     dim: int
@@ -68,7 +72,7 @@ class Asked:
     rounds: int
     message_bytes: int
     privacy: AskedPrivacy | None = None
-    without_noise: str = ""
+    reads_persons_exactly: bool = False
     data_set: str = EVERY_DATA_SET
 
 
@@ -90,7 +94,9 @@ def check_run_request(policy: Policy, asked: Asked) -> None:
 def _use_violations(policy: Policy, asked: Asked) -> Iterator[PolicyViolation]:
     if asked.task not in policy.tasks:
         yield TaskNotAllowed(f"the policy allows the tasks {policy.tasks}, not {asked.task}")
-    if asked.model not in policy.models:
+    if asked.learner not in policy.learners:
+        yield LearnerNotAllowed(_learner_needed(policy, asked))
+    if asked.model and asked.model not in policy.models:
         yield ModelNotAllowed(f"the policy allows the models {policy.models}, not {asked.model}")
     odd = sorted(set(asked.columns) - set(policy.columns))
     if odd:
@@ -149,7 +155,7 @@ def _privacy_violations(policy: Policy, asked: Asked) -> Iterator[PolicyViolatio
     offered, terms = asked.privacy, policy.privacy
     if offered is None:
         if terms.required:
-            yield PrivacyRequired(_privacy_needed(asked.without_noise))
+            yield PrivacyRequired(_privacy_needed(asked))
         return
     if terms.unit == "person" and offered.unit == "record":
         yield WeakerUnit("the policy protects persons, the run would protect single records only")
@@ -167,13 +173,23 @@ def _privacy_violations(policy: Policy, asked: Asked) -> Iterator[PolicyViolatio
         yield EpsilonTooLarge(f"the policy allows delta {ceiling.delta:g}, not {offered.delta:g}")
 
 
-def _privacy_needed(without_noise: str) -> str:
+def _learner_needed(policy: Policy, asked: Asked) -> str:
+    """Return which learners are allowed, and what to do about another one."""
+    agreed = json.dumps([*policy.learners, asked.learner])
+    return (
+        f"the policy allows the learners {policy.learners}, not {asked.learner}: choose one of "
+        f"them, if it can learn the task {asked.task}; or, if this site agrees to what "
+        f'learner={asked.learner} sends, let its operator set "learners": {agreed} in {FILE}'
+    )
+
+
+def _privacy_needed(asked: Asked) -> str:
     """Return why a run without noise is refused, and what to do if its learner knows none."""
     needed = "the policy allows differentially private training only"
-    if not without_noise:
+    if not asked.reads_persons_exactly:
         return needed
     return (
-        f"{needed}, and learner={without_noise} needs exact sums of single persons' values, to "
+        f"{needed}, and learner={asked.learner} needs exact sums of single persons' values, to "
         "which no noise can be added: train with learner=gradient and dp.epsilon, or let the "
         "members agree, and this site's operator set privacy.required to false"
     )

@@ -15,6 +15,10 @@ class TaskNotAllowed(PolicyViolation, code="task-not-allowed"):
     """The site does not take part in this task."""
 
 
+class LearnerNotAllowed(PolicyViolation, code="learner-not-allowed"):
+    """The site does not train, or count, in this way."""
+
+
 class ModelNotAllowed(PolicyViolation, code="model-not-allowed"):
     """The site does not train this model."""
 

@@ -97,6 +97,7 @@ FINAL_AT_THE_SITE = frozenset(
         "encryption-required",
         "epsilon-too-large",
         "layout-not-allowed",
+        "learner-not-allowed",
         "model-not-allowed",
         "not-approved",
         "outside-charter",

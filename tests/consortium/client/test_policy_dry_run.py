@@ -57,6 +57,7 @@ def test_a_site_that_would_take_part_says_so(fresh: Ward) -> None:
 
 DECISIONS: dict[str, dict[str, object]] = {
     "task-not-allowed": {"tasks": ("credit",)},
+    "learner-not-allowed": {"learners": ("describe",)},
     "model-not-allowed": {"models": ("linear",)},
     "columns-not-allowed": {"columns": ("age",)},
     "layout-not-allowed": {"max_dim": 3},
@@ -79,6 +80,17 @@ def test_what_is_foreseen_is_what_the_gate_then_says(code: str, fresh: Ward) -> 
     exit_code, told = checked(fresh, "num-server-rounds=20")
     assert exit_code == 1
     assert code in told
+
+
+def test_a_learner_that_is_not_allowed_is_foreseen_with_what_to_set(fresh: Ward) -> None:
+    decide(fresh.site.directory, learners=("gradient",), models=())
+    exit_code, told = checked(fresh, "learner=glm")
+    assert exit_code == 1
+    assert "learner-not-allowed" in told
+    assert "model-not-allowed" not in told
+    decide(fresh.site.directory, learners=("gradient", "glm"))
+    exit_code, told = checked(fresh, "learner=glm")
+    assert exit_code == 0, told
 
 
 def test_a_stranger_and_a_tired_site_are_told(fresh: Ward) -> None:

@@ -1,5 +1,6 @@
 """What passes the gate of a site, and what does not, whoever is behind it or before it."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -256,6 +257,7 @@ def test_a_name_that_the_app_gave_its_message_does_not_leave(hungary: Ward) -> N
 
 DECISIONS: dict[str, dict[str, Any]] = {
     "task-not-allowed": {"tasks": ("credit",)},
+    "learner-not-allowed": {"learners": ("glm",)},
     "model-not-allowed": {"models": ("linear",)},
     "columns-not-allowed": {"columns": ("age",)},
     "layout-not-allowed": {"max_dim": 3},
@@ -277,6 +279,28 @@ def test_what_the_operator_does_not_allow_is_refused_before_anything_is_counted(
     decide(fresh.site.directory, **DECISIONS[code])
     for kind in KINDS:
         assert code_of(answered(fresh, kind)) == code
+
+
+def test_a_site_that_never_agreed_to_exact_sums_trains_and_does_not_count(tmp_path: Path) -> None:
+    """The file is as it was written before there was the key."""
+    training = ward(tmp_path)
+    path = training.site.directory / "policy.json"
+    old = json.loads(path.read_text())
+    del old["learners"]
+    path.write_text(json.dumps(old))
+    for learner in ("glm", "describe", "trees"):
+        counting = ward(tmp_path, learner=learner)
+        for kind in KINDS:
+            assert code_of(answered(counting, kind)) == "learner-not-allowed"
+    for kind in KINDS:
+        assert not code_of(answered(training, kind))
+
+
+def test_a_site_that_allows_no_model_counts_if_its_policy_names_the_learner(tmp_path: Path) -> None:
+    counting, training = ward(tmp_path, learner="describe"), ward(tmp_path)
+    decide(counting.site.directory, models=(), learners=("gradient", "describe"))
+    assert not code_of(answered(counting, messages.HELLO))
+    assert code_of(answered(training, messages.HELLO)) == "model-not-allowed"
 
 
 def test_a_decision_holds_from_the_next_message_on(fresh: Ward) -> None:

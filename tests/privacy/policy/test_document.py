@@ -1,3 +1,5 @@
+import hashlib
+import json
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,6 +14,7 @@ from pydantic import ValidationError
 from privacy.policy import document as module
 from privacy.policy.document import (
     DAYS,
+    LEARNERS,
     QUESTIONS,
     Ceiling,
     Pace,
@@ -42,6 +45,7 @@ OPEN = Policy(
 )
 ASKED = Asked(
     task="diagnosis",
+    learner="gradient",
     model="mlp",
     columns=("age", "ill", "person"),
     dim=1_000,
@@ -77,6 +81,7 @@ def test_the_strict_default_allows_no_run() -> None:
 
 CHANGES: dict[str, dict[str, Any]] = {
     "task-not-allowed": {"task": "credit"},
+    "learner-not-allowed": {"learner": "glm"},
     "model-not-allowed": {"model": "logistic"},
     "columns-not-allowed": {"columns": ("age", "postcode", "ill", "person")},
     "layout-not-allowed": {"layout": "e" * 64},
@@ -96,6 +101,45 @@ def test_each_thing_that_is_not_allowed_is_refused_for_itself(code: str) -> None
     with pytest.raises(PolicyViolation) as caught:
         check_run_request(OPEN, other(**CHANGES[code]))
     assert caught.value.code == code
+
+
+def test_a_policy_that_names_no_learner_allows_training_and_nothing_that_counts() -> None:
+    """Whoever wrote it before there was the key never agreed to exact sums."""
+    old = json.loads(OPEN.model_dump_json())
+    del old["learners"]
+    policy = Policy.model_validate(old)
+    assert codes(policy, ASKED) == []
+    for learner in set(LEARNERS) - {"gradient"}:
+        assert codes(policy, other(learner=learner, model="")) == ["learner-not-allowed"]
+
+
+def test_the_key_leaves_the_digest_of_a_policy_that_does_not_set_it() -> None:
+    named = OPEN.model_copy(update={"learners": ("gradient", "glm")})
+    assert named.digest != OPEN.digest
+    told = OPEN.model_dump_json(exclude={"evaluations_a_run", "learners"})
+    assert OPEN.digest == hashlib.sha256(told.encode()).hexdigest()
+
+
+def test_the_refusal_of_a_learner_says_what_its_operator_can_set() -> None:
+    """Also for a task that nothing else can learn."""
+    (error,) = violations(OPEN, other(learner="cox", model="", task="diagnosis"))
+    assert '"learners": ["gradient", "cox"] in policy.json' in str(error)
+    assert "if it can learn the task diagnosis" in str(error)
+
+
+def test_a_run_that_trains_no_model_is_not_asked_for_one() -> None:
+    counting = OPEN.model_copy(update={"learners": ("glm",), "models": ()})
+    assert codes(counting, other(learner="glm", model="")) == []
+    assert codes(counting, other(model="mlp")) == ["learner-not-allowed", "model-not-allowed"]
+
+
+def test_a_learner_that_is_mistyped_is_named_with_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / module.FILE).write_text('{"learners": ["gradient", "score-card"]}')
+    with pytest.raises(PolicyUnreadable, match="no learner 'score-card': did you mean 'scorecard'"):
+        read_policy(tmp_path)
+    (tmp_path / module.FILE).write_text('{"learner": ["gradient"]}')
+    with pytest.raises(PolicyUnreadable, match="no key 'learner': did you mean 'learners'"):
+        read_policy(tmp_path)
 
 
 def test_more_numbers_than_allowed_are_refused_before_layouts_are_compared() -> None:
@@ -133,7 +177,8 @@ def test_a_data_set_goes_by_its_own_ceiling_if_it_has_one() -> None:
 ASKS = st.builds(
     Asked,
     task=st.sampled_from(["diagnosis", "credit"]),
-    model=st.sampled_from(["mlp", "logistic"]),
+    learner=st.sampled_from(["gradient", "glm"]),
+    model=st.sampled_from(["mlp", "logistic", ""]),
     columns=st.lists(st.sampled_from(["age", "ill", "person", "postcode"]), unique=True).map(tuple),
     dim=st.integers(1, 2_000_000),
     layout=st.sampled_from(["d" * 64, "e" * 64]),
@@ -153,6 +198,7 @@ POLICIES = st.builds(
     Policy,
     tasks=st.sampled_from([(), ("diagnosis",), ("diagnosis", "credit")]),
     models=st.sampled_from([("mlp",), ("mlp", "logistic")]),
+    learners=st.sampled_from([("gradient",), ("glm",), ("gradient", "glm")]),
     columns=st.sampled_from([("age", "ill", "person"), ("age", "ill", "person", "postcode")]),
     max_dim=st.integers(1, 2_000_000),
     require_encryption=st.booleans(),
@@ -171,6 +217,7 @@ def tightened(policy: Policy) -> list[Policy]:
     parts: list[dict[str, Any]] = [
         {"tasks": ()},
         {"columns": policy.columns[:-1]},
+        {"learners": policy.learners[:-1]},
         {"require_encryption": True},
         {"privacy": policy.privacy.model_copy(update={"required": True, "unit": "person"})},
         {"pace": policy.pace.model_copy(update={"rounds_per_run": 1})},

@@ -1,5 +1,6 @@
 import pytest
 
+from privacy.policy.document import LEARNERS
 from sites.learners import registry
 from sites.learners.gradient import Gradient
 from sites.learners.plans import LearnerPlans
@@ -12,6 +13,10 @@ from tests.small_consortium import TABLE
 @pytest.mark.parametrize("task", sorted({*TASKS} - {"survival"}))
 def test_every_use_case_learns_by_gradients_unless_another_learner_is_named(task: str) -> None:
     assert registry.learner_for(task, TABLE, LearnerPlans()) == Gradient()
+
+
+def test_a_policy_can_allow_every_learner_that_there_is_and_no_other() -> None:
+    assert set(LEARNERS) == {*registry._LEARNERS}
 
 
 def test_a_learner_that_is_named_carries_its_use_case_out_and_no_other(
