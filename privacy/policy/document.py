@@ -36,8 +36,8 @@ QUESTIONS: tuple[QuestionKind, ...] = get_args(QuestionKind)
 # Everything that sites can do in a round. Whoever adds a learner names it here, so that an operator
 # can allow it; no policy allows it before.
 LEARNERS: tuple[str, ...] = ("gradient", "describe", "glm", "trees", "scorecard", "cox")
-# What a policy allows that says nothing of learners. Who wrote it before there was the key agreed to
-# training, and never to a learner whose sums are exact.
+# What a policy allows that says nothing of learners. Who wrote it before there was the key agreed
+# to training, and never to a learner whose sums are exact.
 AGREED_UNSAID: tuple[str, ...] = ("gradient",)
 Day: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = get_args(Day)
