@@ -16,9 +16,7 @@ from sites.learners.count_noise import CountNoise
 from sites.learners.trees.plan import TreesPlan
 from sites.plans import BadPlan
 
-LearnerName: TypeAlias = Literal[
-    "auto", "gradient", "describe", "glm", "cox", "scorecard", "trees", "monitor"
-]
+LearnerName: TypeAlias = Literal["auto", "gradient", "describe", "glm", "cox", "scorecard", "trees"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +33,7 @@ class LearnerPlan:
             alias="learner",
             description="What the sites do in a round: train by `gradient` and send updates, or "
             "count, and send exact sums: `describe` (a Table 1), `glm` (regression with "
-            "intervals), `cox` (survival), `scorecard`, `trees` or `monitor`. `auto` is `cox` for "
+            "intervals), `cox` (survival), `scorecard` or `trees`. `auto` is `cox` for "
             "survival, and `gradient` for every other use case.",
         ),
         Since("0.2.0"),
@@ -171,5 +169,5 @@ class LearnerPlans:
 
 _TRAINING: tuple[LearnerName, ...] = ("auto", "gradient")
 _EXCHANGES: Mapping[str, int] = MappingProxyType(
-    {"describe": 1, "monitor": 1, "glm": 8, "cox": 8, "scorecard": 16}
+    {"describe": 1, "glm": 8, "cox": 8, "scorecard": 16}
 )
