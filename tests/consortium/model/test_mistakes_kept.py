@@ -24,7 +24,8 @@ from tests.sites.small_encoders import SIDES, small, table
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     """A site with notes and without a policy yet."""
     directory = tmp_path_factory.mktemp("site")
-    table(n=60).to_parquet(directory / "notes.parquet")
+    # So many that whoever is held out, by a secret draw, has more than two mistakes.
+    table(n=240).to_parquet(directory / "notes.parquet")
     config = SiteConfig(name="north", source=TableFile(path=directory / "notes.parquet"))
     write_record(directory / "site.json", config)
     return Site(
