@@ -554,3 +554,11 @@ def test_all_members_go_on_from_one_state_or_none_does(tmp_path: Path, why: str)
     assert course.error.counts == {"missing": 1}
     assert not course.answers("train")
     assert len({asked.site for asked, _ in course.answers("query.statistics")}) >= 2
+
+
+def test_who_all_go_on_from_the_state_that_was_reached_end_the_run(tmp_path: Path) -> None:
+    """The other side of the test above: nobody is missing, so there is one start."""
+    waits = parked(tmp_path / "run")
+    course = waits.goes_on(waits.under(GONE))
+    assert course.error is None, course.error
+    assert {asked.site for asked, _ in course.answers("train")} == {*NAMES} - {GONE}
