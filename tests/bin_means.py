@@ -4,7 +4,7 @@ It stands in no registry: a test puts it there, as anybody would who adds a lear
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,17 +13,12 @@ from numpy.typing import NDArray
 
 from privacy.contribution import ExactTally
 from privacy.layout import Field, Layout, Tally, Vector
-from sites.comparison.findings import Finding
-from sites.data.holdout import Sides
-from sites.data.source import DataSource
-from sites.evaluation.contract import Evaluation, in_bins
-from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
+from sites.learners.counted_tables import Columns, CountedTable, TableSides
 from sites.learners.plans import LearnerPlans
-from sites.plans import AnyModelPlan, Labels, Predictions, TrainingPlan
+from sites.plans import Predictions
 from sites.schema.tables import Number, Schema
 from sites.schema.texts import AnySchema
-from sites.statistics.contract import Statistics
-from sites.task import Task, Trained
+from sites.task import Task
 
 BINS = 8
 
@@ -78,97 +73,30 @@ class BinMeans:
 
 
 @dataclass(frozen=True)
-class BinMeansTask:
+class BinMeansTask(CountedTable):
     """The use case at a site: its records are those of another task."""
-
-    base: Task[Any]
-
-    @property
-    def name(self) -> str:
-        """The use case."""
-        return self.base.name
-
-    @property
-    def schema(self) -> AnySchema:
-        """What every column means."""
-        return self.base.schema
-
-    @property
-    def model(self) -> AnyModelPlan:
-        """No model is trained: what the run says of one."""
-        return self.base.model
 
     @property
     def layout(self) -> Layout:
         """Of the state."""
         return Layout(fields=(Field("shares", (BINS,)), Field("rounds", (1,))), start="bin-means/1")
 
-    @property
-    def statistics(self) -> Statistics:
-        """What a site counts before the first round."""
-        return self.base.statistics
-
-    @property
-    def evaluation(self) -> Evaluation:
-        """What a site counts of its predictions."""
-        return self.base.evaluation
-
-    def load(self, source: DataSource, *, sides: Sides) -> Any:
-        """Read a site's records."""
-        return self.base.load(source, sides=sides)
-
-    def pool(self, parts: Sequence[Any]) -> Any:
-        """Return the records of several sites as those of one."""
-        return self.base.pool(parts)
-
-    def prepare(self) -> None:
-        """Load nothing: numpy is there."""
-
-    def statistics_of(self, data: Any) -> Tally:
-        """Count the training records."""
-        return self.base.statistics_of(data)
-
-    def findings(self, data: Any, others: Tally) -> tuple[Finding, ...]:
-        """Return what stands out in the records, as the other task sees it."""
-        return self.base.findings(data, others)
-
-    def train(
-        self,
-        data: Any,
-        pooled: Tally,
-        vector: Vector,
-        plan: TrainingPlan,
-        *,
-        rng: np.random.Generator,
-    ) -> Trained:
+    def count(self, data: TableSides, pooled: Tally, vector: Vector) -> Tally:
         """Count the training records by bin."""
-        bins = self._bins(data.training)
+        bins = self._bins(data.training.columns)
         positive = data.training.labels == 1
         counts = [np.bincount(part, minlength=BINS) for part in (bins, bins[positive])]
-        return Trained(summed=np.concatenate(counts), num_examples=data.train_examples)
+        return np.concatenate(counts)
 
-    def evaluate(
-        self, data: Any, pooled: Tally, vector: Vector, bins: ScoreBins = EQUAL_BINS
-    ) -> Tally:
-        """Count the held-out predictions."""
-        return in_bins(self.evaluation, bins).tally(*self.score(data, pooled, vector))
+    def predict_columns(self, columns: Columns, pooled: Tally, vector: Vector) -> Predictions:
+        """Return the share of each record's bin."""
+        shares: Predictions = vector[self._bins(columns)]
+        return shares
 
-    def score(self, data: Any, pooled: Tally, vector: Vector) -> tuple[Predictions, Labels]:
-        """Return the share of each held-out record's bin, and its label."""
-        return vector[self._bins(data.held_out)], data.held_out.labels
-
-    def predict(self, source: DataSource, pooled: Tally, vector: Vector) -> Predictions:
-        """Return the share of the bin of each row."""
-        raise NotImplementedError
-
-    def parameters(self, vector: Vector) -> dict[str, NDArray[np.float32]]:
-        """Return the shares, and the rounds."""
-        return self.layout.unflatten(vector)
-
-    def _bins(self, table: Any) -> NDArray[np.int64]:
+    def _bins(self, columns: Columns) -> NDArray[np.int64]:
         assert isinstance(self.schema, Schema)
         number = next(item for item in self.schema.features if isinstance(item, Number))
-        values: Vector = table.columns[number.name]
+        values: Vector = columns[number.name]
         place = (values - number.low) / (number.high - number.low)
         bins: NDArray[np.int64] = np.clip(place * BINS, 0, BINS - 1).astype(np.int64)
         return bins
