@@ -125,6 +125,7 @@ CODES = {
     "MembersMissing": "members-missing",
     "MissingColumns": "missing-columns",
     "MissingFile": "missing-file",
+    "MissingLibrary": "missing-library",
     "ModelNotAllowed": "model-not-allowed",
     "MomentsMismatch": "moments-mismatch",
     "NameTaken": "name-taken",

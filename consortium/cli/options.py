@@ -12,12 +12,19 @@ from consortium.run.party_directory import require_coordinator
 from consortium.site.directory import require_site
 from privacy.errors import ConsortiumError
 from sites.data.reading import is_word, require_word
-from sites.data.source import DataSource, SqlQuery, TableFile, TextFolder, with_words
+from sites.data.source import (
+    DataSource,
+    SqlQuery,
+    TableFile,
+    TextFolder,
+    is_parquet_folder,
+    with_words,
+)
 
 WORDS_HELP = (
     "How to read it: column:OURS=THEIRS, separator:semicolon, decimal:comma, thousands:point, "
     "encoding:latin-1, missing:CODE, values:COLUMN:THEIRS=OURS, date:COLUMN=DD.MM.YYYY, "
-    "persons:rows. May be repeated."
+    "persons:rows, sheet:NAME, codes:COLUMN. May be repeated."
 )
 SET_HELP = "key=value of the run config; may be repeated. `consortium run-config` lists the keys."
 
@@ -159,4 +166,6 @@ def _parse_place(text: str) -> DataSource:
         raise BadOption(
             f"there is no file {path}: check the path, or write url::query for a database"
         )
-    return TextFolder(path=path) if path.is_dir() else TableFile(path=path)
+    if path.is_dir() and not is_parquet_folder(path):
+        return TextFolder(path=path)
+    return TableFile(path=path)

@@ -16,9 +16,9 @@ from privacy.errors import ConsortiumError
 from scenarios.scenario import Scenario
 from sites.data.agreed_columns import agreed_columns
 from sites.data.cells import cell_text
-from sites.data.iob2_files import SIDES, sentence_source
+from sites.data.iob2_files import sentence_source
 from sites.data.record_columns import person_violations, persons_of
-from sites.data.source import DataSource, IobFiles, TableFile, TextFolder
+from sites.data.source import SIDES, DataSource, IobFiles, TableFile, TextFolder
 from sites.data.tables import FORMATS, read_table
 from sites.data.texts import read_texts, require_texts
 from sites.data.validation import MissingColumns

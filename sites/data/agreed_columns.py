@@ -111,7 +111,7 @@ def schema_items(schema: AnySchema) -> dict[str, Item]:
 def _require_known_columns(reading: Reading, schema: AnySchema, beside: Sequence[str]) -> None:
     of_sentences = OF_SENTENCES if isinstance(schema, EntitySchema) else ()
     known = [*schema.columns, *of_sentences, *beside]
-    for name in (*reading.columns, *reading.missing_in, *reading.values, *reading.dates):
+    for name in reading.named_columns:
         if name not in known:
             raise BadReading(
                 "columns are named as the schema does, column:OURS=THEIRS, and "

@@ -7,7 +7,7 @@ because it must work without pandas.
 import hashlib
 from pathlib import Path
 
-from sites.data.source import DataSource, SqlQuery
+from sites.data.source import DataSource, SqlQuery, TableFile
 
 _NO_WORDS = "{}"
 
@@ -24,7 +24,7 @@ def fingerprint_of(source: DataSource) -> str:
         OSError: A file cannot be read.
     """
     digest = hashlib.sha256()
-    words = source.model_dump_json(include={"reading", "encoding"}, exclude_defaults=True)
+    words = source.model_dump_json(include={"reading", "encoding", "sheet"}, exclude_defaults=True)
     if words != _NO_WORDS:
         digest.update(words.encode())
     if isinstance(source, SqlQuery):
@@ -33,6 +33,9 @@ def fingerprint_of(source: DataSource) -> str:
         digest.update(read_table(source).to_csv(index=False).encode())
         return digest.hexdigest()
     for path in _files(source.path):
+        if isinstance(source, TableFile) and path != source.path:
+            # The names of folders of Parquet files are values of the records.
+            digest.update(path.relative_to(source.path).as_posix().encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from privacy.errors import ConsortiumError
 from sites.data.reading import AS_DECLARED, BadReading
-from sites.data.source import DataSource, IobFiles, TableFile, TextFolder
+from sites.data.source import SIDES, DataSource, IobFiles, TableFile, TextFolder
 from sites.data.tables import (
     BrokenFile,
     EmptyTable,
@@ -24,14 +24,6 @@ from sites.text.iob2_tags import OUTSIDE, first_break
 ENDINGS = (".iob", ".iob2", ".conll", ".bio", ".tsv", ".txt")
 DOCUMENT_MARK = "-DOCSTART-"
 BLOCK = 10
-SIDES = {
-    "train": "train",
-    "dev": "dev",
-    "devel": "dev",
-    "valid": "dev",
-    "validation": "dev",
-    "test": "test",
-}
 _SHOWN = 5
 _NUMBERED_BETWEEN = re.compile(r"[0-9]+[-.][0-9]+")
 

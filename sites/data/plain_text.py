@@ -12,8 +12,8 @@ from sites.data.reading import UTF_8
 
 # What a file that is not text begins with, and what to do about it.
 _OTHER_KINDS = (
-    (b"PK\x03\x04", "is a spreadsheet or another ZIP archive: save its sheet as CSV in UTF-8"),
-    (b"\xd0\xcf\x11\xe0", "is a spreadsheet: save its sheet as CSV in UTF-8"),
+    (b"PK\x03\x04", "is a spreadsheet or another ZIP archive: save its sheet as .xlsx or CSV"),
+    (b"\xd0\xcf\x11\xe0", "is a spreadsheet: save its sheet as .xlsx or CSV"),
     (b"\x1f\x8b", "is compressed by gzip: let its name end in .gz"),
     (b"\xff\xfe", "is text in UTF-16 or UTF-32: save it as UTF-8"),
     (b"\xfe\xff", "is text in UTF-16 or UTF-32: save it as UTF-8"),

@@ -39,6 +39,8 @@ WORDS: Mapping[str, str] = {
     "values": "values:COLUMN:THEIRS=OURS, several with ; between them",
     "date": f"date:COLUMN=FORM, where FORM is {', '.join(DATE_FORMS)}",
     "persons": "persons:rows",
+    "sheet": "sheet:NAME, of an Excel workbook",
+    "codes": "codes:COLUMN, where the labels of SPSS or Stata are not wanted",
 }
 
 MADE_UP_PERSONS = (
@@ -64,6 +66,7 @@ class Reading(BaseModel):
             column.
         dates: How dates are written, by the schema's name of the column. They become the number of
             days since 1970-01-01.
+        codes: Columns, by the schema's name, whose cells are values though the file has labels.
         persons: `rows` if no column says whose a record is and each row is a person of its own.
     """
 
@@ -76,6 +79,7 @@ class Reading(BaseModel):
     missing_in: dict[str, tuple[str, ...]] = {}
     values: dict[str, dict[str, str]] = {}
     dates: dict[str, DateForm] = {}
+    codes: tuple[str, ...] = ()
     persons: Literal["column", "rows"] = "column"
 
     @model_validator(mode="after")
@@ -89,22 +93,29 @@ class Reading(BaseModel):
             raise ValueError(f"the column {twice[0]!r} is named for two columns of the schema")
         return self
 
+    @property
+    def named_columns(self) -> tuple[str, ...]:
+        """The columns of which something is said, by the schema's names of them."""
+        return (*self.columns, *self.missing_in, *self.values, *self.dates, *self.codes)
+
 
 AS_DECLARED = Reading()
 
 
 class FileForm(BaseModel):
-    """How a text file is written.
+    """How a file is written.
 
     Args:
         separator: Character between the values of a CSV or TSV file; None if it was not said.
         encoding: Name of its encoding; None if it was not said.
+        sheet: Name of the sheet that holds the records; None if it was not said.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     separator: Literal[",", ";", "\t", "|"] | None = None
     encoding: str | None = None
+    sheet: str | None = None
 
 
 Model = TypeVar("Model", FileForm, Reading)
@@ -149,10 +160,13 @@ def parsed_words(words: Sequence[str]) -> tuple[FileForm, Reading]:
                 _enter(reading, name, SIGNS.get(said, said), word)
             case "persons":
                 _enter(reading, name, said, word)
+            case "sheet":
+                _enter(form, name, said, word)
     named = {
         "columns": pairs["column"],
         "dates": pairs["date"],
         "values": _meanings([word for word in words if word.startswith("values:")]),
+        "codes": [word.partition(":")[2] for word in words if word.startswith("codes:")],
     }
     return _validated_model(FileForm, form), _validated_model(
         Reading, {**reading, **named, **_codes(codes)}

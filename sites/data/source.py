@@ -12,6 +12,18 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from sites.data.reading import AS_DECLARED, UTF_8, BadReading, Reading, encoding_named, parsed_words
 from sites.schema.tables import NAME
 
+# The side that the name of a file says.
+SIDES = {
+    "train": "train",
+    "dev": "dev",
+    "devel": "dev",
+    "valid": "dev",
+    "validation": "dev",
+    "test": "test",
+}
+# Files of SAS, SPSS and Stata.
+STATISTICAL = (".xpt", ".sas7bdat", ".sav", ".zsav", ".dta")
+
 
 class _Source(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -21,13 +33,16 @@ class _Source(BaseModel):
 
 
 class TableFile(_Source):
-    """A table in a file, whose ending says its format.
+    """A table in a file, whose ending says its format, or a folder of Parquet files.
 
     Args:
-        path: CSV (`.csv`), tab-separated (`.tsv`), Parquet (`.parquet`) or JSON lines
-            (`.jsonl`); CSV, TSV and JSON lines may be compressed (`.gz`).
+        path: CSV (`.csv`), tab-separated (`.tsv`), JSON lines (`.jsonl`), Parquet (`.parquet`),
+            Feather (`.feather`), Excel (`.xlsx`), SAS (`.xpt`, `.sas7bdat`), SPSS (`.sav`,
+            `.zsav`) or Stata (`.dta`); CSV, TSV and JSON lines may be compressed (`.gz`).
         separator: Character between the values of a CSV file; a comma by default.
-        encoding: How characters are written in a CSV, TSV or JSON lines file.
+        encoding: How characters are written in a CSV, TSV or JSON lines file; in one of SAS, SPSS
+            or Stata, anything but UTF-8 replaces what the file says of itself.
+        sheet: Name of the sheet of an Excel workbook that has several.
         split: Column that says `train` or `test`, in this spelling, for every row; without it,
             the site holds out a fifth of its persons by a rule of its own.
     """
@@ -36,6 +51,7 @@ class TableFile(_Source):
     path: Path
     separator: Literal[",", ";", "\t", "|"] | None = None
     encoding: str = UTF_8
+    sheet: str | None = None
     split: str | None = Field(default=None, pattern=NAME)
 
     @field_validator("encoding")
@@ -121,18 +137,33 @@ def with_words(source: DataSource, words: Sequence[str]) -> DataSource:
     form, reading = parsed_words(words)
     said = {name: value for name, value in form.model_dump().items() if value is not None}
     ending = (
-        source.path.name.removesuffix(".gz").rpartition(".")[2]
+        source.path.name.lower().removesuffix(".gz").rpartition(".")[2]
         if isinstance(source, TableFile)
         else ""
     )
-    needed = {"separator": ("csv", "tsv"), "encoding": ("csv", "tsv", "jsonl")}
-    for name in said:
+    statistical = tuple(one.removeprefix(".") for one in STATISTICAL)
+    needed = {
+        "separator": ("csv", "tsv"),
+        "encoding": ("csv", "tsv", "jsonl", *statistical),
+        "sheet": ("xlsx",),
+        "codes": statistical,
+    }
+    for name in (*said, *(["codes"] if reading.codes else [])):
         if ending not in needed[name]:
             raise BadReading(
                 f"'{name}:' is said of files that end in .{', .'.join(needed[name])} only: "
                 "leave it out"
             )
     return source.model_copy(update={**said, "reading": reading})
+
+
+def is_parquet_folder(path: Path) -> bool:
+    """Return whether a folder holds one table, as Parquet files in it or below it.
+
+    Files that are named after a side, such as `train.parquet`, are two tables: not that.
+    """
+    stems = {one.stem.lower() for one in path.rglob("*.parquet")}
+    return bool(stems) and stems.isdisjoint(SIDES)
 
 
 def source_paths(source: DataSource) -> tuple[Path, ...]:

@@ -2,7 +2,6 @@
 
 import csv
 import difflib
-import json
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,10 +11,8 @@ import numpy as np
 import pandas as pd
 import pyarrow
 from numpy.typing import NDArray
-from pyarrow import parquet
 
 from privacy.errors import ConsortiumError
-from sites.data.cells import has_half_character
 from sites.data.plain_text import (
     open_bytes,
     open_text,
@@ -24,19 +21,24 @@ from sites.data.plain_text import (
     reason_other_encoding,
     reason_other_format,
     reason_repeated_names,
-    repeated_names,
     without_mark,
 )
 from sites.data.reading import SIGN_NAMES, UTF_8
-from sites.data.source import DataSource, IobFiles, SqlQuery, TableFile, TextFolder
+from sites.data.source import (
+    STATISTICAL,
+    DataSource,
+    IobFiles,
+    SqlQuery,
+    TableFile,
+    TextFolder,
+)
 
 if TYPE_CHECKING:
     import sqlalchemy
 
-FORMATS = (".csv", ".tsv", ".jsonl", ".parquet")
+FORMATS = (".csv", ".tsv", ".jsonl", ".parquet", ".feather", ".xlsx", *STATISTICAL)
 _SEPARATORS = (",", ";", "\t", "|")
 _SHOWN = 5
-_MOST_DIGITS = 308  # of a whole number that a float64 can hold
 csv.field_size_limit(2**31 - 1)  # by default 131,072 characters, and a note may be longer
 _BROKEN = (
     OSError,
@@ -80,12 +82,26 @@ class EmptyTable(UnreadableSource, code="empty-table"):
     """A source has no records."""
 
 
+class MissingLibrary(UnreadableSource, code="missing-library"):
+    """A file needs a library that is not installed.
+
+    Args:
+        path: The file.
+        library: The name of the library.
+    """
+
+    def __init__(self, path: Path, library: str) -> None:
+        super().__init__(
+            f"to read {path}, the library {library} is needed: install consortium-fl[data]"
+        )
+
+
 def read_table(source: DataSource) -> pd.DataFrame:
     """Return the table of a source without changes; cells of a CSV or TSV file are text.
 
     Guarantee: the index is the place by which a person finds the row: the line of a CSV, TSV or
-    JSON lines file (the header is line 1), else the position, counted from 1. Nothing is written
-    to a database.
+    JSON lines file (the header is line 1), the row of a sheet, else the position, counted from 1.
+    Nothing is written to a database.
 
     Raises:
         UnreadableSource: Nothing could be read, or there are no rows.
@@ -105,9 +121,9 @@ def read_table(source: DataSource) -> pd.DataFrame:
 
 def _read_file(source: TableFile) -> pd.DataFrame:
     path = source.path
-    if not path.is_file():
+    if not path.exists():
         raise MissingFile(f"there is no file {path}{_nearest_name_hint(path)}")
-    ending = _ending(path)
+    ending = ".parquet" if path.is_dir() else _ending(path)
     try:
         if ending not in FORMATS:
             raise UnknownFormat(f"{path} {reason_other_format(path, ending, FORMATS)}")
@@ -127,7 +143,7 @@ def separator_of(source: TableFile) -> str | None:
 
 
 def _ending(path: Path) -> str:
-    return path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+    return (path.with_suffix("") if path.suffix == ".gz" else path).suffix.lower()
 
 
 def not_utf8_error(path: Path) -> BrokenFile:
@@ -136,13 +152,27 @@ def not_utf8_error(path: Path) -> BrokenFile:
 
 
 def _parse_file(source: TableFile, ending: str) -> pd.DataFrame:
+    # Each is imported where it is needed, as a site has one of these formats, and seldom two.
     match ending:
-        case ".parquet":
-            return _read_parquet(source.path)
-        case ".jsonl":
-            return _read_json_lines(source.path, source.encoding)
-        case _:
+        case ".csv" | ".tsv":
             return _read_separated(source, separator_of(source) or ",")
+        case ".jsonl":
+            from sites.data.formats.json_lines import read_json_lines
+
+            return read_json_lines(source.path, source.encoding)
+        case ".xlsx":
+            from sites.data.formats.spreadsheets import read_spreadsheet
+
+            return read_spreadsheet(source)
+        case ".parquet" | ".feather":
+            from sites.data.formats import arrow_files
+
+            read = arrow_files.read_parquet if ending == ".parquet" else arrow_files.read_feather
+            return read(source.path)
+        case _:
+            from sites.data.formats.statistical_files import read_statistical_file
+
+            return read_statistical_file(source)
 
 
 def _nearest_name_hint(path: Path) -> str:
@@ -234,72 +264,12 @@ def _check_header(path: Path, separator: str, encoding: str) -> None:
 
 def _refuse_repeated(names: Sequence[str], path: Path) -> None:
     if len({*names}) < len(names):
-        raise BrokenFile(f"{path} {reason_repeated_names(names)}")
+        raise repeated_columns_error(names, path)
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
-    # The same as `pandas.read_parquet`, which looks for a whole data set: that takes twice the time
-    # of a small file.
-    with parquet.ParquetFile(path) as file:
-        _refuse_repeated(file.schema_arrow.names, path)
-        frame = file.read().to_pandas()
-    # What pandas kept as an index is a column of the file.
-    named = [name for name in frame.index.names if name is not None]
-    return _index_from_one(frame.reset_index(named) if named else frame)
-
-
-def _read_json_lines(path: Path, encoding: str) -> pd.DataFrame:
-    records, lines, broken = [], [], []
-    with open_text(path, encoding) as file:
-        for number, line in enumerate(file, start=1):
-            if line.strip():
-                record = _json_object(line, f"{path} line {number}")
-                records.append(record)
-                lines.append(number)
-                # Only an escape can write half a character; most files need no second look.
-                if "\\u" in line and has_half_character(json.dumps(record, ensure_ascii=False)):
-                    broken.append(number)
-    if broken:
-        shown = ", ".join(map(str, broken[:_SHOWN])) + (", ..." if broken[_SHOWN:] else "")
-        where = "line" if len(broken) == 1 else f"{len(broken)} lines:"
-        raise BadTexts(
-            f"{path} holds half a character in {where} {shown}: a text was cut off within one; "
-            "remove what is left of it, or export the texts again",
-            rows=len(broken),
-        )
-    return pd.DataFrame(records, index=pd.Index(lines, dtype="int64"), dtype=object)
-
-
-def _json_object(line: str, place: str) -> dict[str, object]:
-    try:
-        record = json.loads(
-            line,
-            object_pairs_hook=lambda pairs: _json_pairs(pairs, place),
-            parse_int=_json_whole_number,
-        )
-    except json.JSONDecodeError as error:
-        raise BrokenFile(
-            f"{place} is not JSON: {error.msg} at character {error.pos + 1}; each record must be "
-            "one object on one line"
-        ) from error
-    except RecursionError as error:
-        raise BrokenFile(f"{place} is nested too deeply for a record") from error
-    if not isinstance(record, dict):
-        raise BrokenFile(f'{place} must be an object such as {{"age": 63}}')
-    return record
-
-
-def _json_whole_number(digits: str) -> int | float:
-    """Return a whole number, or infinity, which is in no bounds, where a float cannot hold it."""
-    return int(digits) if len(digits) <= _MOST_DIGITS else float(digits)
-
-
-def _json_pairs(pairs: list[tuple[str, object]], place: str) -> dict[str, object]:
-    record = dict(pairs)
-    if len(record) != len(pairs):
-        repeated = repeated_names(name for name, _ in pairs)
-        raise BrokenFile(f"{place} names {repeated[:_SHOWN]} more than once: keep one of each")
-    return record
+def repeated_columns_error(names: Sequence[str], path: Path) -> BrokenFile:
+    """Return the error for a file in which columns share a name."""
+    return BrokenFile(f"{path} {reason_repeated_names(names)}")
 
 
 def _read_query(source: SqlQuery) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyreadstat
 
 from scenarios.data.datasets import heart_hospitals, load_dataset
 from tests.docs.pages import README, ROOT, Command, blocks, commands
@@ -69,6 +70,7 @@ def write_readers_files(folder: Path) -> None:
     frame = load_dataset("heart-disease")
     ours = frame[heart_hospitals(frame) == "cleveland"].drop(columns=["hospital", "severity"])
     ours.to_csv(folder / "my.csv", index=False)
+    pyreadstat.write_sav(ours, str(folder / "my.sav"))
     ours.drop(columns="disease").head(3).to_csv(folder / "new-patients.csv", index=False)
     export = ours.drop(columns="patient").rename(columns={"age": "ALTER"})
     export = export.assign(cholesterol=export["cholesterol"].fillna(-9))

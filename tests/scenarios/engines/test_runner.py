@@ -176,7 +176,7 @@ def test_a_bad_table_is_reported_at_its_site_with_the_cell_and_elsewhere_by_a_co
 def unreadable(folder: Path, frame: pd.DataFrame) -> dict[str, tuple[TableFile | SqlQuery, str]]:
     garbage = folder / "garbage.parquet"
     garbage.write_bytes(b"PAR1 and nothing more")
-    ending = folder / "own.xlsx"
+    ending = folder / "own.xls"
     ending.touch()
     (folder / "x.db").touch()  # an empty database
     latin = folder / "latin.csv"

@@ -12,8 +12,8 @@ from sites.data.plain_text import open_text, reason_not_text
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"PK\x03\x04\x00", "save its sheet as CSV in UTF-8"),
-        (b"\xd0\xcf\x11\xe0\x00", "save its sheet as CSV in UTF-8"),
+        (b"PK\x03\x04\x00", "save its sheet as .xlsx or CSV"),
+        (b"\xd0\xcf\x11\xe0\x00", "save its sheet as .xlsx or CSV"),
         (gzip.compress(b"a,b\n", mtime=0), "let its name end in .gz"),
         ("a,b\n".encode("utf-16"), "in UTF-16 or UTF-32: save it as UTF-8"),
         (b"PAR1\x00", "let its name end in .parquet"),

@@ -270,7 +270,7 @@ def test_a_file_that_is_not_in_the_encoding_that_was_said_is_refused(
 @pytest.mark.parametrize(
     ("name", "content", "advice"),
     [
-        ("a.xlsx", b"PK\x03\x04", "save its sheet as CSV"),
+        ("a.ods", b"PK\x03\x04", "save its sheet as .xlsx or CSV"),
         ("a.db", b"SQLite format 3\0", "give its URL"),
         ("a.txt", b"age\tsex\n1\tf\n", "let its name end in .csv, or in .tsv"),
         ("a.dat.gz", gzip.compress(b"age,sex\n", mtime=0), "let its name end in .csv"),
@@ -321,7 +321,7 @@ def test_an_empty_table_is_refused(tmp_path: Path, name: str, text: str) -> None
 
 def test_an_unknown_ending_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(UnknownFormat, match=r"\.csv, \.tsv, \.jsonl, \.parquet"):
-        read_table(written(tmp_path / "a.xlsx", ""))
+        read_table(written(tmp_path / "a.xls", ""))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Read tables as other programs write them: statistics packages, spreadsheets, Arrow."""
