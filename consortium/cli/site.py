@@ -21,7 +21,12 @@ from consortium.deployment.supervisor import (
 from consortium.provisioning.enrolment import init_site, public_half, renew_node_key
 from consortium.provisioning.installation import install_site
 from consortium.run.logs import log_in_detail
-from consortium.site.masked_runs import forget_open_runs, forget_run, open_runs
+from consortium.site.masked_runs import (
+    erasure_is_due,
+    forget_open_runs,
+    forget_run,
+    open_runs,
+)
 from consortium.site.recount import allow_recount, planned_recount
 from consortium.wording.formatting import escape_controls
 from sites.data.reading import MADE_UP_PERSONS
@@ -183,6 +188,7 @@ def forget(
         raise typer.BadParameter("name a run or --all-open, not both")
     if not run and not all_open:
         print("\n".join(open_runs(directory)) or "no run stands open")
+        _require_erased(directory)
         return
     if run:
         forget_run(directory, run)
@@ -192,6 +198,14 @@ def forget(
         print(f"forgot {one}: it can go on without this site only")
     if not gone:
         print("no run stood open")
+    _require_erased(directory)
+
+
+def _require_erased(directory: Path) -> None:
+    if erasure_is_due(directory):
+        print("another process reads this site's memory, so what was deleted is still in its log:")
+        print(f"end that process, then `consortium site forget {directory}` erases it")
+        raise typer.Exit(1)
 
 
 @app.command("code")

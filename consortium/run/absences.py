@@ -184,16 +184,22 @@ def _advice(error: QuorumNotReached | RoundVoid, absences: Sequence[Absence]) ->
     final = all(is_final(one.code) for one in absences)
     if isinstance(error, MembersMissing) or not (final or isinstance(error, QuorumNotReached)):
         return words.capitalized_text(str(error))
-    needed = error.counts.get("needed")
-    came = error.counts.get("came")
-    short = (
-        f"The round needs {number_of(needed, 'site')}, and {came} answered"
-        if needed
-        else (f"Too few sites answered ({came})")
-    )
+    short = _shortage(error.counts)
     if final:
         return f"{short}. Who refused would refuse again: correct the cause there first"
     return f"{short}. Bring them back, or lower quorum, and run again"
+
+
+def _shortage(counts: Mapping[str, int]) -> str:
+    """Return how many sites answered, as far as the counts of an error say it."""
+    needed, came, missing = (counts.get(name) for name in ("needed", "came", "missing"))
+    if needed and came is not None:
+        return f"The round needs {number_of(needed, 'site')}, and {came} answered"
+    if came is not None:
+        return f"Too few sites answered ({came})"
+    if missing:
+        return f"Too few sites answered: {number_of(missing, 'site')} did not"
+    return "Too few sites answered"
 
 
 def _in_brackets(counts: Mapping[str, int]) -> str:

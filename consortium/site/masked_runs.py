@@ -32,7 +32,7 @@ def open_runs(site: Path) -> tuple[str, ...]:
 def forget_run(site: Path, run: str) -> None:
     """Delete the secrets of a masked run, and burn it: the site takes no further part in it.
 
-    Guarantee: when it returns, the site's disk holds no secret of the run.
+    Guarantee: when it returns, the site's disk holds no secret of the run, unless `erasure_is_due`.
 
     Raises:
         NothingToForget: The site keeps none of it.
@@ -50,13 +50,26 @@ def forget_run(site: Path, run: str) -> None:
 def forget_open_runs(site: Path) -> tuple[str, ...]:
     """Forget every open run and every unused pair key, as after a memory was put back.
 
-    Guarantee: when it returns, the site's disk holds no secret of a masked run.
+    Guarantee: when it returns, the site's disk holds no secret of a masked run, unless
+    `erasure_is_due`.
 
     Raises:
         BadSite: There is no site.
     """
     with _pair_memory(site) as pairs:
         return () if pairs is None else pairs.forget_open_runs()
+
+
+def erasure_is_due(site: Path) -> bool:
+    """Say whether deleted secrets are still in the memory's log, since another process reads it.
+
+    To ask erases them if nobody reads any more.
+
+    Raises:
+        BadSite: There is no site.
+    """
+    with _pair_memory(site) as pairs:
+        return pairs is not None and pairs.erasure_is_due
 
 
 def require_reached(site: Path, charter: Charter) -> None:

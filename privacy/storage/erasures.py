@@ -1,10 +1,13 @@
 """Erasures: what is deleted is gone from the disk, too, though the process dies in between."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from privacy.storage.deferred_sync import deferral_of
 from privacy.storage.sqlite import SiteDatabase
+
+_LOG = logging.getLogger(__name__)
 
 ERASURE_TABLES = (
     "CREATE TABLE IF NOT EXISTS erasures (number INTEGER PRIMARY KEY AUTOINCREMENT) STRICT",
@@ -16,8 +19,10 @@ class Erasures:
 
     Guarantee: what was deleted and noted in one commit is in no byte of the database and of its
     write-ahead log after `finish`; within `deferred_syncs`, when that is left. If the process dies
-    before, or `finish_with_the_next` waits, it is gone once the database is opened again. Copies
-    that the file system or the disk itself makes are beyond this.
+    before, `finish_with_the_next` waits, or another process reads for longer than a minute, it
+    `is_due`: gone with the next `finish`, or once the database is opened again. The deletion itself
+    stands from its commit on, so nothing that was done is ever reported as refused. Copies that
+    the file system or the disk itself makes are beyond this.
 
     Args:
         database: Its form has `erases`, and `ERASURE_TABLES` among its tables.
@@ -34,16 +39,17 @@ class Erasures:
             yield
         self.finish()
 
+    @property
+    def is_due(self) -> bool:
+        """Whether something that was deleted may still be in the write-ahead log."""
+        return self._database.row("SELECT 1 FROM erasures LIMIT 1") is not None
+
     def note(self) -> None:
         """Note, in the commit that deletes or overwrites something secret, that it does."""
         self._database.execute("INSERT INTO erasures DEFAULT VALUES")
 
     def finish(self) -> None:
-        """Erase, after the commit, what was noted.
-
-        Raises:
-            ConsortiumError: As `SiteDatabase.empty_log`.
-        """
+        """Erase, after the commit, what was noted, or leave it due."""
         deferral = deferral_of(self._database.path)
         if deferral is None:
             self._empty_log()
@@ -60,7 +66,14 @@ class Erasures:
 
     def _empty_log(self) -> None:
         last = self._database.row("SELECT max(number) FROM erasures")[0]
-        if last is not None:
-            self._database.empty_log()
-            # Not those that another process noted since: it has not emptied the log yet.
-            self._database.execute("DELETE FROM erasures WHERE number <= ?", last)
+        if last is None:
+            return
+        if not self._database.empty_log():
+            _LOG.warning(
+                "another process reads %s: what was deleted stays in its log until the next "
+                "deletion, or until it is opened again",
+                self._database.path,
+            )
+            return
+        # Not those that another process noted since: it has not emptied the log yet.
+        self._database.execute("DELETE FROM erasures WHERE number <= ?", last)

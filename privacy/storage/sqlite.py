@@ -8,6 +8,7 @@ import fcntl
 import itertools
 import os
 import sqlite3
+import time
 import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,6 +23,7 @@ from privacy.storage.deferred_sync import deferral_of, nothing_deferred
 from privacy.storage.secret_files import make_private_directory
 
 _PATIENCE_S = 60.0
+_PAUSE_S = 0.01
 _OPEN: "weakref.WeakSet[SiteDatabase]" = weakref.WeakSet()
 _MOST_CONNECTED = 256  # a connection takes about 130 KB and three files
 _OF_ONE_SITE = 16  # databases that the site which is asked now may use, by far
@@ -178,18 +180,18 @@ class SiteDatabase:
             connection.execute("BEGIN IMMEDIATE")
             yield
 
-    def empty_log(self) -> None:
+    def empty_log(self) -> bool:
         """Write the write-ahead log into the file and empty it: nothing deleted is left in it.
 
-        Raises:
-            form.unavailable: Another process reads for as long as this waits.
+        Return whether that came about: not if another process reads for as long as this waits.
         """
-        busy = self.row("PRAGMA wal_checkpoint(TRUNCATE)")[0]
-        if busy:
-            raise self._form.unavailable(
-                f"{self._form.holds} is read by another process, so what was deleted stays in its "
-                "log: end that process, then ask again"
-            )
+        until = time.monotonic() + _PATIENCE_S
+        while self.row("PRAGMA wal_checkpoint(TRUNCATE)")[0]:
+            # SQLite waits for who reads, but not for who moves the log into the file meanwhile.
+            if time.monotonic() >= until:
+                return False
+            time.sleep(_PAUSE_S)
+        return True
 
     def disconnect(self) -> None:
         """Let go of the file until it is used again, if no transaction is under way."""

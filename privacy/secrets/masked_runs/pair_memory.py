@@ -88,6 +88,11 @@ class PairMemory:
     def __init__(self, database: SiteDatabase, erasures: Erasures) -> None:
         self._database, self._erasures = database, erasures
 
+    @property
+    def erasure_is_due(self) -> bool:
+        """Whether a secret that was deleted may still be in the log: another process reads it."""
+        return self._erasures.is_due
+
     def unused_key(self, charter: str) -> KeptPairKey | None:
         """Return the pair key that no run under a charter has taken yet, or None."""
         row = self._database.row(

@@ -101,6 +101,23 @@ def test_what_to_do_about_a_void_round_follows_from_why_it_is_void(
     assert ("Bring them back" in said) == kept
 
 
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ({"came": 2}, "Too few sites answered (2)."),
+        ({"missing": 1}, "Too few sites answered: 1 site did not."),
+        ({}, "Too few sites answered."),
+    ],
+)
+def test_how_many_sites_answered_is_said_as_far_as_it_is_known(
+    counts: dict[str, int], said: str
+) -> None:
+    error = RoundVoid("round 2 did not come about", **counts)
+    told = shortage_text(error, [Absence(site="west", code=BAD_TABLE)], members=MEMBERS)
+    assert said in told
+    assert "None" not in told
+
+
 def test_without_a_known_reason_the_error_speaks_for_itself() -> None:
     assert shortage_text(quorum_error(), [], members=MEMBERS) == str(quorum_error())
 

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +13,8 @@ from consortium.cli.site import app
 from consortium.site.directory import SiteDirectory
 from consortium.site.masked_runs import NothingToForget, forget_open_runs, forget_run, open_runs
 from privacy.secrets.masked_runs.pair_memory import KeptPairKey
+from privacy.secrets.replay_guard import MEMORY
+from privacy.storage import sqlite as sqlite_module
 from tests.consortium.client.masked.conftest import Standing
 from tests.masked_by_hand import ByHand, memory_of
 from tests.small_consortium import Consortium, forget_processes
@@ -51,6 +55,23 @@ def test_the_secrets_of_a_forgotten_run_are_gone_and_the_site_takes_no_further_p
     forget_processes()
     asked = run.confirmation_request(gathered, "west").content()
     assert run.refusal("west", "query.confirm", asked) in {"key-burned", "run-forgotten"}
+
+
+def test_who_forgets_is_told_that_another_process_reads_what_was_deleted(
+    counted: Standing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, _ = counted
+    monkeypatch.setattr(sqlite_module, "_PATIENCE_S", 0.05)
+    secrets, store = secrets_of(run), SiteDirectory(site_of(run)).memory / MEMORY.file
+    with closing(sqlite3.connect(store, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM pair_secrets").fetchall()
+        said = typed(app, "forget", site_of(run), run.run, status=1)
+        assert f"forgot {run.run}" in said
+        assert "still in its log" in said
+        assert all(secret in files_of(site_of(run)) for secret in secrets)
+    assert "no run stands open" in typed(app, "forget", site_of(run))
+    assert not any(secret in files_of(site_of(run)) for secret in secrets)
 
 
 def test_what_was_forgotten_is_in_the_sites_log(counted: Standing) -> None:

@@ -205,9 +205,9 @@ def test_a_round_is_answered_without_emptying_the_memorys_log(
     emptied: list[int] = []
     empty = SiteDatabase.empty_log
 
-    def counting(database: SiteDatabase) -> None:
+    def counting(database: SiteDatabase) -> bool:
         emptied.append(1)
-        empty(database)
+        return empty(database)
 
     monkeypatch.setattr(SiteDatabase, "empty_log", counting)
     run.train(3, run.train(2, gathered))

@@ -166,6 +166,7 @@ def test_of_a_released_run_no_secret_is_in_any_byte(memory: SiteMemory, tmp_path
     held = all_bytes(tmp_path / "memory")
     assert all(secret in held for secret in (*gone, *kept))
     memory.pairs.release_run("run-1")
+    assert not memory.pairs.erasure_is_due
     held = all_bytes(tmp_path / "memory")
     assert not any(secret in held for secret in gone)
     assert all(secret in held for secret in kept)
