@@ -8,7 +8,7 @@ hold it and pass it back, but never look into it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -222,4 +222,20 @@ class Exportable(Protocol):
             vector: The federated vector.
             folder: An existing directory.
             merged: Whether to write the whole model, or the trained parameters only.
+        """
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """A task that says more of each record than its prediction."""
+
+    def explain(self, source: DataSource, vector: Vector) -> Mapping[str, NDArray[Any]]:
+        """Return what stands beside the predictions for records without labels, by name.
+
+        Args:
+            source: The records.
+            vector: The received state, shape (layout.dim,).
+
+        Returns:
+            Columns of shape (n,), in the order of the records.
         """

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
@@ -25,7 +26,7 @@ from privacy.storage.secret_files import make_private_directory
 from sites.data.source import DataSource
 from sites.learner import Learner, WritesFiles
 from sites.plans import Predictions
-from sites.task import Exportable, SiteData, Task
+from sites.task import Explains, Exportable, SiteData, Task
 from sites.tasks.registry import task_for
 from sites.tasks.tabular.task import TabularTask
 from sites.tasks.text.misclassified import ShowsMistakes
@@ -95,6 +96,10 @@ class TrainedModel:
     def predict(self, source: DataSource) -> Predictions:
         """Return predictions for records without labels, row by row."""
         return self.task.predict(source, self.statistics, self.vector)
+
+    def explain(self, source: DataSource) -> Mapping[str, NDArray[Any]]:
+        """Return what the model says of each record beside its prediction, by column."""
+        return self.task.explain(source, self.vector) if isinstance(self.task, Explains) else {}
 
 
 def write_model(site: Site, statistics: Tally, vector: Vector, folder: Path | None = None) -> Path:

@@ -31,6 +31,8 @@ def predictions(run: RunDirectory, source: DataSource) -> pd.DataFrame:
       several labels a text: `predicted`, which lists those at 0.5 or more, and the probability of
         each label;
       a number: its value, in a column named like the label.
+    A score card adds `points`, and at most four features that took most points from the row, in
+    `reason_1` to `reason_4`.
     For annotated sentences there is one row for each entity instead: see `entity_table`.
 
     Raises:
@@ -47,7 +49,11 @@ def predictions(run: RunDirectory, source: DataSource) -> pd.DataFrame:
             found.insert(place, name, persons[found["sentence"].to_numpy() - 1])
         return found
     predicted = model.predict(source)
-    columns = {**_persons(source, table), **_columns(table.label, predicted)}
+    columns = {
+        **_persons(source, table),
+        **_columns(table.label, predicted),
+        **model.explain(source),
+    }
     return pd.DataFrame({"row": np.arange(1, len(predicted) + 1), **columns})
 
 

@@ -126,9 +126,17 @@ class CountedTable(CountedTask[TableSides]):
         Raises:
             UnfitSchema: The use case has no tables.
         """
+        return self.predict_columns(self.read_columns(source), pooled, vector)
+
+    def read_columns(self, source: DataSource) -> Columns:
+        """Return the validated features of a table without labels.
+
+        Raises:
+            UnfitSchema: The use case has no tables.
+        """
         if not isinstance(self.base, ReadsTables):
             raise UnfitSchema(f"{self.base.name} has no tables, whose columns are counted here")
-        return self.predict_columns(self.base.read_columns(source), pooled, vector)
+        return self.base.read_columns(source)
 
     @abstractmethod
     def predict_columns(self, columns: Columns, pooled: Tally, vector: Vector) -> Predictions:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -15,13 +16,15 @@ from consortium.model.files import read_model
 from consortium.site.site import records_of
 from scenarios.engines.runner import RunFailed, ScenarioRun, run_scenario
 from scenarios.engines.staging import new_run_directory
+from scenarios.experiments.prediction import predictions
 from scenarios.library.registry import scenario_named
+from sites.data.source import TableFile
 from sites.learners.cards.learner import ScoreCard
 from sites.schema.tables import Schema
 from sites.statistics.tables import TableStatistics
 from sites.tasks.tabular.data import TableData, encode_columns, pooled_table
 from tests.scenarios.conftest import Done, done
-from tests.sites.learners.cards.card_records import points_by_hand
+from tests.sites.learners.cards.card_records import holds, points_by_hand
 
 CARD = "bank-scorecard"
 
@@ -106,6 +109,30 @@ def test_points_added_up_by_hand_are_the_models_predictions(clear: Done) -> None
         doublings = (points_by_hand(card, record) - card["base_points"]) / card["pdo"]
         odds = card["base_odds"] * 2**doublings
         assert predicted[row] == pytest.approx(1 / (1 + odds), rel=1e-9)
+
+
+def test_each_row_of_the_predictions_has_its_points_and_the_reasons_for_them(
+    clear: Done, tmp_path: Path
+) -> None:
+    """By the printed card alone: the features whose points are farthest below their most."""
+    card = results_in(clear, "elm-bank")
+    rows = pd.read_parquet(clear.run.site("elm-bank") / "data.parquet").head(40)
+    rows.to_csv(tmp_path / "own.csv", index=False)
+    found = predictions(clear.run, TableFile(path=tmp_path / "own.csv"))
+    columns = [f"reason_{place}" for place in range(1, 5)]
+    assert list(found.columns)[-5:] == ["points", *columns]
+    for row, told in zip(rows.to_dict("records"), found.to_dict("records"), strict=True):
+        record = {str(name): None if pd.isna(value) else value for name, value in row.items()}
+        assert told["points"] == points_by_hand(card, record)
+        lost = {
+            one["name"]: max(two["points"] for two in one["bins"])
+            - next(
+                two["points"] for two in one["bins"] if holds(two, record[one["name"]], one["kind"])
+            )
+            for one in card["features"]
+        }
+        largest = sorted((name for name in lost if lost[name]), key=lambda name: -lost[name])[:4]
+        assert [told[name] for name in columns] == largest + [""] * (4 - len(largest))
 
 
 def test_no_bin_of_the_card_has_fewer_than_ten_records_of_a_class(clear: Done) -> None:

@@ -11,14 +11,17 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from privacy.contribution import LARGEST_ENTRY, ExactTally
 from privacy.layout import Layout, Tally, Vector
+from sites.data.source import DataSource
 from sites.learners.cards.boosting import count_sums, log_odds_nearby, next_state, sums_size
 from sites.learners.cards.merging import merge_category, merge_number
 from sites.learners.cards.plan import CardPlan
 from sites.learners.cards.points import Card
 from sites.learners.cards.printed import printed_card
+from sites.learners.cards.reasons import reasons
 from sites.learners.cards.state import CardState, StateForm, card_bins
 from sites.learners.counted_tables import Columns, CountedTable, TableRecords, TableSides
 from sites.learners.fine_bins import bin_sizes, fine_bins
@@ -181,6 +184,15 @@ class ScoreCardTask(CountedTable):
         """Return the probability of the second class, from the points of the printed card."""
         card = self.learner.card(vector)
         return card.probabilities(card.totals(columns))
+
+    def explain(self, source: DataSource, vector: Vector) -> Mapping[str, NDArray[Any]]:
+        """Return the points of each record, and the reasons why they are not more."""
+        card, columns = self.learner.card(vector), self.read_columns(source)
+        of_record = reasons(card, columns).T
+        return {
+            "points": card.totals(columns),
+            **{f"reason_{place}": names for place, names in enumerate(of_record, 1)},
+        }
 
     def _counts(self, records: TableRecords, pooled: Tally) -> Tally:
         """Return the records by class and fine bin, first all of the first class."""
