@@ -288,8 +288,7 @@ class RunConfig(BaseModel):
     @property
     def privacy(self) -> Privacy:
         """Whether persons are protected by differential privacy, and all that this changes."""
-        chosen = LearnerPlans(chosen=self.learner)
-        return self.dp.parsed if chosen.trains else counts_privacy(self.dp)
+        return self.dp.parsed if self.learner.trains else counts_privacy(self.dp)
 
     @model_validator(mode="after")
     def _rule_takes_these_weights(self) -> "RunConfig":

@@ -42,6 +42,11 @@ class LearnerPlan:
     def __post_init__(self) -> None:
         require_declared(self, BadPlan)
 
+    @property
+    def trains(self) -> bool:
+        """Whether what is named may train by gradients; all others count."""
+        return self.name in _TRAINING
+
 
 @dataclass(frozen=True, kw_only=True)
 class GlmPlan:
@@ -154,11 +159,6 @@ class LearnerPlans:
     card: CardPlan = field(default_factory=CardPlan)
     cox: CoxPlan = field(default_factory=CoxPlan)
     noise: CountNoise | None = None
-
-    @property
-    def trains(self) -> bool:
-        """Whether what is named may train by gradients; all others count."""
-        return self.chosen.name in _TRAINING
 
     @property
     def exchanges(self) -> int | None:

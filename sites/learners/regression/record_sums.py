@@ -14,6 +14,9 @@ from sites.statistics.tally import MOST_RECORDS, TallyOverflow
 _ENTRY_BITS = 41
 _MOST_BITS = 26
 _ROWS_AT_ONCE = 1024  # of which a block with its products stays in the cache
+# Multiplications of a product of matrices that BLAS leaves to one thread: others wait busily.
+_SMALL_PRODUCT = 1 << 18
+_COLUMNS_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -62,40 +65,72 @@ class RecordSums:
         """
         high, low = np.zeros(len(values)), np.zeros(len(values))
         for start in range(0, values.shape[1], _ROWS_AT_ONCE):
-            self._add(values[:, start : start + _ROWS_AT_ONCE], high, low)
+            block = np.clip(values[:, start : start + _ROWS_AT_ONCE], -1.0, 1.0)
+            whole, rest = self._halves(block)
+            high += whole.sum(axis=1)
+            low += rest.sum(axis=1)
         return np.concatenate([high, low]).astype(np.int64)
 
-    def products(self, left: Matrix, right: Matrix) -> Tally:
-        """Return the sums of left[i] right[j] for i <= j, row by row, as entries.
+    def weighted_products(self, rows: Matrix, weights: Vector) -> Tally:
+        """Return the sums of weights * rows[i] * rows[j] for i <= j, row by row, as entries.
+
+        Guarantee: each record's product is rounded by itself, as in `sums`. A row that holds nothing
+        but -1, 0 and 1 picks numbers that are rounded already, so those pairs are a product of
+        matrices of whole numbers: exact in whatever order a machine adds.
 
         Args:
-            left: Within -1 to 1, shape (k, n).
-            right: Within -1 to 1, shape (k, n).
+            rows: Shape (k, n); what is beyond -1 or 1 counts as that.
+            weights: Shape (n,), likewise.
 
         Returns:
             Shape (k (k + 1),).
         """
-        k = len(left)
-        high, low = np.zeros(k * (k + 1) // 2), np.zeros(k * (k + 1) // 2)
-        for start in range(0, left.shape[1], _ROWS_AT_ONCE):
-            rows = slice(start, start + _ROWS_AT_ONCE)
-            block, place = np.ascontiguousarray(right[:, rows]), 0
-            for i in range(k):
-                part = slice(place, place + k - i)
-                self._add(left[i, rows] * block[i:], high[part], low[part])
-                place += k - i
-        return np.concatenate([high, low]).astype(np.int64)
+        k = len(rows)
+        picks = (rows == np.sign(rows)).all(axis=1)
+        picking, others = np.flatnonzero(picks), np.flatnonzero(~picks)
+        high, low = np.zeros((k, k)), np.zeros((k, k))
+        for start in range(0, rows.shape[1], _ROWS_AT_ONCE):
+            block = np.clip(rows[:, start : start + _ROWS_AT_ONCE], -1.0, 1.0)
+            weighted = block * np.clip(weights[start : start + _ROWS_AT_ONCE], -1.0, 1.0)
+            for sums, half in zip((high, low), self._halves(weighted), strict=True):
+                sums[:, picking] += _picked_sums(half, block[picking])
+            numbers = block[others]
+            for place, i in enumerate(others):
+                whole, rest = self._halves(weighted[i] * numbers[place:])
+                high[i, others[place:]] += whole.sum(axis=1)
+                low[i, others[place:]] += rest.sum(axis=1)
+        # A pair of which only the first row picks stands below the diagonal.
+        lower = picks[:, None] & ~picks
+        triangles = [np.where(lower, half.T, half)[np.triu_indices(k)] for half in (high, low)]
+        return np.concatenate(triangles).astype(np.int64)
 
     def real(self, entries: Tally) -> Vector:
         """Return the sums whose entries these are, of one site or pooled, shape (k,) of (2 k,)."""
         high, low = np.split(entries.astype(np.float64), 2)
         return np.asarray(high * 2.0**-self.bits + low * 4.0**-self.bits, np.float64)
 
-    def _add(self, values: Matrix, high: Vector, low: Vector) -> None:
-        # float64 holds whole numbers below 2^53 exactly, so that no order of adding loses any.
-        scaled = np.clip(values, -1.0, 1.0) * 2.0**self.bits
-        whole = np.rint(scaled)
-        high += whole.sum(axis=1)
-        scaled -= whole
-        scaled *= 2.0**self.bits
-        low += np.rint(scaled, out=scaled).sum(axis=1)
+    def _halves(self, values: Matrix) -> tuple[Matrix, Matrix]:
+        """Return each number's high and low whole number; float64 holds all their sums exactly."""
+        scale = 2.0**self.bits
+        rest = values * scale
+        whole = np.rint(rest)
+        rest -= whole
+        rest *= scale
+        return whole, np.rint(rest, out=rest)
+
+
+def _picked_sums(numbers: Matrix, picks: Matrix) -> Matrix:
+    """Return numbers @ picks.T, of whole numbers whose sums float64 holds exactly, shape (k, q).
+
+    Args:
+        numbers: Shape (k, n).
+        picks: Shape (q, n).
+    """
+    summed, rows = np.zeros((len(numbers), len(picks))), _SMALL_PRODUCT // _COLUMNS_AT_ONCE
+    at_once = max(rows // max(len(picks), 1), 1)
+    for start in range(0, numbers.shape[1], _COLUMNS_AT_ONCE):
+        columns = slice(start, start + _COLUMNS_AT_ONCE)
+        for first in range(0, len(numbers), at_once):
+            part = slice(first, first + at_once)
+            summed[part] += numbers[part, columns] @ picks[:, columns].T
+    return summed

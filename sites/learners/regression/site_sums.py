@@ -112,7 +112,7 @@ def _weighted_sums(equations: Equations, rows: Matrix, moments: Moments) -> dict
     return {
         "deviance": sums.sums(moments.deviances[None]),
         "score": sums.sums(rows * moments.residuals),
-        "information": sums.products(rows * moments.weights, rows),
+        "information": sums.weighted_products(rows, moments.weights),
     }
 
 

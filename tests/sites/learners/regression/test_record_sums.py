@@ -18,8 +18,33 @@ def test_sums_of_parts_add_up_to_the_sum_of_all(values: np.ndarray, cut: int, mo
     parts = (values[:, :cut], values[:, cut:])
     one, other = (sums.sums(part) for part in parts)
     assert (one + other).tolist() == sums.sums(values).tolist()
-    one, other = (sums.products(part, part) for part in parts)
-    assert (one + other).tolist() == sums.products(values, values).tolist()
+    one, other = (_products(sums, part) for part in parts)
+    assert (one + other).tolist() == _products(sums, values).tolist()
+
+
+def _products(sums: RecordSums, values: np.ndarray) -> np.ndarray:
+    return sums.weighted_products(values, np.ones(values.shape[1]))
+
+
+PICKED = st.integers(0, 40).flatmap(
+    lambda n: st.tuples(
+        st.permutations(range(5)),
+        arrays(np.float64, (3, n), elements=SHARES),
+        arrays(np.float64, (2, n), elements=st.sampled_from([-1.0, 0.0, 1.0])),
+        arrays(np.float64, n, elements=SHARES),
+    )
+)
+
+
+@given(PICKED, st.integers(0, 2**25))
+def test_a_product_is_rounded_record_by_record_whether_or_not_a_row_picks(
+    table: tuple[list[int], np.ndarray, np.ndarray, np.ndarray], most: int
+) -> None:
+    order, numbers, picking, weights = table
+    rows, sums = np.concatenate([numbers, picking])[order], RecordSums(most)
+    each = [(rows[i] * weights) * rows[j] for i in range(5) for j in range(i, 5)]
+    wanted = sums.sums(np.array(each))
+    assert sums.weighted_products(rows, weights).tolist() == wanted.tolist()
 
 
 @given(TABLES, st.integers(1, 2**25 - 1))
@@ -29,7 +54,7 @@ def test_a_sum_is_right_to_the_rounding_of_each_record(values: np.ndarray, most:
     assert (np.abs(sums.real(sums.sums(values)) - values.sum(axis=1)) <= bound).all()
     rows, columns = np.triu_indices(3)
     wanted = (values @ values.T)[rows, columns]
-    assert (np.abs(sums.real(sums.products(values, values)) - wanted) <= bound).all()
+    assert (np.abs(sums.real(_products(sums, values)) - wanted) <= bound).all()
 
 
 @pytest.mark.parametrize("most", [1, 10, 2**15 - 1, 2**15, 2**20, 2**25 - 1, 0])
