@@ -419,11 +419,15 @@ DEFAULTS: Mapping[str, Scalar] = {
 }
 
 
-def new_run_config(*chosen: Mapping[str, Scalar]) -> RunConfig:
+def new_run_config(*chosen: Mapping[str, Scalar], task: str = "") -> RunConfig:
     """Return the run config of a run that begins now: each choice goes before those to its left.
 
     A run whose learner needs a certain number of exchanges has that many rounds, unless the last
     of the choices, which is the user's, names a number.
+
+    Args:
+        chosen: The choices.
+        task: The use case of the charter, which may choose the learner; empty if it is not known.
 
     Raises:
         BadConfig: As `RunConfig.parse` says.
@@ -432,8 +436,8 @@ def new_run_config(*chosen: Mapping[str, Scalar]) -> RunConfig:
     for one in chosen:
         merged |= one
     config = RunConfig.parse(merged)
-    exchanges = config.learning.exchanges
-    if exchanges is None or not chosen or "num-server-rounds" in chosen[-1]:
+    exchanges = config.learning.exchanges(task)
+    if exchanges is None or (chosen and "num-server-rounds" in chosen[-1]):
         return config
     return RunConfig.parse({**merged, "num-server-rounds": exchanges})
 

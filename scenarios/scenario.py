@@ -123,7 +123,8 @@ class Scenario:
             BadConfig: A key is unknown, a value out of range, or two values contradict each other.
         """
         # One person runs all sites here, and reads every warning: no site waits for its operator.
-        return new_run_config({"on-finding": "warn"}, self.run_config, overrides)
+        own: Mapping[str, Scalar] = {"on-finding": "warn"}
+        return new_run_config(own, self.run_config, overrides, task=self.task)
 
 
 def scenario_of_charter(charter: Charter) -> Scenario:

@@ -32,8 +32,9 @@ def check(directory: Path = SITE, charter: Path = CHARTER, settings: list[str] =
 
     Nothing is sent, counted or reserved.
     """
-    config = new_run_config(parse_overrides(settings))
-    findings = dry_run(directory, Charter.read(charter), config, now=time.time())
+    agreed = Charter.read(charter)
+    config = new_run_config(parse_overrides(settings), task=agreed.task)
+    findings = dry_run(directory, agreed, config, now=time.time())
     Console().print(_findings_table(findings))
     refused = [finding for finding in findings if finding.refused]
     if refused:

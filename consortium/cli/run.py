@@ -57,8 +57,9 @@ def run(
     # From one start and seed, runs with and without a site would show that site's first update.
     drawn = {"seed": secrets.randbelow(_SEEDS)}
     left_out = {"without": ",".join(sorted({*without}))} if without else {}
-    config = new_run_config(drawn, {**parse_overrides(settings), **left_out})
-    config.require_members_left_out(superlink.charter.names)
+    told, charter = {**parse_overrides(settings), **left_out}, superlink.charter
+    config = new_run_config(drawn, told, task=charter.task)
+    config.require_members_left_out(charter.names)
     stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
     folder = CoordinatorDirectory(directory).run(name or stamp)
     _start_run(superlink, RunDirectory(folder), config, wait=wait)

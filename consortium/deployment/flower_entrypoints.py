@@ -39,7 +39,9 @@ from consortium.run.directory import COORDINATOR, ENVIRONMENT, SITE
 from consortium.run.party_directory import CoordinatorDirectory, PartyDirectory
 from consortium.site.waits import Doorbell, NodeWaits, shortest_question_pause_s, wait_for_ring
 from privacy.errors import ConsortiumError
-from sites.tasks.registry import load_libraries
+from privacy.policy.document import read_policy
+from sites.learners.plans import may_train
+from sites.tasks.registry import LEARNING_LIBRARIES, load_libraries
 
 FLOWER = "1.41."
 WAITS_KNOWN = frozenset({"1.41.0"})  # where Flower waits, and for what, was read in these
@@ -134,8 +136,12 @@ def run_superexec() -> None:
 
 
 def serve_messages() -> None:
-    """Load everything that answers a message, then fork a process for each message."""
-    serve_forks(_load_for_messages, run_client_app)
+    """Load everything that answers a message, then fork a process for each message.
+
+    What learns is loaded beforehand where the site's policy allows training only. Otherwise no
+    process loads it before a run trains: a site that counts never does.
+    """
+    serve_forks(_load_for_messages, run_client_app, late=LEARNING_LIBRARIES)
 
 
 def _load_for_messages() -> None:
@@ -143,11 +149,13 @@ def _load_for_messages() -> None:
     for library in ("flwr.supernode.cli.flwr_clientapp", *_LATE_LIBRARIES):
         import_module(library)
     import_module("consortium.client_app")
+    site = Path(os.environ[SITE])
     try:
-        charter = Charter.read(PartyDirectory(Path(os.environ[SITE])).charter)
+        charter, policy = Charter.read(PartyDirectory(site).charter), read_policy(site)
     except ConsortiumError:  # the message itself will be answered with this refusal
         return
-    load_libraries(charter.task, charter.table)
+    learning = all(may_train(one) for one in policy.learners)
+    load_libraries(charter.task, charter.table, learning=learning)
 
 
 def run_client_app() -> None:

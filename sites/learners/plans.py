@@ -45,7 +45,7 @@ class LearnerPlan:
     @property
     def trains(self) -> bool:
         """Whether what is named may train by gradients; all others count."""
-        return self.name in _TRAINING
+        return may_train(self.name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,14 +160,25 @@ class LearnerPlans:
     cox: CoxPlan = field(default_factory=CoxPlan)
     noise: CountNoise | None = None
 
-    @property
-    def exchanges(self) -> int | None:
-        """Rounds that the learner needs by itself; None if the number is a matter of taste."""
+    def exchanges(self, task: str) -> int | None:
+        """Return the rounds that the learner needs by itself; None if it is a matter of taste.
+
+        Args:
+            task: The use case, which tells what `auto` is; empty if it is not known.
+        """
+        name = self.chosen.name
         own = {"trees": self.trees.exchanges}
-        return {**_EXCHANGES, **own}.get(self.chosen.name)
+        return {**_EXCHANGES, **own}.get(AUTOMATIC.get(task, name) if name == "auto" else name)
 
 
+# What `auto` is for a use case, where it is not training by gradients.
+AUTOMATIC: Mapping[str, LearnerName] = MappingProxyType({"survival": "cox"})
 _TRAINING: tuple[LearnerName, ...] = ("auto", "gradient")
 _EXCHANGES: Mapping[str, int] = MappingProxyType(
     {"describe": 1, "glm": 8, "cox": 8, "scorecard": 16}
 )
+
+
+def may_train(learner: str) -> bool:
+    """Return whether a learner of this name may train by gradients; all others count."""
+    return learner in _TRAINING

@@ -10,7 +10,7 @@ from sites.learner import Learner
 from sites.learners.cards.learner import ScoreCard
 from sites.learners.descriptions.learner import Description
 from sites.learners.gradient import Gradient
-from sites.learners.plans import LearnerPlans
+from sites.learners.plans import AUTOMATIC, LearnerPlans
 from sites.learners.regression.learner import generalised_linear
 from sites.learners.survival.cox import Cox
 from sites.learners.trees.learner import boosted_trees
@@ -41,8 +41,9 @@ _LEARNERS: Mapping[str, Made] = MappingProxyType(
         "cox": Cox,
     }
 )
-# What `auto` is, where it is not training by gradients.
-_OF_TASK: Mapping[str, Made] = MappingProxyType({"survival": Cox})
+_OF_TASK: Mapping[str, Made] = MappingProxyType(
+    {task: _LEARNERS[name] for task, name in AUTOMATIC.items()}
+)
 
 
 def learner_for(task: str, schema: AnySchema, plans: LearnerPlans) -> Learner:

@@ -21,6 +21,8 @@ _LEARNS = {
     **dict.fromkeys(TABULAR, ("sites.tasks.tabular.model",)),
     **dict.fromkeys(TEXTUAL, ("sites.tasks.text.named_entities", "sites.tasks.text.use_cases")),
 }
+# What a process loads that trains, and no other one has to.
+LEARNING_LIBRARIES = tuple(sorted({one for learns in _LEARNS.values() for one in learns}))
 
 
 class UnknownTask(ConsortiumError, LookupError, code="unknown-task"):
@@ -65,15 +67,20 @@ def task_for(
     )
 
 
-def load_libraries(name: str, schema: AnySchema) -> None:
+def load_libraries(name: str, schema: AnySchema, *, learning: bool) -> None:
     """Import now the libraries that a task would import when it first needs them.
 
     For an unknown name nothing is imported. A process that forks for each message calls this
-    first, so that its children share what is loaded. A learner that counts needs the libraries
-    that read records, and none that learns.
+    first, so that its children share what is loaded.
+
+    Args:
+        name: Of the task.
+        schema: The meaning of every column.
+        learning: Whether every run of the site trains, as far as is known. Otherwise what learns
+            is left out, as it is where the use case counts.
     """
-    learner = learner_for(name, schema, LearnerPlans())
-    learns = () if learner.contribution.exact else _LEARNS.get(name, ())
+    counts = learner_for(name, schema, LearnerPlans()).contribution.exact
+    learns = _LEARNS.get(name, ()) if learning and not counts else ()
     for module in (*_READS.get(name, ()), *learns):
         import_module(module)
 

@@ -13,6 +13,8 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from importlib import import_module
 from typing import NoReturn
 
 import psutil
@@ -106,7 +108,45 @@ class AnsweringProcesses:
         return (kinds if running < MOST_PROCESSES else set()), set()
 
 
-def serve_forks(load: Callable[[], None], program: Callable[[], object]) -> None:
+class LateLibraries:
+    """Libraries that the preloaded process loads once a program has loaded them itself.
+
+    So what few programs need is in no process before one of them does, and is loaded at most twice.
+
+    Args:
+        names: Modules that a program may import, at most 256. Nothing else is loaded, whatever a
+            program tells.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+        self._loaded = {place for place, name in enumerate(names) if name in sys.modules}
+        self._heard, self._tell = os.pipe()
+        for end in (self._heard, self._tell):
+            os.set_blocking(end, False)
+
+    def load_used(self) -> None:
+        """Load what programs have told."""
+        try:
+            told = {*os.read(self._heard, 1 << 12)}
+        except BlockingIOError:
+            return
+        for place in told - self._loaded:
+            if place < len(self._names):
+                import_module(self._names[place])
+                self._loaded.add(place)
+        _freeze()
+
+    def tell_used(self) -> None:
+        """Tell, from a program, what it has loaded itself."""
+        used = [place for place, name in enumerate(self._names) if name in sys.modules]
+        with suppress(BlockingIOError):  # others have told more than was read: it is known
+            os.write(self._tell, bytes(place for place in used if place not in self._loaded))
+
+
+def serve_forks(
+    load: Callable[[], None], program: Callable[[], object], *, late: Sequence[str] = ()
+) -> None:
     """Serve fork requests: preload, then fork one child per argument list; return at end of input.
 
     Guarantee: the program behaves as if started alone. It has its own random state, and neither
@@ -116,6 +156,7 @@ def serve_forks(load: Callable[[], None], program: Callable[[], object]) -> None
         load: Loads the program's libraries. It must not start threads, which do not survive a
             fork, nor compute with a library that starts them.
         program: Runs in the child, with the arguments as `sys.argv[1:]`.
+        late: Libraries that are loaded here once a program has loaded them (`LateLibraries`).
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for children: no zombies
@@ -125,17 +166,25 @@ def serve_forks(load: Callable[[], None], program: Callable[[], object]) -> None
     os.dup2(nothing, 0)
     os.close(nothing)
     load()
-    gc.collect()
-    gc.freeze()  # the collector would write to every object and so unshare its memory page
+    libraries = LateLibraries(late)
+    _freeze()
     with asking, asking.makefile("r") as asked:
         for line in asked:
+            libraries.load_used()
             if os.fork() == 0:
                 os.close(asking.fileno())
-                _run_child(program, json.loads(line))
+                _run_child(program, json.loads(line), libraries)
             asking.sendall(f"{_STARTED}\n".encode())
 
 
-def _run_child(program: Callable[[], object], arguments: Sequence[str]) -> NoReturn:
+def _freeze() -> None:
+    gc.collect()
+    gc.freeze()  # the collector would write to every object and so unshare its memory page
+
+
+def _run_child(
+    program: Callable[[], object], arguments: Sequence[str], libraries: LateLibraries
+) -> NoReturn:
     """Run the program, then exit without interpreter teardown (`os._exit`), which takes long."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -153,4 +202,5 @@ def _run_child(program: Callable[[], object], arguments: Sequence[str]) -> NoRet
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
+        libraries.tell_used()
         os._exit(status)

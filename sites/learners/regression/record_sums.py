@@ -74,9 +74,9 @@ class RecordSums:
     def weighted_products(self, rows: Matrix, weights: Vector) -> Tally:
         """Return the sums of weights * rows[i] * rows[j] for i <= j, row by row, as entries.
 
-        Guarantee: each record's product is rounded by itself, as in `sums`. A row that holds nothing
-        but -1, 0 and 1 picks numbers that are rounded already, so those pairs are a product of
-        matrices of whole numbers: exact in whatever order a machine adds.
+        Guarantee: each record's product is rounded by itself, as in `sums`. A row that holds
+        nothing but -1, 0 and 1 picks numbers that are rounded already, so those pairs are a
+        product of matrices of whole numbers: exact in whatever order a machine adds.
 
         Args:
             rows: Shape (k, n); what is beyond -1 or 1 counts as that.

@@ -19,6 +19,7 @@ from consortium.deployment.code_approval import (
 )
 from consortium.deployment.flower_entrypoints import UnknownFlower, require_version
 from consortium.run.directory import SITE
+from consortium.site.policy_templates import for_a_scenario, strict
 from privacy.protocol.membership_proof import Declined
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
@@ -231,24 +232,33 @@ def test_the_programs_the_gate_stands_for_are_all_that_flower_starts() -> None:
 
 
 def test_what_waits_for_messages_has_loaded_what_answers_them(tmp_path: Path) -> None:
-    """The code that answers, and the task's libraries if the charter can be read."""
+    """The code that answers; what reads, where there is a charter; what trains, if all runs do.
+
+    A site that may count loads no torch before a run trains.
+    """
     code = (
         "import sys\nfrom pathlib import Path\n"
         "from consortium.deployment import flower_entrypoints\n"
-        "flower_entrypoints._load_for_messages()\nprint(*sys.modules)\n"
-        "Path(sys.argv[1]).rename(sys.argv[2])\n"
-        "flower_entrypoints._load_for_messages()\nprint(*sys.modules)"
+        "site = Path(sys.argv[1])\n"
+        "def load():\n    flower_entrypoints._load_for_messages()\n    print(*sys.modules)\n"
+        "load()\n(site / 'signed.json').rename(site / 'charter.json')\nload()\n"
+        "(site / 'later' / 'policy.json').rename(site / 'policy.json')\nload()"
     )
-    signed, installed_ = tmp_path / "signed.json", tmp_path / "charter.json"
-    scenario_named("bank-credit").charter.write(signed)
+    charter = scenario_named("bank-credit").charter
+    charter.write(tmp_path / "signed.json")
+    (tmp_path / "later").mkdir()
+    for_a_scenario(charter).write(tmp_path)
+    strict(charter).write(tmp_path / "later")
     said = subprocess.check_output(
-        [sys.executable, "-c", code, str(signed), str(installed_)],
+        [sys.executable, "-c", code, str(tmp_path)],
         text=True,
         env={**os.environ, SITE: str(tmp_path)},
     )
-    without, whole = (set(line.split()) for line in said.splitlines())
+    without, counting, training = (set(line.split()) for line in said.splitlines())
     answers = {"consortium.client_app", "flwr.supernode.runtime.run_clientapp", "httpcore"}
-    learns = {"torch", "sites.tasks.tabular.loading", "sites.tasks.tabular.model"}
+    reads, learns = {"sites.tasks.tabular.loading"}, {"torch", "sites.tasks.tabular.model"}
     assert answers <= without
-    assert not learns & without
-    assert answers | learns <= whole
+    assert not (reads | learns) & without
+    assert reads <= counting
+    assert not learns & counting
+    assert learns <= training

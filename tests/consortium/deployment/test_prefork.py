@@ -13,7 +13,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from consortium.deployment.programs.prefork import MOST_PROCESSES, AnsweringProcesses, ForkServer
+from consortium.deployment.programs.prefork import (
+    MOST_PROCESSES,
+    AnsweringProcesses,
+    ForkServer,
+    LateLibraries,
+)
 
 _PROGRAM = """
 import importlib, json, os, random, secrets, sys, time
@@ -31,6 +36,9 @@ def program():
         torch.ones(300, 300) @ torch.ones(300, 300)  # on as many threads as it likes
     drawn = [random.random(), float(numpy.random.rand()), secrets.token_hex()]
     said = dict(drawn=drawn, words=sys.argv[1:], parent=os.getppid(), read=sys.stdin.read())
+    said["loaded"] = "colorsys" in sys.modules
+    if folder.name.startswith("late"):
+        import colorsys, wave
     if folder.name.startswith("slow"):
         (folder / "new").write_text(str(os.getpid()))
         (folder / "new").rename(folder / "pid")
@@ -41,7 +49,7 @@ def program():
         raise ValueError("of the program")
     sys.exit(3)
 
-serve_forks(load, program)
+serve_forks(load, program, late=("colorsys",))
 """
 
 
@@ -114,6 +122,24 @@ def test_how_one_ends_is_felt_by_no_other_and_none_is_left(office: Office) -> No
     os.kill(int(read(slow / "pid")), signal.SIGKILL)
     came(lambda: not office.server.children())
     read(office.start() / "said")
+
+
+def test_what_few_programs_load_is_loaded_beforehand_once_one_has(office: Office) -> None:
+    """Their libraries are in no other process until then; none that is not named ever is."""
+    for name, loaded in (("done", False), ("done", False), ("late", False), ("done", True)):
+        assert json.loads(read(office.start(name) / "said"))["loaded"] is loaded
+        came(lambda: not office.server.children())
+
+
+def test_what_is_loaded_late_is_told_once_and_nothing_else_is_loaded() -> None:
+    libraries = LateLibraries(("colorsys", "chunk_of_nothing"))
+    os.write(libraries._tell, bytes([0, 0, 200]))
+    libraries.load_used()
+    libraries.load_used()
+    libraries.tell_used()
+    assert "colorsys" in sys.modules
+    with pytest.raises(BlockingIOError):
+        os.read(libraries._heard, 1)
 
 
 def test_a_dead_process_starts_nothing_and_is_begun_anew(office: Office) -> None:

@@ -29,6 +29,16 @@ def test_a_run_has_the_exchanges_that_its_learner_needs(learner: str, exchanges:
     assert new_run_config({"learner": learner}, {}).num_server_rounds == exchanges
 
 
+@pytest.mark.parametrize(("task", "exchanges"), [("survival", 8), ("credit", 20), ("", 20)])
+def test_what_the_use_case_learns_by_itself_has_the_exchanges_it_needs(
+    task: str, exchanges: int
+) -> None:
+    assert new_run_config({"on-finding": "warn"}, {}, task=task).num_server_rounds == exchanges
+    assert new_run_config({"num-server-rounds": 3}, task=task).num_server_rounds == 3
+    trained = new_run_config({"learner": "gradient"}, {}, task=task)
+    assert trained.num_server_rounds == 20
+
+
 def test_a_number_that_the_user_names_stands() -> None:
     """That of a scenario is one for training."""
     told: dict[str, Scalar] = {"learner": "glm", "num-server-rounds": 3}
@@ -40,6 +50,6 @@ def test_a_run_config_holds_the_plans_of_its_learner() -> None:
     config = RunConfig.parse({"learner": "glm", "site-effects": "fixed", "ridge": 0.5})
     assert config.learning.chosen == LearnerPlan(name="glm")
     assert config.learning.glm == GlmPlan(site_effects="fixed", ridge=0.5)
-    assert LearnerPlans().exchanges is None
+    assert LearnerPlans().exchanges("credit") is None
     with pytest.raises(BadConfig, match="learner"):
         RunConfig.parse({"learner": "forest"})

@@ -40,7 +40,7 @@ def test_a_task_is_built_by_name(name: str, label: Label, model: ModelName, dim:
 
 @pytest.mark.parametrize("name", sorted({*TASKS} - {"survival"}))
 def test_the_libraries_of_a_task_can_be_loaded_in_advance(name: str) -> None:
-    load_libraries(name, schema(BINARY))
+    load_libraries(name, schema(BINARY), learning=True)
     learns = "sites.tasks.tabular.model" if name in TABULAR else "sites.tasks.text.use_cases"
     assert learns in sys.modules
 
@@ -48,15 +48,16 @@ def test_the_libraries_of_a_task_can_be_loaded_in_advance(name: str) -> None:
 def test_of_a_task_that_counts_only_what_reads_is_loaded_in_advance() -> None:
     code = (
         "import sys; from sites.tasks.registry import load_libraries; "
-        "from tests.sites.tasks.test_registry import ENDED, schema; "
-        "load_libraries('survival', schema(ENDED)); "
+        "from tests.sites.tasks.test_registry import BINARY, ENDED, schema; "
+        "load_libraries('survival', schema(ENDED), learning=True); "
+        "load_libraries('credit', schema(BINARY), learning=False); "
         "assert 'sites.tasks.tabular.loading' in sys.modules; assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_nothing_is_loaded_for_an_unknown_task() -> None:
-    load_libraries("of tomorrow", schema(BINARY))
+    load_libraries("of tomorrow", schema(BINARY), learning=True)
 
 
 def test_an_unknown_task_is_refused_with_the_nearest_name() -> None:
