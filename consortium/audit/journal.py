@@ -12,13 +12,15 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from flwr.app import ArrayRecord, ConfigRecord, RecordDict
+from typing import TYPE_CHECKING
 
 from consortium.run.party_directory import LOG_FILE, PartyDirectory
 from privacy.audit.hash_chain import AuditLogUnavailable, Chain, Fact, LogEvent, LogHead
 from privacy.protocol.part_digests import sha256_of
 from privacy.storage.durable_files import write_atomically
+
+if TYPE_CHECKING:
+    from flwr.app import ArrayRecord, RecordDict
 
 LOG = LOG_FILE
 PUBLIC = "public.json"
@@ -52,13 +54,16 @@ _BOUND = (("upload", "receipt"), ("count-upload", "count-receipt"))
 _MOST_WAITING = 128  # about 40 KB of log
 
 
-def content_digest(kind: str, content: RecordDict) -> bytes:
+def content_digest(kind: str, content: "RecordDict") -> bytes:
     """Return the SHA-256 of the whole content of a message.
 
     The bytes of an upload with a receipt beside it are left out: the signed receipt holds the
     upload's SHA-256, which the receiver compares. The arrays of a question that its coordinator
     signed enter by the SHA-256 of each, which the signature covers. So neither is hashed twice.
     """
+    # Flower takes a third of a second to load, and commands that show a log need no message.
+    from flwr.app import ArrayRecord, ConfigRecord
+
     digest = hashlib.sha256(_CONTENT_TAG)
     _hash_text(digest, kind)
     for name in sorted(content):
@@ -76,7 +81,7 @@ def link_digest(link: bytes, digest: bytes) -> str:
     return hmac.digest(link, digest, "sha256").hex()
 
 
-def _hash_arrays(digest: "hashlib._Hash", record: ArrayRecord) -> None:
+def _hash_arrays(digest: "hashlib._Hash", record: "ArrayRecord") -> None:
     named = {upload for upload, receipt in _BOUND if receipt in record and record[receipt].data}
     signed = _SIGNATURE in record
     for key in sorted(record):

@@ -9,9 +9,8 @@ import zlib
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from flwr.app import Context, Message
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from consortium.charter.document import Charter
@@ -19,9 +18,11 @@ from consortium.site.directory import SiteDirectory, read_site_config, site_dire
 from privacy.errors import ConsortiumError
 from privacy.storage.document_mistakes import document_mistakes
 from privacy.storage.durable_files import write_atomically
-from privacy.wire.flower_records import refusal_content, refusal_of
 
-SiteApp: TypeAlias = Callable[[Message, Context], Message]
+if TYPE_CHECKING:  # Flower takes a third of a second to load, and an operator's command needs none
+    from flwr.app import Context, Message
+
+SiteApp: TypeAlias = Callable[["Message", "Context"], "Message"]
 
 _MOST_BYTES = 50_000_000
 _OURS = ("consortium", "sites", "strategies", "privacy", "scenarios")
@@ -247,9 +248,13 @@ class BundleGate:
 
 def refusing_app(error: ConsortiumError) -> SiteApp:
     """Return an app that answers every message with a refusal, in the name of its site."""
-    from consortium.client.greeting_proofs import proven_refusal  # only a refusal needs it
+    # Only a refusal needs these.
+    from flwr.app import Message
 
-    def app(message: Message, context: Context) -> Message:
+    from consortium.client.greeting_proofs import proven_refusal
+    from privacy.wire.flower_records import refusal_content, refusal_of
+
+    def app(message: "Message", context: "Context") -> "Message":
         try:
             place = SiteDirectory(site_directory(context))
             name, charter = read_site_config(place.path).name, Charter.read(place.charter)

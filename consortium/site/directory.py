@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from flwr.app import Context
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from consortium.charter.document import Charter, UnknownMember
@@ -17,6 +17,9 @@ from privacy.storage.document_mistakes import document_mistakes
 from privacy.storage.site_process import SITE_PROCESS, Cache
 from sites.data.source import DataSource
 from sites.schema.tables import NAME
+
+if TYPE_CHECKING:  # Flower takes a third of a second to load, and most commands need no message
+    from flwr.app import Context
 
 
 class BadSite(ConsortiumError, ValueError, code="bad-site"):
@@ -122,7 +125,7 @@ class SiteDirectory(PartyDirectory):
         return self.secrets / f"charter-{fingerprint}"
 
 
-def site_directory(context: Context) -> Path:
+def site_directory(context: "Context") -> Path:
     """Return the directory of the site that this process is.
 
     In deployment the node config names it (`site-dir`); in a simulation it is that of the

@@ -8,9 +8,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from flwr.app import Context
 
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
@@ -30,6 +30,9 @@ from sites.schema.tables import Schema
 from sites.schema.texts import AnySchema
 from sites.task import SiteData, Task
 from sites.tasks.registry import task_for
+
+if TYPE_CHECKING:  # Flower takes a third of a second to load, and most commands need no message
+    from flwr.app import Context
 
 
 class OtherCharter(ConsortiumError, PermissionError, code="other-charter"):
@@ -195,7 +198,7 @@ def site_rng(seed: int, site: str, server_round: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
 
 
-def site_of(context: Context) -> Site:
+def site_of(context: "Context") -> Site:
     """Return the site that this process is, with its records cached in the process.
 
     Guarantee: nothing is cached that was read from other files than lie there now: of another run
@@ -231,7 +234,7 @@ def sites_read_once() -> Iterator[None]:
 _READ_ONCE: ContextVar[dict[int, Site] | None] = ContextVar("sites", default=None)
 
 
-def _current_site(context: Context) -> Site:
+def _current_site(context: "Context") -> Site:
     canonical = json.dumps(context.run_config, sort_keys=True)
     directory = site_directory(context)
     _forget_replaced(directory)

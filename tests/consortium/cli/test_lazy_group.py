@@ -17,7 +17,8 @@ from scenarios.cli.main import COMMANDS as scenario_commands
 
 HEAVY = ("torch", "transformers", "matplotlib")
 EVERY_DAY = ("site", "coordinator", "charter", "run", "run-config")
-HEAVIER_THAN_HELP = ("flwr", "torch", "pandas", "pandera", "matplotlib", "numpy", "pydantic")
+HEAVIER_THAN_HELP = (*HEAVY, "flwr", "pandas", "pandera", "numpy", "pydantic")
+WITHOUT_MESSAGES = ("charter", "provision", "audit", "coordinator", "run-config")
 LISTED = (
     "charter",
     "provision",
@@ -106,6 +107,19 @@ def test_what_an_operator_types_every_day_loads_nothing_that_learns_or_draws(
     command: str, loaded_by: Mapping[str, str]
 ) -> None:
     assert loaded_by[command] == ""
+
+
+def test_what_handles_no_message_and_no_table_loads_neither_flower_nor_pandas() -> None:
+    code = (
+        "import sys\n"
+        "from typer.testing import CliRunner\n"
+        "from consortium.cli.main import app\n"
+        f"for command in {WITHOUT_MESSAGES}:\n"
+        "    CliRunner().invoke(app, [command, '--help'])\n"
+        f"print(*{{*{HEAVY}, 'flwr', 'pandas'}} & set(sys.modules))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == []
 
 
 def test_records_are_checked_without_what_learns_or_reads_texts(
