@@ -17,7 +17,6 @@ include_patterns = [
     "CHANGELOG.md",
     "SECURITY.md",
     "docs/*.md",
-    "docs/data/*.md",
     "scenarios/data/README.md",
 ]
 # folders that need not be searched

@@ -12,7 +12,7 @@ INDEX = ROOT / "docs" / "index.md"
 OPERATE = ROOT / "docs" / "operate.md"
 RUN_CONFIG = ROOT / "docs" / "run-config.md"
 DATA = ROOT / "scenarios" / "data" / "README.md"
-PAGES = (README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md")))
+PAGES = (README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))
 
 SIMULATED = (
     "scenario run heart-diagnosis --engine simulation --set aggregation=encrypted"
