@@ -76,9 +76,9 @@ def resources_of(patient: int, rng: np.random.Generator) -> Iterator[Json]:
         "birthDate": f"{rng.integers(1930, 2000)}-05-03",
     }
     for n in range(8):
-        code = concept("http://hl7.org/fhir/sid/icd-10-cm", f"I{rng.integers(10, 60)}.{n}")
+        ill = concept("http://hl7.org/fhir/sid/icd-10-cm", f"I{rng.integers(10, 60)}.{n}")
         yield resource(
-            "Condition", f"{patient}-c{n}", patient, code=code, onsetDateTime="2020-02-03"
+            "Condition", f"{patient}-c{n}", patient, code=ill, onsetDateTime="2020-02-03"
         )
     for n in range(72):
         day = f"2024-{rng.integers(1, 13):02}-{rng.integers(1, 29):02}T10:00:00.000+01:00"
