@@ -14,10 +14,12 @@ from privacy.errors import ConsortiumError
 from sites.data.reading import is_word, require_word
 from sites.data.source import (
     DataSource,
+    FhirFiles,
     SqlQuery,
     TableFile,
     TextFolder,
     is_parquet_folder,
+    source_paths,
     with_words,
 )
 
@@ -26,6 +28,8 @@ WORDS_HELP = (
     "encoding:latin-1, missing:CODE, values:COLUMN:THEIRS=OURS, date:COLUMN=DD.MM.YYYY, "
     "persons:rows, sheet:NAME, codes:COLUMN. May be repeated."
 )
+FHIR = "fhir:"
+_MAP = ",map:"
 SET_HELP = "key=value of the run config; may be repeated. `consortium run-config` lists the keys."
 
 
@@ -86,8 +90,9 @@ def _typed_value(key: str, text: str) -> Scalar:
 def parse_data_sources(given: Iterable[str]) -> dict[str, DataSource]:
     """Parse `site=source` options into data sources by site.
 
-    A source is a file, or the URL of a database and a query, separated by `::`, as in
-    `north=sqlite:///loans.db::SELECT * FROM loans`. Words say how it is to be read.
+    A source is a file; the URL of a database and a query, separated by `::`, as in
+    `north=sqlite:///loans.db::SELECT * FROM loans`; or FHIR resources and their map, as in
+    `north=fhir:export,map:ward.toml`. Words say how it is to be read.
 
     Raises:
         BadOption: An option does not have that form, or its file does not exist.
@@ -119,7 +124,7 @@ def sources_with_words(given: Iterable[str]) -> list[tuple[str, list[str]]]:
         else:
             sources.append((option, []))
     for source, _ in sources:
-        if not Path(source).exists() and "::" not in source:
+        if not Path(source).exists() and "::" not in source and not source.startswith(FHIR):
             require_word(source)
     return [(source, [*for_all, *words]) for source, words in sources]
 
@@ -141,7 +146,7 @@ def parse_one_source(given: Iterable[str]) -> DataSource:
 
 
 def parse_data_source(text: str, words: Sequence[str] = ()) -> DataSource:
-    """Parse a data source: a file, a directory, or a URL and a query separated by `::`.
+    """Parse a data source: a file, a directory, a URL and a query, or FHIR files and a map.
 
     Args:
         text: The source.
@@ -155,6 +160,8 @@ def parse_data_source(text: str, words: Sequence[str] = ()) -> DataSource:
 
 
 def _parse_place(text: str) -> DataSource:
+    if text.startswith(FHIR):
+        return _parse_fhir(text)
     url, separated, query = text.partition("::")
     if separated and query:
         return SqlQuery(url=url, query=query)
@@ -169,3 +176,14 @@ def _parse_place(text: str) -> DataSource:
     if path.is_dir() and not is_parquet_folder(path):
         return TextFolder(path=path)
     return TableFile(path=path)
+
+
+def _parse_fhir(text: str) -> FhirFiles:
+    folder, separated, declared = text.removeprefix(FHIR).rpartition(_MAP)
+    if not separated or not folder or not declared:
+        raise BadOption(f"FHIR resources need their map: fhir:FOLDER,map:FILE, got '{text}'")
+    source = FhirFiles(path=Path(folder).resolve(), map=Path(declared).resolve())
+    for path in source_paths(source):
+        if not path.exists():
+            raise BadOption(f"there is no file or directory {path}: check the path")
+    return source

@@ -15,6 +15,7 @@ import pandas as pd
 from privacy.errors import ConsortiumError, number_of
 from sites.data.agreed_columns import agreed_columns, renamed_columns
 from sites.data.annotations import read_annotated_sentences
+from sites.data.fhir.cell_places import places_named
 from sites.data.guesses import (
     OR,
     SIGNS,
@@ -140,7 +141,8 @@ def _check_columns(check: DataCheck, have: Sequence[str], schema: AnySchema) -> 
 
 def _check_records(check: DataCheck, schema: AnySchema) -> None:
     try:
-        _count_records(check, schema)
+        with places_named(check.source):
+            _count_records(check, schema)
     except ConsortiumError as error:
         check.refusal = str(error)
 

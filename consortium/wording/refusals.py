@@ -99,6 +99,8 @@ _SAID_BY_THE_SITE = {
     "unfit-encoder": "The encoder that the run names cannot be trained here.",
     "other-encoder": "Its encoder has other weights, config or tokenizer than the run asks for.",
     "bad-reading": "What was said of how to read its data does not fit them.",
+    "bad-fhir-map": "The map of its FHIR resources is not one.",
+    "bad-resources": "Some of its FHIR resources cannot be made into cells of the table.",
     "bad-table": "Its data break the agreed schema.",
     "missing-columns": "Its data lack columns of the agreed schema.",
     "person-on-both-sides": "One person's records were on both sides of its split into training "

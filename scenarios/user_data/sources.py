@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from consortium.cli.options import (
+    FHIR,
     BadOption,
     parse_data_source,
     parse_data_sources,
@@ -62,7 +63,7 @@ def scenario_with_user_data(scenario: Scenario, options: Sequence[str], *, seed:
             "--data is either site=file for single sites or one corpus for all sites, not both; "
             "words such as column:OURS=THEIRS say how to read it"
         )
-    if not (Path(whole[0]).exists() or "::" in whole[0] or "://" in whole[0]):
+    if not (Path(whole[0]).exists() or any(sign in whole[0] for sign in ("::", "://", FHIR))):
         raise BadOption(
             f"there is no file {whole[0]}: --data needs site=file for a site's own records, or the "
             "file or directory of one corpus"

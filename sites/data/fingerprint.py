@@ -7,7 +7,7 @@ because it must work without pandas.
 import hashlib
 from pathlib import Path
 
-from sites.data.source import DataSource, SqlQuery, TableFile
+from sites.data.source import DataSource, FhirFiles, SqlQuery, TableFile
 
 _NO_WORDS = "{}"
 
@@ -32,11 +32,14 @@ def fingerprint_of(source: DataSource) -> str:
 
         digest.update(read_table(source).to_csv(index=False).encode())
         return digest.hexdigest()
-    for path in _files(source.path):
+    # The map of FHIR resources decides what the records are, as a query does.
+    also = [source.map] if isinstance(source, FhirFiles) else []
+    for path in (*_files(source.path), *also):
         if isinstance(source, TableFile) and path != source.path:
             # The names of folders of Parquet files are values of the records.
             digest.update(path.relative_to(source.path).as_posix().encode())
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
 
 

@@ -77,6 +77,21 @@ class SqlQuery(_Source):
     split: str | None = Field(default=None, pattern=NAME)
 
 
+class FhirFiles(_Source):
+    """FHIR R4 resources in files of bulk data (NDJSON), and the map that makes rows of them.
+
+    Args:
+        path: A file, or a directory with `.ndjson` files, which may be compressed (`.gz`).
+        map: The map (`sites.data.fhir.maps.FhirMap`), in TOML or JSON.
+        split: None: the site holds out a fifth of its persons by a rule of its own.
+    """
+
+    kind: Literal["fhir"] = "fhir"
+    path: Path
+    map: Path
+    split: None = None
+
+
 class TextFolder(_Source):
     """A directory of `.txt` files in UTF-8, one record per file.
 
@@ -121,7 +136,7 @@ class IobFiles(_Source):
     split: Literal["file"] | None = None
 
 
-TableSource: TypeAlias = TableFile | SqlQuery
+TableSource: TypeAlias = TableFile | SqlQuery | FhirFiles
 TextSource: TypeAlias = TextFolder | IobFiles
 DataSource: TypeAlias = Annotated[TableSource | TextSource, Field(discriminator="kind")]
 
@@ -173,6 +188,8 @@ def source_paths(source: DataSource) -> tuple[Path, ...]:
             return (path,)
         case TextFolder(path=path, labels=Path() as labels):
             return (path, labels)
+        case FhirFiles(path=path, map=declared):
+            return (path, declared)
     return ()
 
 

@@ -27,6 +27,7 @@ from sites.data.reading import SIGN_NAMES, UTF_8
 from sites.data.source import (
     STATISTICAL,
     DataSource,
+    FhirFiles,
     IobFiles,
     SqlQuery,
     TableFile,
@@ -40,14 +41,7 @@ FORMATS = (".csv", ".tsv", ".jsonl", ".parquet", ".feather", ".xlsx", *STATISTIC
 _SEPARATORS = (",", ";", "\t", "|")
 _SHOWN = 5
 csv.field_size_limit(2**31 - 1)  # by default 131,072 characters, and a note may be longer
-_BROKEN = (
-    OSError,
-    EOFError,
-    zlib.error,
-    csv.Error,
-    pd.errors.ParserError,
-    pyarrow.ArrowException,
-)
+_BROKEN = (OSError, EOFError, zlib.error, csv.Error, pd.errors.ParserError, pyarrow.ArrowException)
 
 
 class UnreadableSource(ConsortiumError, ValueError, code="unreadable-source"):
@@ -106,12 +100,17 @@ def read_table(source: DataSource) -> pd.DataFrame:
     Raises:
         UnreadableSource: Nothing could be read, or there are no rows.
         BadTexts: JSON lines hold half a character, which no text in UTF-8 can.
+        BadResources: FHIR resources cannot be made into cells.
     """
     match source:
         case TableFile(path=path):
             frame, place = _read_file(source), str(path)
         case SqlQuery():
             frame, place = _read_query(source), "the query's result"
+        case FhirFiles():
+            from sites.data.fhir.table import read_fhir  # which stands on the errors of this module
+
+            return read_fhir(source).frame
         case TextFolder(path=path) | IobFiles(path=path):
             raise UnknownFormat(f"{path} holds texts, not a table: use it with a text task")
     if frame.empty:

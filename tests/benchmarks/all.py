@@ -28,6 +28,7 @@ BENCHMARKS = (
     "text",
     "startup",
     "tables",
+    "fhir",
 )
 LIMIT_S = 1_800
 FOLDER = Path("runs") / "bench"

@@ -16,6 +16,7 @@ import pyreadstat
 
 from scenarios.data.datasets import heart_hospitals, load_dataset
 from tests.docs.pages import README, ROOT, Command, blocks, commands
+from tests.fhir_exports import heart_map, write_heart_export
 from tests.forked import Forked
 from tests.synthetic_notes import synthetic_notes
 
@@ -78,6 +79,8 @@ def write_readers_files(folder: Path) -> None:
     with sqlite3.connect(folder / "ward.db") as database:
         ours.to_sql("patients", database, index=False)
     database.close()
+    write_heart_export(ours, folder / "ehr")
+    (folder / "heart.toml").write_text(heart_map())
     broken = ours.astype(object)
     broken.loc[broken.index[1], "age"] = "63 years"
     broken.loc[broken.index[3], "chest_pain"] = "severe"

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sites.data.agreed_columns import agreed_columns
+from sites.data.fhir.cell_places import places_named
 from sites.data.guesses import notice_of_thousands
 from sites.data.holdout import PersonRecords, Sides
 from sites.data.reading import AS_DECLARED, UTF_8
@@ -72,6 +73,7 @@ def read_valid_table(
     Raises:
         UnreadableSource: Nothing could be read; subclasses say why.
         BadTexts: JSON lines hold half a character.
+        BadResources: FHIR resources cannot be made into cells.
         BadTable, MissingColumns: The table breaks the schema.
     """
     if isinstance(source, TableFile) and source.reading == AS_DECLARED and source.encoding == UTF_8:
@@ -80,8 +82,9 @@ def read_valid_table(
             fitting = fitting_table(typed, schema, labelled=labelled, split=split)
             if fitting is not None:
                 return fitting
-    frame = read_agreed_table(source, schema, labelled=labelled)
-    return validate_table(frame, schema, labelled=labelled, split=split)
+    with places_named(source):
+        frame = read_agreed_table(source, schema, labelled=labelled)
+        return validate_table(frame, schema, labelled=labelled, split=split)
 
 
 def read_agreed_table(source: DataSource, schema: Schema, *, labelled: bool = True) -> pd.DataFrame:

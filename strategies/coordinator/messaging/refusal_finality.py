@@ -32,6 +32,8 @@ FINAL_AT_THE_SITE = frozenset(
         "bad-sentences",
         "bad-charter",
         "bad-config",
+        "bad-fhir-map",
+        "bad-resources",
         "bad-site",
         "bad-table",
         "bad-texts",

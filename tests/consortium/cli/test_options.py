@@ -18,7 +18,7 @@ from consortium.config import DEFAULTS, KEYS, BadConfig, RunConfig, Scalar
 from consortium.site.directory import read_site_config
 from privacy.errors import ConsortiumError
 from sites.data.reading import BadReading, Reading
-from sites.data.source import SqlQuery, TableFile
+from sites.data.source import FhirFiles, SqlQuery, TableFile, source_paths
 
 
 @given(key=st.sampled_from(sorted(KEYS)))
@@ -192,3 +192,46 @@ def test_a_site_is_set_up_with_the_words_for_its_file(tmp_path: Path) -> None:
     config = read_site_config(tmp_path / "north")
     assert config.source.reading == Reading(decimal=",", persons="rows")
     assert config.data_set == "ward-7"
+
+
+def test_fhir_files_are_named_with_their_map(tmp_path: Path) -> None:
+    """Either may hold a comma, and words hold for them as for a file."""
+    folder, declared = tmp_path / "a,b", tmp_path / "m,map.toml"
+    folder.mkdir()
+    declared.touch()
+    typed = f"fhir:{folder},map:{declared}"
+    found = FhirFiles(path=folder, map=declared)
+    assert parse_data_sources([f"north={typed}"]) == {"north": found}
+    assert parse_one_source([typed]) == found
+    assert source_paths(found) == (folder, declared)
+    with_word = parse_one_source([typed, "missing:sex=unknown"])
+    assert with_word.reading == Reading(missing_in={"sex": ("unknown",)})
+    with pytest.raises(BadReading, match="'encoding:' is said of files that end in"):
+        parse_one_source([typed, "encoding:cp1252"])
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("fhir:{0}", "need their map: fhir:FOLDER,map:FILE"),
+        ("fhir:,map:{0}", "need their map"),
+        ("fhir:{0},map:", "need their map"),
+        ("fhir:{0},map:{0}/none.toml", "there is no file or directory .*none.toml"),
+        ("fhir:{0}/none,map:{0}", "there is no file or directory .*none"),
+        ("fihr:{0},map:{0}", "there is no word 'fihr'"),
+    ],
+)
+def test_fhir_files_that_are_not_there_are_named(typed: str, told: str, tmp_path: Path) -> None:
+    with pytest.raises(ConsortiumError, match=told):
+        parse_one_source([typed.format(tmp_path)])
+
+
+def test_a_site_is_set_up_with_fhir_files(tmp_path: Path) -> None:
+    (tmp_path / "ward.toml").touch()
+    typed = ["--data", f"fhir:{tmp_path},map:{tmp_path}/ward.toml"]
+    said = CliRunner().invoke(
+        app, ["site", "init", str(tmp_path / "north"), "--name", "north", *typed]
+    )
+    assert said.exit_code == 0, said.output
+    source = FhirFiles(path=tmp_path, map=tmp_path / "ward.toml")
+    assert read_site_config(tmp_path / "north").source == source

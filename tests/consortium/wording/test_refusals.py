@@ -3,6 +3,8 @@ from types import ModuleType
 import pytest
 
 import sites.data.annotations
+import sites.data.fhir.maps
+import sites.data.fhir.refusals
 import sites.data.holdout
 import sites.data.iob2_files
 import sites.data.tables
@@ -55,6 +57,8 @@ AT_A_SITE = [
     sites.data.holdout.PersonOnBothSides,
     sites.data.validation.BadTable,
     sites.data.validation.MissingColumns,
+    sites.data.fhir.maps.BadFhirMap,
+    sites.data.fhir.refusals.BadResources,
     sites.data.tables.BadTexts,
     sites.data.annotations.BadSentences,
     sites.data.iob2_files.BrokenIob,

@@ -23,12 +23,13 @@ from scenarios.user_data.corpus import Corpus, UndividedCorpus, read_corpus, sce
 from scenarios.user_data.sources import scenario_with_user_data
 from sites.data.annotations import read_annotated_sentences
 from sites.data.reading import AS_DECLARED, BadReading
-from sites.data.source import IobFiles, TableFile, TextFolder
+from sites.data.source import FhirFiles, IobFiles, TableFile, TextFolder
 from sites.data.tables import BadTexts, read_table
 from sites.data.validation import MissingColumns, validate_table
 from sites.schema.tables import ClassLabel, Number
 from sites.schema.texts import EntitySchema, MultiLabel, NotesSchema
 from sites.tasks.tabular.loading import read_agreed_table
+from tests.fhir_exports import heart_map, write_heart_export
 
 HEART = scenario_named("heart-diagnosis")
 NOTES = clinical_notes.SCENARIO
@@ -52,6 +53,19 @@ def test_persons_are_kept_together_and_divided_evenly(persons: list[int], seed: 
     sizes = frame.assign(site=owner).groupby("site")["patient"].nunique()
     assert sizes.sum() == n_persons
     assert sizes.max() - sizes.min() <= 1
+
+
+def test_fhir_files_may_be_one_corpus_or_those_of_a_site(tmp_path: Path) -> None:
+    frame = load_dataset("heart-disease").head(20)
+    write_heart_export(frame, tmp_path / "ehr")
+    (tmp_path / "heart.toml").write_text(heart_map())
+    typed = f"fhir:{tmp_path}/ehr,map:{tmp_path}/heart.toml"
+    whole = scenario_with_user_data(HEART, [typed], seed=1).scenario
+    assert whole.records is not None
+    assert sorted(whole.records()["patient"]) == sorted("p" + frame["patient"].astype(str))
+    own = scenario_with_user_data(HEART, [f"hungary={typed}"], seed=1)
+    source = FhirFiles(path=tmp_path / "ehr", map=tmp_path / "heart.toml")
+    assert own.sources == {"hungary": source}
 
 
 def heart(folder: Path, **columns: "str | pd.Series[str]") -> Path:

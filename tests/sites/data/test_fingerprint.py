@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy
 
 from sites.data.fingerprint import fingerprint_of
-from sites.data.source import SqlQuery, TableFile, TextFolder, with_words
+from sites.data.source import FhirFiles, SqlQuery, TableFile, TextFolder, with_words
 from sites.data.tables import UnreadableSource
 
 
@@ -55,3 +55,16 @@ def test_records_that_are_read_by_other_words_are_others(tmp_path: Path) -> None
     words = ("decimal:comma", "missing:-9", "encoding:cp1252", "column:age=ALTER")
     found = {fingerprint_of(with_words(plain, [word])) for word in words}
     assert len(found | {fingerprint_of(plain)}) == 5
+
+
+def test_fhir_files_that_another_map_reads_are_other_records(tmp_path: Path) -> None:
+    export, declared = tmp_path / "export", tmp_path / "ward.toml"
+    export.mkdir()
+    (export / "Patient.ndjson").write_text("{}")
+    source = FhirFiles(path=export, map=declared)
+    found = set()
+    for said in ("one", "another"):
+        declared.write_text(said)
+        found.add(fingerprint_of(source))
+    (export / "Patient.ndjson").write_text("{ }")
+    assert len(found | {fingerprint_of(source)}) == 3

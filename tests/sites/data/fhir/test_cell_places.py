@@ -1,0 +1,72 @@
+"""A cell that breaks the schema is named by the resource from which it comes."""
+
+from pathlib import Path
+
+import pytest
+
+from consortium.site.data_check import check_data
+from sites.data.source import FhirFiles, TableFile, with_words
+from sites.data.validation import BadTable
+from sites.schema.tables import Category, ClassLabel, Number, Schema
+from sites.tasks.tabular.loading import read_valid_table
+from tests.sites.data.fhir.wards import INDEX, POTASSIUM, observation, patient, write_ward
+
+SCHEMA = Schema(
+    name="ward",
+    person="patient",
+    features=(Number(name="potassium", low=2, high=8), Number(name="age", low=0, high=110)),
+    label=ClassLabel(column="sex", classes=("female", "male")),
+)
+COLUMNS = f"""{POTASSIUM}
+[columns.age]
+resource = "Patient"
+value = "age"
+[columns.sex]
+resource = "Patient"
+value = "gender"
+"""
+
+
+def ward(folder: Path) -> FhirFiles:
+    files = {
+        "a.ndjson": [observation("o1"), observation("o2", 45)],
+        "b.ndjson": [patient("1", gender="male"), patient("2", gender="?", birthDate="1850")],
+    }
+    files["a.ndjson"][1]["effectiveDateTime"] = "2024-06-02"
+    return write_ward(folder, files, INDEX + COLUMNS)
+
+
+def test_a_refusal_names_file_line_and_resource(tmp_path: Path) -> None:
+    with pytest.raises(BadTable) as refused:
+        read_valid_table(ward(tmp_path), SCHEMA)
+    told = str(refused.value)
+    assert "from 2 to 8, not so in row 1 (45.0) from a.ndjson line 2 (Observation/o2)" in told
+    assert (
+        "age: expected a number from 0 to 110, not so in row 2 (173.0) from b.ndjson line 2" in told
+    )
+    assert "row 2 from b.ndjson line 2 (Patient/2)" in told  # of potassium, which is missing
+
+
+def test_check_data_names_them_too(tmp_path: Path) -> None:
+    check = check_data(ward(tmp_path), [], SCHEMA)
+    assert "a.ndjson line 2 (Observation/o2)" in check.refusal
+
+
+def test_words_may_say_more_of_what_the_map_made(tmp_path: Path) -> None:
+    schema = SCHEMA.model_copy(
+        update={
+            "features": (Category(name="gender", values=("m", "x"), missing=True),),
+            "label": ClassLabel(column="age", classes=("74", "75")),
+        }
+    )
+    words = ["column:gender=sex", "values:gender:male=m"]
+    source = with_words(ward(tmp_path), words)
+    with pytest.raises(BadTable, match=r"age: .*row 2 \('173'\) from b.ndjson line 2") as refused:
+        read_valid_table(source, schema)
+    assert "gender" not in str(refused.value)
+
+
+def test_the_refusal_of_another_source_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("patient,potassium,age,sex\n1,45,20,male\n")
+    with pytest.raises(BadTable, match=r"not so in row 2 \(45\.0\); correct it"):
+        read_valid_table(TableFile(path=tmp_path / "t.csv"), SCHEMA)
