@@ -12,7 +12,7 @@ from consortium.config import RunConfig, Scalar, new_run_config
 from scenarios.attacks.data_poisoning import require_table_schema
 from scenarios.trials import PrivacyTrials, Trials
 from sites.schema.tables import ClassLabel, EventTimeLabel, NumberLabel, Schema
-from sites.schema.texts import AnySchema, EntityLabel, MultiLabel
+from sites.schema.texts import AnyLabel, AnySchema, EntityLabel, MultiLabel
 
 Engine: TypeAlias = Literal["inprocess", "simulation", "deployment"]
 ENGINES: Mapping[str, Engine] = MappingProxyType({name: name for name in get_args(Engine)})
@@ -129,8 +129,6 @@ class Scenario:
 
 def scenario_of_charter(charter: Charter) -> Scenario:
     """Return what the charter of a run in progress says of its scenario, as resuming needs it."""
-    label = charter.table.label
-    binary = isinstance(label, ClassLabel) and label.binary
     return Scenario(
         name=charter.name,
         title=charter.name,
@@ -140,5 +138,11 @@ def scenario_of_charter(charter: Charter) -> Scenario:
         sites=charter.names,
         run_config={},
         floors=charter.floors,
-        headline=AUC if binary else _HEADLINES.get(type(label), MACRO_F1),
+        headline=headline_of(charter.table.label),
     )
+
+
+def headline_of(label: AnyLabel) -> Headline:
+    """Return the metric that a model of such a label is judged by, unless a scenario says more."""
+    binary = isinstance(label, ClassLabel) and label.binary
+    return AUC if binary else _HEADLINES.get(type(label), MACRO_F1)

@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("privacy", "strategies", "sites", "consortium", "scenarios")
 
 CODES = {
+    "BadFrame": "bad-frame",
     "ConsortiumError": "consortium-error",
     "AlreadyAnswered": "already-answered",
     "AlreadyLed": "already-led",
@@ -85,6 +86,7 @@ CODES = {
     "ContinuedElsewhere": "continued-elsewhere",
     "ControlRefused": "control-refused",
     "CrowdTooSmall": "crowd-too-small",
+    "DataRefused": "data-refused",
     "DataSetRenamed": "data-set-renamed",
     "DatasetCorrupted": "dataset-corrupted",
     "DifferentReservation": "different-reservation",
@@ -261,6 +263,7 @@ CODES = {
     "TooManyUploads": "too-many-uploads",
     "TooOften": "too-often",
     "TrafficUnavailable": "traffic-unavailable",
+    "TrainedBySites": "trained-by-sites",
     "TrainedMeanwhile": "trained-meanwhile",
     "TrainingDiverged": "training-diverged",
     "TwoCommitments": "two-commitments",
@@ -281,6 +284,7 @@ CODES = {
     "UnknownFormat": "unknown-format",
     "UnknownMember": "unknown-member",
     "UnknownMetric": "unknown-metric",
+    "UnknownOption": "unknown-option",
     "UnknownQuestion": "unknown-question",
     "UnknownRule": "unknown-rule",
     "UnknownScenario": "unknown-scenario",

@@ -11,8 +11,8 @@ from consortium.site.data_check import DataCheck, check_data, check_lines
 from consortium.wording.formatting import escape_controls
 from scenarios.cli.terminal import FAILED, exit_on_refusal
 from scenarios.library.registry import scenario_named
-from sites.data.iob2_files import sentence_source
-from sites.schema.texts import AnySchema, EntitySchema
+from scenarios.user_data.sources import source_for
+from sites.schema.texts import AnySchema
 
 app = typer.Typer()
 
@@ -50,6 +50,5 @@ def _schema(scenario: str | None, charter: Path | None) -> AnySchema | None:
 def _check(file: str, data: list[str], schema: AnySchema | None) -> DataCheck:
     sources = sources_with_words([file, *data])
     source = parse_one_source([file, *data])
-    if isinstance(schema, EntitySchema):
-        source = sentence_source(source)
-    return check_data(source, sources[0][1], schema)
+    fit = source if schema is None else source_for(schema, source)
+    return check_data(fit, sources[0][1], schema)

@@ -5,7 +5,7 @@ from rich.table import Table
 
 from consortium.model.files import read_results
 from consortium.report.results.table_one import table_rows
-from scenarios.cli.left_out import exit_without, print_absences, refused_own_data
+from scenarios.cli.left_out import exit_without, print_absences
 from scenarios.cli.run_request import RunRequest
 from scenarios.cli.runs import (
     AllowAbsentOption,
@@ -18,6 +18,7 @@ from scenarios.cli.runs import (
     VerboseOption,
 )
 from scenarios.cli.terminal import console, write_report
+from scenarios.engines.site_reports import refused_own_data
 
 app = typer.Typer()
 

@@ -11,15 +11,12 @@ import typer
 
 from consortium.cli.options import parse_overrides
 from consortium.config import Scalar
-from consortium.modes.registry import mode_of
-from consortium.protocol.aggregation import rule_spec
-from consortium.protocol.evaluation_bins import evaluation_of
 from consortium.run.directory import RunDirectory
 from consortium.run.logs import log_in_detail
 from consortium.run.records import Summary
 from privacy.errors import ConsortiumError, number_of
 from scenarios.attacks.assignment import NOBODY, AttackAssignment, draw_liars
-from scenarios.cli.left_out import print_absences, site_log
+from scenarios.cli.left_out import print_absences
 from scenarios.cli.progress import show_progress
 from scenarios.cli.terminal import (
     FAILED,
@@ -30,6 +27,8 @@ from scenarios.cli.terminal import (
     exit_refused,
     write_report,
 )
+from scenarios.engines.preconditions import require_runnable
+from scenarios.engines.site_reports import site_log
 from scenarios.engines.staging import new_run_directory, require_sites
 from scenarios.library.registry import scenario_named
 from scenarios.scenario import ENGINES, Engine, Scenario
@@ -71,11 +70,7 @@ class RunRequest:
         self.attack: str | None = None
         self.liars = 0
         self.lies = AttackAssignment(seed=self.config.seed, attacks=self.scenario.faults)
-        # Refuse a rule that cannot keep its promise before there is a run directory.
-        exit_on_refusal(lambda: rule_spec(self.config, self.scenario.charter))
-        mode = mode_of(self.config)
-        exit_on_refusal(lambda: mode.require_agreed(self.config, self.scenario.charter))
-        exit_on_refusal(lambda: evaluation_of(self.config, self.scenario.charter))
+        exit_on_refusal(lambda: require_runnable(self.config, self.scenario.charter))
 
     def choose_liars(self, attack: str | None, liars: int) -> None:
         """Replace the scenario's liars by the user's choice, if there is one."""

@@ -11,9 +11,10 @@ from consortium.cli.options import SET_HELP, WORDS_HELP
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Comparison, Summary
 from privacy.errors import ConsortiumError, number_of
-from scenarios.cli.left_out import alarms_of, exit_without, print_absences, refused_own_data
+from scenarios.cli.left_out import exit_without, print_absences
 from scenarios.cli.run_request import RunRequest, resume_with_progress
 from scenarios.cli.terminal import console, exit_failed, write_report
+from scenarios.engines.site_reports import alarms_of, refused_own_data
 from scenarios.scenario import Scenario
 
 app = typer.Typer()

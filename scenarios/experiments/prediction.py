@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from consortium.model.files import read_model
+from consortium.model.files import TrainedModel, read_model
 from consortium.run.directory import RunDirectory
 from sites.data.annotations import read_unannotated_sentences
 from sites.data.cells import cell_text
@@ -23,7 +23,17 @@ from sites.text.iob2_tags import spans_of, tag_names
 
 
 def predictions(run: RunDirectory, source: DataSource) -> pd.DataFrame:
-    """Return the predictions of a run's model, one row for each row of the table, in order.
+    """Return the predictions of a run's model, as `prediction_table` does.
+
+    Raises:
+        BadModel: The run directory has no model.
+        ConsortiumError: The table cannot be read, or does not fit the schema.
+    """
+    return prediction_table(read_model(run.model), source)
+
+
+def prediction_table(model: TrainedModel, source: DataSource) -> pd.DataFrame:
+    """Return the predictions of a model, one row for each row of the table, in order.
 
     Columns: `row`, counted from 1; whose the row is, if a column of the table says it, as it stands
     there and under its name there; and then, depending on the label:
@@ -36,10 +46,8 @@ def predictions(run: RunDirectory, source: DataSource) -> pd.DataFrame:
     For annotated sentences there is one row for each entity instead: see `entity_table`.
 
     Raises:
-        BadModel: The run directory has no model.
         ConsortiumError: The table cannot be read, or does not fit the schema.
     """
-    model = read_model(run.model)
     table = model.charter.table
     if isinstance(table, EntitySchema):
         sentences = sentence_source(source)
@@ -90,13 +98,19 @@ def _label_columns(label: MultiLabel, shares: Predictions) -> dict[str, object]:
 
 
 def _class_columns(classes: tuple[str, ...], predicted: Predictions) -> dict[str, object]:
-    # With two classes the model predicts the probability of the second one only.
-    shares = np.column_stack([1 - predicted, predicted]) if predicted.ndim == 1 else predicted
-    names = np.array(classes)
+    shares, names = class_shares(predicted), np.array(classes)
     return {
         "predicted": names[shares.argmax(axis=1)],
         **{f"probability_{name}": shares[:, index] for index, name in enumerate(names)},
     }
+
+
+def class_shares(predicted: Predictions) -> Predictions:
+    """Return the probability of each class, shape (n, n_classes).
+
+    With two classes a model predicts that of the second one only.
+    """
+    return np.column_stack([1 - predicted, predicted]) if predicted.ndim == 1 else predicted
 
 
 COLUMNS = ("sentence", "type", "first_word", "last_word", "text")

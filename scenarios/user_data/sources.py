@@ -74,6 +74,11 @@ def scenario_with_user_data(scenario: Scenario, options: Sequence[str], *, seed:
     return UserData(made, notes=(*notes_on(source, scenario.table), *notes))
 
 
+def source_for(table: AnySchema, source: DataSource) -> DataSource:
+    """Return a source as the records of a schema are read: files of sentences, or as it is."""
+    return sentence_source(source) if isinstance(table, EntitySchema) else source
+
+
 def notes_on(source: DataSource, table: AnySchema) -> Iterator[str]:
     """Yield what a user should know about how a source is read."""
     if source.reading.persons == "rows":
@@ -84,9 +89,8 @@ def notes_on(source: DataSource, table: AnySchema) -> Iterator[str]:
 
 
 def _with_own_tables(scenario: Scenario, options: Sequence[str]) -> UserData:
-    given = parse_data_sources(options)
-    if isinstance(scenario.table, EntitySchema):
-        given = {site: sentence_source(source) for site, source in given.items()}
+    parsed = parse_data_sources(options)
+    given = {site: source_for(scenario.table, source) for site, source in parsed.items()}
     notes = [
         f"{site}: {note}"
         for site, source in given.items()

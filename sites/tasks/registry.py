@@ -8,7 +8,7 @@ from sites.learners.plans import LearnerPlans
 from sites.learners.registry import learner_for
 from sites.plans import AnyModelPlan, Counting, ModelPlan, TextModelPlan
 from sites.schema.tables import Schema
-from sites.schema.texts import AnySchema, TextSchema
+from sites.schema.texts import AnySchema, EntitySchema, TextSchema
 from sites.task import Task, UnfitSchema
 from sites.tasks.tabular.use_cases import USE_CASES, tabular_task
 
@@ -65,6 +65,14 @@ def task_for(
         f"{name} learns from {needed} and needs a schema and a model plan for that, got "
         f"{type(schema).__name__} {schema.name} and {type(model).__name__}"
     )
+
+
+def usual_task(schema: AnySchema) -> str:
+    """Return the task for a schema of which nobody says more: the widest that takes its label."""
+    if isinstance(schema, Schema):
+        taking = (name for name, case in USE_CASES.items() if case.accepts(schema.label))
+        return [*taking][-1]
+    return "clinical-entities" if isinstance(schema, EntitySchema) else "clinical-notes"
 
 
 def load_libraries(name: str, schema: AnySchema, *, learning: bool) -> None:

@@ -205,7 +205,7 @@ def require_described(folder: Path) -> list[str]:
 
     The runs are in `runs`, as a reader has them.
     """
-    runs = [path for path in (folder / "runs").iterdir() if path.is_dir()]
+    runs = [path for path in folder.glob("runs/*") if path.is_dir()]
     left = set().union(*map(left_behind, runs))
     patterns = documented_paths()
     assert [path for path in sorted(left) if not is_documented(path, patterns)] == []

@@ -5,7 +5,8 @@ import pytest
 
 from sites.plans import ModelName, ModelPlan
 from sites.schema.tables import ClassLabel, EventTimeLabel, Label, Number, NumberLabel, Schema
-from sites.tasks.registry import TABULAR, TASKS, UnknownTask, load_libraries, task_for
+from sites.schema.texts import EntitySchema, NotesSchema
+from sites.tasks.registry import TABULAR, TASKS, UnknownTask, load_libraries, task_for, usual_task
 
 BINARY = ClassLabel(column="label", classes=("no", "yes"))
 GRADED = ClassLabel(column="label", classes=("0", "1", "2", "3", "4"))
@@ -65,3 +66,18 @@ def test_an_unknown_task_is_refused_with_the_nearest_name() -> None:
         task_for("diagnoses", schema(BINARY), ModelPlan(), seed=7)
     with pytest.raises(UnknownTask, match=f"the tasks are {', '.join(TASKS)}"):
         task_for("x", schema(BINARY), ModelPlan(), seed=7)
+
+
+@pytest.mark.parametrize(
+    ("label", "name"),
+    [(BINARY, "diagnosis"), (GRADED, "diagnosis"), (VALUE, "house-prices"), (ENDED, "survival")],
+)
+def test_a_schema_of_which_nobody_says_more_has_a_task_that_takes_it(
+    label: Label, name: str
+) -> None:
+    assert usual_task(schema(label)) == name
+
+
+def test_texts_have_the_task_of_their_kind() -> None:
+    assert usual_task(NotesSchema(name="notes", label=BINARY)) == "clinical-notes"
+    assert usual_task(EntitySchema(name="notes", types=("DRUG",))) == "clinical-entities"

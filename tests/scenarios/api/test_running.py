@@ -1,0 +1,129 @@
+"""A consortium in Python is the consortium of the command line: same checks, errors and models."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import cast
+
+import pandas as pd
+import pytest
+
+import consortium as c
+from scenarios.api.running import DataRefused, Options, UnknownOption
+from tests.scenarios.api.conftest import PLAN, WARDS
+
+Frames = dict[str, pd.DataFrame]
+
+
+def digest(run: c.Run) -> str:
+    assert run.summary.model_digest
+    return run.summary.model_digest
+
+
+def test_frames_files_and_a_declared_consortium_give_the_same_model(
+    run: c.Run, schema: c.Schema, frames: Frames, tmp_path: Path
+) -> None:
+    sites = []
+    for name, frame in frames.items():
+        path = tmp_path / f"{name}.csv"
+        frame.to_csv(path, index=False, sep=";")
+        sites.append(c.Site(name, path, words=["separator:semicolon"]))
+    declared = c.Consortium(schema, sites, config=PLAN)
+    other = c.simulate(declared, rounds=2, out=tmp_path / "files")
+    assert digest(other) == digest(run)
+    pd.testing.assert_frame_equal(other.metrics, run.metrics)
+
+
+def test_two_sites_cannot_run_encrypted_and_nothing_is_left(
+    schema: c.Schema, frames: Frames, tmp_path: Path
+) -> None:
+    two = {name: frames[name] for name in WARDS[:2]}
+    with pytest.raises(c.ConsortiumError, match="3"):
+        c.simulate(schema, two, rounds=1, encrypted=True, out=tmp_path / "run")
+
+
+def test_refused_records_are_named_with_site_row_and_advice(
+    schema: c.Schema, frames: Frames, tmp_path: Path
+) -> None:
+    """Unless a run without them is accepted."""
+    broken = frames["ward-a"].astype(object)
+    broken.loc[1, "age"] = "63 years"
+    given = {**frames, "ward-a": broken}
+    with pytest.raises(DataRefused, match=r"ward-a: the table breaks.*\n- age: .*row 2 \('63 y"):
+        c.simulate(schema, given, rounds=1, config=PLAN, out=tmp_path / "refused")
+    run = c.simulate(
+        schema, given, rounds=1, config=PLAN, out=tmp_path / "absent", allow_absent=True
+    )
+    assert any("not in the run: ward-a" in line for line in run.warnings)
+
+
+def test_records_that_all_sites_refuse_are_named_too(
+    schema: c.Schema, frames: Frames, tmp_path: Path
+) -> None:
+    without = {name: frame.drop(columns="admitted") for name, frame in frames.items()}
+    with pytest.raises(DataRefused, match="ward-c: the table lacks 1 column of the schema: 'admi"):
+        c.simulate(schema, without, rounds=1, config=PLAN, out=tmp_path / "run")
+
+
+def test_a_description_of_frames_is_a_table_one(
+    schema: c.Schema, frames: Frames, tmp_path: Path
+) -> None:
+    table = c.describe(schema, frames, out=tmp_path / "run").table_one
+    trained = [int(str(cell)) for cell in table.loc["Records"]]
+    assert trained[0] == sum(trained[1:])
+    assert "age (years), mean (SD)" in table.index
+
+
+def test_a_check_finds_the_ward_that_measures_in_another_unit(
+    schema: c.Schema, frames: Frames
+) -> None:
+    assert c.check(schema, frames).empty
+    other = frames["ward-a"].assign(haemoglobin=frames["ward-a"]["haemoglobin"] / 3)
+    found = c.check(schema, {**frames, "ward-a": other})
+    assert list(found["site"]) == ["ward-a"]
+    assert found["finding"][0].startswith("haemoglobin looks 1/")
+
+
+def test_a_scenario_of_the_library_takes_frames_for_its_sites(frames: Frames) -> None:
+    with pytest.raises(c.ConsortiumError, match="there is no site 'ward-a'"):
+        c.check("heart-diagnosis", frames)
+    with pytest.raises(c.ConsortiumError, match="did you mean 'heart-diagnosis'"):
+        c.check("heart-diagnosi")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"round": 3}, "there is no option 'round': did you mean 'rounds'"),
+        ({"engine": "ray"}, "there is no engine 'ray'"),
+        ({"config": {"local-epoch": 1}}, "local-epochs"),
+        ({"rounds": "many"}, "num-server-rounds"),
+    ],
+)
+def test_an_option_that_is_none_is_named_with_the_nearest(
+    schema: c.Schema, frames: Frames, options: dict[str, object], said: str
+) -> None:
+    with pytest.raises(c.ConsortiumError, match=said):
+        c.simulate(schema, frames, **cast(Options, options))
+    assert issubclass(UnknownOption, TypeError)
+
+
+@pytest.mark.parametrize("name", ["Ward A", "", "ward-b"])
+def test_a_site_that_cannot_be_named_so_is_refused_before_anything_runs(
+    schema: c.Schema, frames: Frames, name: str
+) -> None:
+    sites = [c.Site(name, frames["ward-a"]), c.Site("ward-b", frames["ward-b"])]
+    with pytest.raises(c.ConsortiumError, match="the consortium: "):
+        c.simulate(schema, sites)
+
+
+def test_a_declared_schema_loads_nothing_that_learns_or_sends() -> None:
+    code = (
+        "import sys, consortium as c\n"
+        "c.Schema(name='a', person='p', features=(c.Number(name='x', low=0, high=1),),\n"
+        "         label=c.ClassLabel(column='y', classes=('a', 'b')))\n"
+        "heavy = ('torch', 'pandas', 'numpy', 'flwr', 'scipy', 'matplotlib', 'scenarios')\n"
+        "print(*[name for name in heavy if name in sys.modules])"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == []
