@@ -58,7 +58,7 @@ docs: install
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -c docs . site
 
 constraints: install
-	$(BIN)/uv pip compile pyproject.toml --quiet --upgrade --format pylock.toml \
+	$(BIN)/uv pip compile pyproject.toml --quiet --upgrade --format pylock.toml --extra all \
 		--python-version 3.11 --python-platform x86_64-manylinux_2_28 --output-file .venv/pylock.toml
 	$(BIN)/python -m tests.constraints .venv/pylock.toml
 

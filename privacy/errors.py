@@ -5,6 +5,7 @@ It is a module of its own because every package raises it, and it may import non
 
 import difflib
 from collections.abc import Collection, Mapping
+from importlib.util import find_spec
 from typing import TypeVar
 
 Value = TypeVar("Value")
@@ -49,6 +50,37 @@ class ConsortiumError(Exception):
     def __init__(self, message: str, **counts: int) -> None:
         super().__init__(message)
         self.counts = counts
+
+
+class MissingLibrary(ConsortiumError, ImportError, code="missing-library"):
+    """What was asked for needs a library that is not installed.
+
+    Args:
+        purpose: What was asked for, such as `to train a model`.
+        library: The name of the library.
+        extra: The extra of the package that installs it.
+    """
+
+    def __init__(self, purpose: str, library: str, *, extra: str) -> None:
+        super().__init__(
+            f"{purpose}, the library {library} is needed, which is not installed: "
+            f"pip install 'consortium-fl[{extra}]'"
+        )
+
+
+def require_library(purpose: str, library: str, *, extra: str) -> None:
+    """Refuse what needs a library that is not installed; nothing is imported.
+
+    Args:
+        purpose: As for `MissingLibrary`.
+        library: The name by which it is imported.
+        extra: As for `MissingLibrary`.
+
+    Raises:
+        MissingLibrary: It is not there.
+    """
+    if find_spec(library) is None:
+        raise MissingLibrary(purpose, library, extra=extra)
 
 
 def abbreviated_names(names: Collection[str]) -> str:

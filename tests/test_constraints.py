@@ -15,6 +15,15 @@ PINNED = re.compile(r"([a-z0-9-]+)==([^ ]+)((?: \\\n    --hash=sha256:[0-9a-f]{6
 # What the build of torch for GPUs needs. The one that is tested needs none of it.
 FOR_GPUS = re.compile(r"nvidia-|cuda-|triton$")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+# What the project needs with every extra that is for users.
+EXTRAS = [name for name in PROJECT["optional-dependencies"] if name != "dev"]
+WANTED = [
+    one
+    for listed in (PROJECT["dependencies"], *map(PROJECT["optional-dependencies"].get, EXTRAS))
+    for one in listed
+    if Requirement(one).name != PROJECT["name"]
+]
+]
 
 
 def pinned() -> dict[str, str]:
@@ -26,7 +35,7 @@ def installed() -> dict[str, str]:
     """Return the versions of what the installed project needs to run, by name."""
     found: dict[str, str] = {}
     seen: set[tuple[str, frozenset[str]]] = set()
-    needed = [Requirement(one) for one in PROJECT["dependencies"]]
+    needed = [Requirement(one) for one in WANTED]
     while needed:
         requirement = needed.pop()
         name, extras = canonicalize_name(requirement.name), frozenset(requirement.extras)
@@ -56,7 +65,7 @@ def test_each_line_has_a_version_and_hashes_and_there_is_nothing_else() -> None:
     assert "://" not in text
 
 
-@pytest.mark.parametrize("wanted", PROJECT["dependencies"])
+@pytest.mark.parametrize("wanted", WANTED)
 def test_each_version_is_in_the_range_of_the_project(wanted: str) -> None:
     requirement = Requirement(wanted)
     version = pinned()[canonicalize_name(requirement.name)]

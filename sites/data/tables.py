@@ -76,20 +76,6 @@ class EmptyTable(UnreadableSource, code="empty-table"):
     """A source has no records."""
 
 
-class MissingLibrary(UnreadableSource, code="missing-library"):
-    """A file needs a library that is not installed.
-
-    Args:
-        path: The file.
-        library: The name of the library.
-    """
-
-    def __init__(self, path: Path, library: str) -> None:
-        super().__init__(
-            f"to read {path}, the library {library} is needed: install consortium-fl[data]"
-        )
-
-
 def read_table(source: DataSource) -> pd.DataFrame:
     """Return the table of a source without changes; cells of a CSV or TSV file are text.
 

@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import Any
 
-from privacy.errors import ConsortiumError, unknown_name
+from privacy.errors import ConsortiumError, require_library, unknown_name
 from sites.learners.plans import LearnerPlans
 from sites.learners.registry import learner_for
 from sites.plans import AnyModelPlan, Counting, ModelPlan, TextModelPlan
@@ -52,10 +52,15 @@ def task_for(
         UnknownTask: There is no such task; the message names the nearest one.
         UnfitSchema: The schema or the kind of model does not fit the task.
         BadPlan: The model does not fit the label.
+        MissingLibrary: What the learner needs is not installed.
     """
     if name not in TASKS:
         raise UnknownTask(unknown_name(name, TASKS, kind="task"))
     learner = learner_for(name, schema, learning or LearnerPlans())
+    if name in TEXTUAL:
+        require_library("to learn from texts", "transformers", extra="text")
+    elif not learner.contribution.exact:
+        require_library("to train a model", "torch", extra="train")
     if isinstance(schema, Schema) and isinstance(model, ModelPlan) and name in TABULAR:
         return learner.at_site(tabular_task(name, schema, model, seed=seed, counting=counting))
     if not isinstance(schema, Schema) and isinstance(model, TextModelPlan) and name in TEXTUAL:

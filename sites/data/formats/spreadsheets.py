@@ -8,10 +8,10 @@ from xml.etree.ElementTree import ParseError
 
 import pandas as pd
 
-from privacy.errors import number_of, unknown_name
+from privacy.errors import number_of, require_library, unknown_name
 from sites.data.cells import cell_text
 from sites.data.source import TableFile
-from sites.data.tables import BrokenFile, EmptyTable, MissingLibrary, repeated_columns_error
+from sites.data.tables import BrokenFile, EmptyTable, repeated_columns_error
 
 if TYPE_CHECKING:
     from openpyxl.workbook import Workbook
@@ -35,10 +35,9 @@ def read_spreadsheet(source: TableFile) -> pd.DataFrame:
         EmptyTable: The sheet has no row.
     """
     path = source.path
-    try:
-        from openpyxl.utils.exceptions import InvalidFileException
-    except ImportError as error:
-        raise MissingLibrary(path, "openpyxl") from error
+    require_library(f"to read {path}", "openpyxl", extra="data")
+    from openpyxl.utils.exceptions import InvalidFileException
+
     try:
         return _read_sheet(source)
     except (InvalidFileException, zipfile.BadZipFile, ParseError, KeyError, ValueError) as error:

@@ -11,9 +11,10 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
+from privacy.errors import require_library
 from sites.data.reading import UTF_8
 from sites.data.source import TableFile
-from sites.data.tables import BrokenFile, MissingLibrary, repeated_columns_error
+from sites.data.tables import BrokenFile, repeated_columns_error
 
 Labels: TypeAlias = Mapping[Any, str]
 Read: TypeAlias = Callable[..., tuple[pd.DataFrame, Any]]
@@ -45,10 +46,9 @@ def read_statistical_file(source: TableFile) -> pd.DataFrame:
 
 
 def _reader_for(path: Path) -> Read:
-    try:
-        import pyreadstat  # imported here, as few sites have such files
-    except ImportError as error:
-        raise MissingLibrary(path, "pyreadstat") from error
+    require_library(f"to read {path}", "pyreadstat", extra="data")
+    import pyreadstat  # imported here, as few sites have such files
+
     readers: Mapping[str, Read] = {
         ".sav": pyreadstat.read_sav,
         ".zsav": pyreadstat.read_sav,
