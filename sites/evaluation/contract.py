@@ -37,6 +37,10 @@ class Evaluation(Protocol):
     def layout(self) -> TallyLayout:
         """Names and sizes of the parts of the tally."""
 
+    @property
+    def pair_parts(self) -> tuple[str, ...]:
+        """The parts that count pairs of records: those of two sets are more than each set's own."""
+
     def tally(self, predictions: NDArray[Any], labels: NDArray[Any]) -> Tally:
         """Return the tally of these records; callers pass held-out records only."""
 

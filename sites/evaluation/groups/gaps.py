@@ -48,8 +48,7 @@ def group_gaps(
         group: One whose figures may be shown.
     """
     base, own = evaluation.base, evaluation.of_group(group, tally)
-    # A record is in at most one group of a column, so the others are what is left.
-    rest = evaluation.of_all(tally) - own
+    rest = evaluation.of_others(group, tally)
     mine, others = base.metrics(own), base.metrics(rest)
     return tuple(
         GroupGap(
