@@ -79,11 +79,23 @@ def chosen_events(
             for name, holder, path in chooser.chosen(resource):
                 if not counts(resource, selections[name].statuses):
                     continue
+                _refuse_modifiers(resource)
                 row = subjects.row_of(resource)
                 if row is not None:
                     yield Event(name, row, holder, path, place, resource)
         except Refused as why:
             refusals.add(name, why, place=place, resource=resource)
+
+
+def _refuse_modifiers(resource: Json) -> None:
+    """Refuse a resource with an extension that may turn its meaning round, as FHIR asks for."""
+    if resource.get("modifierExtension") or resource.get("implicitRules"):
+        name = "modifierExtension" if resource.get("modifierExtension") else "implicitRules"
+        raise Refused(
+            name,
+            "a resource that means what it says",
+            advice="leave it out, or write it without what changes its meaning",
+        )
 
 
 class _Chooser:
