@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from sites.data.fhir.documents import document_codings
 from sites.data.fhir.elements import Coding, codings, objects, one_object
 from sites.data.fhir.moments import Moment, PartialDates, moment_of
 from sites.data.fhir.patients import Patients, Subjects, encounter_codings, medication_codings
@@ -17,6 +18,7 @@ _DATES: Mapping[str, tuple[str, ...]] = {
     "Condition": ("onsetDateTime", "onsetPeriod", "recordedDate"),
     "Encounter": ("period",),
     "MedicationRequest": ("authoredOn",),
+    "DocumentReference": ("date",),
 }
 
 
@@ -129,6 +131,8 @@ class _Chooser:
         match resource["resourceType"]:
             case "Encounter":
                 return encounter_codings(resource)
+            case "DocumentReference":
+                return document_codings(resource)
             case "MedicationRequest":
                 return medication_codings(resource, self._patients) if self._asks(resource) else ()
             case _:
