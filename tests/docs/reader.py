@@ -16,7 +16,7 @@ import pyreadstat
 
 from scenarios.data.datasets import heart_hospitals, load_dataset
 from tests.docs.pages import README, ROOT, Command, blocks, commands
-from tests.fhir_exports import heart_map, write_heart_export
+from tests.fhir_exports import NOTES_MAP, heart_map, write_heart_export, write_notes_export
 from tests.forked import Forked
 from tests.synthetic_notes import synthetic_notes
 
@@ -90,6 +90,8 @@ def write_readers_files(folder: Path) -> None:
     notes.assign(chapter=["eye", "injury"] * 30).rename(columns={"person": "category"}).to_json(
         lines, orient="records", lines=True
     )
+    write_notes_export(notes["text"].tolist(), folder / "letters")
+    (folder / "letters.toml").write_text(NOTES_MAP)
     notes[["text"]].head(2).to_json(folder / "new-notes.jsonl", orient="records", lines=True)
     rng = np.random.default_rng(7)
     for ward in ("ward-a", "ward-b", "ward-c"):
