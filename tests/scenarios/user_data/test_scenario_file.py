@@ -3,10 +3,9 @@
 import json
 import tomllib
 from pathlib import Path
-from typing import Any
 
+import jsonschema  # type: ignore[import-untyped]
 import pytest
-from jsonschema import Draft202012Validator
 
 from consortium.cli.options import BadOption
 from scenarios.library.registry import UnknownScenario, scenario_named
@@ -161,7 +160,7 @@ def test_the_published_schema_is_that_of_the_file_and_takes_it(file: Path) -> No
     """If this fails, write `scenario_file_schema()` to `docs/scenario.schema.json`."""
     published = (DOCS / "scenario.schema.json").read_text()
     assert published == scenario_file_schema()
-    known: Any = Draft202012Validator(json.loads(published))
-    whole = tomllib.loads(WHOLE)
-    assert known.is_valid(whole)
-    assert not known.is_valid({**whole, "titel": "x"})
+    schema, whole = json.loads(published), tomllib.loads(WHOLE)
+    jsonschema.validate(whole, schema)
+    with pytest.raises(jsonschema.ValidationError, match="titel"):
+        jsonschema.validate({**whole, "titel": "x"}, schema)
