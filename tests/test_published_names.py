@@ -26,6 +26,7 @@ PACKAGES = ("privacy", "strategies", "sites", "consortium", "scenarios")
 
 CODES = {
     "BadFrame": "bad-frame",
+    "BadScenarioFile": "bad-scenario-file",
     "ConsortiumError": "consortium-error",
     "AlreadyAnswered": "already-answered",
     "AlreadyLed": "already-led",
@@ -144,6 +145,7 @@ CODES = {
     "NoMajority": "no-majority",
     "NoNoiseFits": "no-noise-fits",
     "NoOpener": "no-opener",
+    "NoProposal": "no-proposal",
     "NoQuestionKey": "no-question-key",
     "NoRecords": "no-records",
     "NodeFailed": "node-failed",
@@ -364,8 +366,8 @@ COMMANDS = {
     "consortium coordinator": "delete-uploads down init install key renew up",
     "consortium site": "allow approve check code down forget init install ledger preview public "
     "recount renew-node-key stop-all up",
-    "scenario": "audit-sum check check-data compare describe doctor inspect list monitor practice "
-    "predict resume rules run",
+    "scenario": "audit-sum check check-data compare describe doctor init inspect list monitor "
+    "practice predict resume rules run",
 }
 
 
