@@ -143,6 +143,7 @@ CODES = {
     "NoLiarsThere": "no-liars-there",
     "NoLog": "no-log",
     "NoMajority": "no-majority",
+    "NoOnnx": "no-onnx",
     "NoNoiseFits": "no-noise-fits",
     "NoOpener": "no-opener",
     "NoProposal": "no-proposal",
