@@ -71,7 +71,8 @@ def _find_run(directory: Path, name: str) -> RunDirectory:
             f"there is no run in {directory} yet: start one with `consortium run`"
         )
     # By its name, because a directory that was moved has the path of before in this file.
-    return RunDirectory(place.run(Path(place.last_run.read_text()).name))
+    last = RunDirectory(Path(place.last_run.read_text()))
+    return RunDirectory(place.run((last.judged_run() or last).path.name))
 
 
 ACCEPT = typer.Option(None, "--accept", metavar="COLUMN", help="Say that its finding is right.")

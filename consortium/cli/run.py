@@ -62,7 +62,7 @@ def run(
     config.require_members_left_out(charter.names)
     stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
     folder = CoordinatorDirectory(directory).run(name or stamp)
-    _start_run(superlink, RunDirectory(folder), config, wait=wait)
+    start_run(superlink, RunDirectory(folder), config, wait=wait)
 
 
 @app.command("evaluate")
@@ -76,9 +76,9 @@ def evaluate(
     The figures go into the run and its report. Nothing is trained.
     """
     superlink = SuperLink(directory)
-    run_directory = _find_run(directory, name)
+    run_directory = named_run(directory, name)
     config = later_config(run_directory, superlink.charter)
-    _start_run(superlink, run_directory.next_evaluation(), config, wait=wait)
+    start_run(superlink, run_directory.next_evaluation(), config, wait=wait)
     if wait and not read_record(run_directory.summary, Summary).withheld:
         print(f"the figures are in {run_directory.path}")
 
@@ -97,7 +97,7 @@ def resume(
     wait: bool = WAIT,
 ) -> None:
     """Resume an interrupted run from its last completed round."""
-    superlink, run_directory = SuperLink(directory), _find_run(directory, name)
+    superlink, run_directory = SuperLink(directory), named_run(directory, name)
     config = interrupted_config(run_directory)
     if without:
         waiting = WaitingRun.read(run_directory, config)
@@ -114,7 +114,7 @@ def _go_on_without(
     agreed = superlink.charter
     if waiting.goes_on_under(agreed, without):
         to = waiting.directory.next_continuation()
-        return _start_run(superlink, to, waiting.next_config(agreed), wait=wait)
+        return start_run(superlink, to, waiting.next_config(agreed), wait=wait)
     if agreed.fingerprint != waiting.charter.fingerprint:
         raise NotResumable(
             f"the charter in force is revision {agreed.revision}, and does not say that this run "
@@ -140,7 +140,7 @@ def wait_for(
     ),
 ) -> None:
     """Wait until the last run ends, or until one of its rounds starts."""
-    waiting = Waiting(Control(SuperLink(directory)), _find_run(directory), tell=print)
+    waiting = Waiting(Control(SuperLink(directory)), named_run(directory), tell=print)
     if begun < 0:
         _print_end(waiting)
     else:
@@ -175,9 +175,21 @@ def stop(directory: Path = COORDINATOR) -> None:
         print(f"stopped {number}")
 
 
-def _start_run(
+def start_run(
     superlink: SuperLink, run_directory: RunDirectory, config: RunConfig, *, wait: bool
 ) -> None:
+    """Start a run in a directory of its own, under the charter in force.
+
+    Args:
+        superlink: The coordinator's.
+        run_directory: Of the run; it must not exist.
+        config: The run config.
+        wait: Whether to wait for the end of the run, and print what it came to.
+
+    Raises:
+        RunExists: The directory holds a run.
+        ConsortiumError: The coordinator is not up, or the charter allows no such run.
+    """
     superlink.require_up()  # else an empty run would stay behind
     mode_of(config).require_agreed(config, superlink.charter)
     evaluation_of(config, superlink.charter)  # refuses groups that the records do not have
@@ -223,8 +235,16 @@ def _print_end(waiting: Waiting) -> None:
         print(f"its log: {waiting.run.log}")
 
 
-def _find_run(directory: Path, name: str = "") -> RunDirectory:
-    """Return the directory of a run, by default of the last one."""
+def named_run(directory: Path, name: str = "") -> RunDirectory:
+    """Return the directory of a run, by default of the last one.
+
+    Args:
+        directory: The coordinator's.
+        name: Of the run.
+
+    Raises:
+        NothingRuns: There is no such run.
+    """
     folder = CoordinatorDirectory(directory).run(name) if name else last_run(directory)
     if folder is None:
         raise NothingRuns(

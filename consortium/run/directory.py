@@ -66,6 +66,9 @@ class RunDirectory:
     periods = PathIn("periods")
     """A folder for each later period that was counted for the model: the directory of a run."""
 
+    drift = PathIn("periods.csv")
+    """How each of these periods differs from before, written with the report."""
+
     order = PathIn("order.json")
     """The order that started the run; in a deployment only."""
 

@@ -92,9 +92,7 @@ class PeriodMemory(SiteStore):
         """Yield the periods, by name."""
         query = "SELECT name, source, fingerprint FROM periods ORDER BY name"
         for name, source, fingerprint in self._database.rows(query):
-            yield Period(
-                name=name, source=_SOURCE.validate_json(source), fingerprint=fingerprint
-            )
+            yield Period(name=name, source=_SOURCE.validate_json(source), fingerprint=fingerprint)
 
     def declare(self, wanted: Period) -> None:
         """Remember the records of a period.

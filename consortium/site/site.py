@@ -288,8 +288,7 @@ def _current_site(context: "Context") -> Site:
         fits=lambda site: (
             site.read_from == _files_of(directory, site.config)
             and (
-                not site.run_config.period
-                or site.config == _config_of(directory, site.run_config)
+                not site.run_config.period or site.config == _config_of(directory, site.run_config)
             )
         ),
     )

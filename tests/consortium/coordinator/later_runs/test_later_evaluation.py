@@ -17,6 +17,7 @@ from consortium.run.records import Summary, read_record
 from tests.founded import Founded
 from tests.small_consortium import NAMES
 
+
 def page(run: RunDirectory) -> str:
     """Return the text of a run's report, as a reader sees it."""
     render_report(run)

@@ -11,27 +11,21 @@ from consortium.coordinator.later_runs.periods import CannotMonitor, period_conf
 from consortium.model.files import read_model
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Summary, Tallies, read_record
-from consortium.site.periods import PeriodMemory, declare_period
+from consortium.site.periods import PeriodMemory
+from consortium.site.policy_templates import strict
 from privacy.layout import Tally
 from sites.data.holdout import NobodyHeldOut
 from sites.data.source import TableFile
 from sites.evaluation.score_bins import ScoreBins
 from sites.plans import Counting, ModelPlan
 from sites.tasks.registry import task_for
+from tests.decisions import decide
 from tests.founded import Founded
-from tests.small_consortium import NAMES, TABLE, records
+from tests.later_periods import declare_later
+from tests.small_consortium import NAMES, TABLE
 
 CLEAR: dict[str, Any] = {"aggregation": "clear", "on_finding": "warn"}
 MASKED: dict[str, Any] = {"masks": True, "score_bins": "following"}
-
-
-def later(founded: Founded, period: str, *, sites: tuple[str, ...] = NAMES, count: int = 60) -> None:
-    """Declare new records of a period at some sites."""
-    for name in sites:
-        site = founded.consortium.run.site(name)
-        path = site / f"{period}.csv"
-        records(f"{name}-{period}", count).to_csv(path, index=False)
-        declare_period(site, period, TableFile(path=path))
 
 
 def counted(founded: Founded, run: RunDirectory, period: str, **who: Any) -> RunDirectory:
@@ -48,9 +42,7 @@ def in_one_place(founded: Founded, period: str, sites: tuple[str, ...], bins: st
     site = founded.consortium.run.site("east")
     model = read_model(site / "model")
     path = site / "all.csv"
-    frames = [
-        pd.read_csv(founded.consortium.run.site(name) / f"{period}.csv") for name in sites
-    ]
+    frames = [pd.read_csv(founded.consortium.run.site(name) / f"{period}.csv") for name in sites]
     pd.concat(frames).to_csv(path, index=False)
     plan = ModelPlan(name="logistic")
     counting = Counting(columns=True)
@@ -65,7 +57,7 @@ def test_a_period_counts_as_if_all_its_records_were_in_one_place(
 ) -> None:
     founded = Founded(tmp_path, encrypted=chosen is MASKED)
     run = founded.train("model", chosen=chosen)
-    later(founded, "2026-03")
+    declare_later(founded, "2026-03")
     period = counted(founded, run, "2026-03")
     told = read_record(period.summary, Summary)
     found = read_record(period.evaluation, Tallies)
@@ -86,9 +78,9 @@ def test_a_period_counts_as_if_all_its_records_were_in_one_place(
 def test_who_is_away_or_waits_in_march_is_in_april(tmp_path: Path) -> None:
     founded = Founded(tmp_path)
     run = founded.train("model")
-    later(founded, "march", sites=NAMES[:3])
-    later(founded, "april")
-    later(founded, "march", sites=("west",), count=12)
+    declare_later(founded, "march", sites=NAMES[:3])
+    declare_later(founded, "april")
+    declare_later(founded, "march", sites=("west",), count=12)
     march = read_record(counted(founded, run, "march").summary, Summary)
     assert set(march.evaluated) == set(NAMES[:3])
     assert [(one.site, one.code) for one in march.quarantined] == [
@@ -103,7 +95,7 @@ def test_a_period_is_counted_for_one_roster(tmp_path: Path) -> None:
     """Who came too late for a period stays out of it: the difference would be this site."""
     founded = Founded(tmp_path)
     run = founded.train("model")
-    later(founded, "march")
+    declare_later(founded, "march")
     first = counted(founded, run, "march", away="west")
     assert set(read_record(first.summary, Summary).evaluated) == set(NAMES[:3])
     first.path.rename(run.path / "first")
@@ -111,6 +103,19 @@ def test_a_period_is_counted_for_one_roster(tmp_path: Path) -> None:
     told = read_record(again.summary, Summary)
     assert told.withheld
     assert not tally_of(again).any()
+
+
+def test_a_policy_that_demands_privacy_refuses_a_period(tmp_path: Path) -> None:
+    founded = Founded(tmp_path)
+    run = founded.train("model")
+    declare_later(founded, "march")
+    terms = strict(founded.consortium.charter).privacy.model_dump()
+    decide(founded.consortium.run.site("west"), privacy=terms)
+    told = read_record(counted(founded, run, "march").summary, Summary)
+    assert [(one.site, one.code) for one in told.quarantined] == [
+        ("west", "site-refused.privacy-required")
+    ]
+    assert set(told.evaluated) == set(NAMES[:3])
 
 
 def test_a_run_without_a_model_of_this_charter_is_not_monitored(tmp_path: Path) -> None:
