@@ -63,7 +63,12 @@ class Founded:
     ) -> RunDirectory:
         """Train for a round, from another seed than the runs before."""
         seed = 7 + len(list(self.runs.glob("*")))
-        told = {"num_server_rounds": 1, "quorum": 3, "seed": seed, "without": without}
+        told: dict[str, Scalar] = {
+            "num_server_rounds": 1,
+            "quorum": 3,
+            "seed": seed,
+            "without": without,
+        }
         return self.run(RunDirectory(self.runs / name), configured({**told, **chosen}), **who)
 
     def app_of(self, name: str, away: str, only_at_the_end: bool) -> SiteApp:

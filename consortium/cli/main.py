@@ -36,7 +36,7 @@ COMMANDS = {
     ),
     "monitor": LazyCommand(
         "Count how a later period differs from what a run's model learned from.",
-        "consortium.cli.periods:monitor",
+        "consortium.cli.run:app",
     ),
     "wait": LazyCommand(
         "Wait until the last run ends, or until one of its rounds starts.", "consortium.cli.run:app"

@@ -12,6 +12,7 @@ from consortium.cli.options import COORDINATOR, SET_HELP, parse_overrides
 from consortium.config import RunConfig, new_run_config
 from consortium.coordinator.later_runs.continuation import WaitingRun
 from consortium.coordinator.later_runs.later_evaluation import later_config
+from consortium.coordinator.later_runs.periods import period_config
 from consortium.coordinator.resume import NotResumable, interrupted_config
 from consortium.deployment.control_client import Control
 from consortium.deployment.run_orders import RunOrder, last_run
@@ -25,6 +26,7 @@ from consortium.run.directory import RunDirectory
 from consortium.run.party_directory import CoordinatorDirectory
 from consortium.run.records import Summary, read_record
 from consortium.site.directory import SiteDirectory
+from consortium.wording.formatting import escape_controls
 from privacy.errors import ConsortiumError, abbreviated_names, number_of
 
 app = typer.Typer(help="Control and inspect a coordinator's runs.")
@@ -62,7 +64,7 @@ def run(
     config.require_members_left_out(charter.names)
     stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
     folder = CoordinatorDirectory(directory).run(name or stamp)
-    start_run(superlink, RunDirectory(folder), config, wait=wait)
+    _start_run(superlink, RunDirectory(folder), config, wait=wait)
 
 
 @app.command("evaluate")
@@ -76,11 +78,36 @@ def evaluate(
     The figures go into the run and its report. Nothing is trained.
     """
     superlink = SuperLink(directory)
-    run_directory = named_run(directory, name)
+    run_directory = _find_run(directory, name)
     config = later_config(run_directory, superlink.charter)
-    start_run(superlink, run_directory.next_evaluation(), config, wait=wait)
+    _start_run(superlink, run_directory.next_evaluation(), config, wait=wait)
     if wait and not read_record(run_directory.summary, Summary).withheld:
         print(f"the figures are in {run_directory.path}")
+
+
+@app.command("monitor")
+def monitor(
+    directory: Path = COORDINATOR,
+    period: str = typer.Option(
+        ..., help="The name under which the sites declared their records, such as 2026-03."
+    ),
+    name: str = NAME,
+    wait: bool = WAIT,
+) -> None:
+    """Count how a later period differs from what a run's model learned from. Nothing is trained.
+
+    Each site counts the records that its operator declared (`consortium site period`). Figures of
+    all periods stand in the run's report and in its `periods.csv`.
+    """
+    from consortium.report.monitoring.rows import period_lines  # no other command reads a report
+
+    superlink, found = SuperLink(directory), _find_run(directory, name)
+    judged = found.judged_run() or found
+    config = period_config(judged, superlink.charter, period)
+    _start_run(superlink, judged.period(period), config, wait=wait)
+    if wait:
+        for line in period_lines(judged, period):
+            print(escape_controls(line))
 
 
 @app.command("resume")
@@ -97,7 +124,7 @@ def resume(
     wait: bool = WAIT,
 ) -> None:
     """Resume an interrupted run from its last completed round."""
-    superlink, run_directory = SuperLink(directory), named_run(directory, name)
+    superlink, run_directory = SuperLink(directory), _find_run(directory, name)
     config = interrupted_config(run_directory)
     if without:
         waiting = WaitingRun.read(run_directory, config)
@@ -114,7 +141,7 @@ def _go_on_without(
     agreed = superlink.charter
     if waiting.goes_on_under(agreed, without):
         to = waiting.directory.next_continuation()
-        return start_run(superlink, to, waiting.next_config(agreed), wait=wait)
+        return _start_run(superlink, to, waiting.next_config(agreed), wait=wait)
     if agreed.fingerprint != waiting.charter.fingerprint:
         raise NotResumable(
             f"the charter in force is revision {agreed.revision}, and does not say that this run "
@@ -140,7 +167,7 @@ def wait_for(
     ),
 ) -> None:
     """Wait until the last run ends, or until one of its rounds starts."""
-    waiting = Waiting(Control(SuperLink(directory)), named_run(directory), tell=print)
+    waiting = Waiting(Control(SuperLink(directory)), _find_run(directory), tell=print)
     if begun < 0:
         _print_end(waiting)
     else:
@@ -175,21 +202,9 @@ def stop(directory: Path = COORDINATOR) -> None:
         print(f"stopped {number}")
 
 
-def start_run(
+def _start_run(
     superlink: SuperLink, run_directory: RunDirectory, config: RunConfig, *, wait: bool
 ) -> None:
-    """Start a run in a directory of its own, under the charter in force.
-
-    Args:
-        superlink: The coordinator's.
-        run_directory: Of the run; it must not exist.
-        config: The run config.
-        wait: Whether to wait for the end of the run, and print what it came to.
-
-    Raises:
-        RunExists: The directory holds a run.
-        ConsortiumError: The coordinator is not up, or the charter allows no such run.
-    """
     superlink.require_up()  # else an empty run would stay behind
     mode_of(config).require_agreed(config, superlink.charter)
     evaluation_of(config, superlink.charter)  # refuses groups that the records do not have
@@ -235,16 +250,8 @@ def _print_end(waiting: Waiting) -> None:
         print(f"its log: {waiting.run.log}")
 
 
-def named_run(directory: Path, name: str = "") -> RunDirectory:
-    """Return the directory of a run, by default of the last one.
-
-    Args:
-        directory: The coordinator's.
-        name: Of the run.
-
-    Raises:
-        NothingRuns: There is no such run.
-    """
+def _find_run(directory: Path, name: str = "") -> RunDirectory:
+    """Return the directory of a run, by default of the last one."""
     folder = CoordinatorDirectory(directory).run(name) if name else last_run(directory)
     if folder is None:
         raise NothingRuns(

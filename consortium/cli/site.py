@@ -38,7 +38,7 @@ COMMANDS = {
     ),
     "period": LazyCommand(
         "Declare the records of a later period, or show what the site counted of its periods.",
-        "consortium.cli.periods:declare_or_list",
+        "consortium.cli.report:declare_or_list_periods",
     ),
     "ledger": LazyCommand(
         "Show the privacy spent on each of a site's data sets, over all runs.",

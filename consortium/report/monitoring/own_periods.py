@@ -5,7 +5,7 @@ from pathlib import Path
 
 from consortium.model.files import BadModel, TrainedModel, read_model
 from consortium.report.monitoring.rows import plain_lines
-from consortium.site.directory import SiteDirectory, require_site
+from consortium.site.directory import SiteDirectory, read_site_config
 from consortium.site.periods import OwnCount, Period, PeriodMemory
 from sites.evaluation.contract import evaluation_for, in_bins
 from sites.evaluation.groups.columns import EvaluationWithColumns
@@ -24,9 +24,8 @@ def own_period_lines(directory: Path) -> Iterator[str]:
     Raises:
         BadSite: There is no site.
     """
-    require_site(directory)
-    with PeriodMemory.at(directory) as memory:
-        periods = [(period, memory.counts(period.name)) for period in memory.periods()]
+    read_site_config(directory)
+    periods = list(_periods(directory))
     if not periods:
         yield "no period is declared"
     for period, counts in periods:
@@ -35,6 +34,13 @@ def own_period_lines(directory: Path) -> Iterator[str]:
             yield "  not counted yet"
         for count in counts:
             yield from _count_lines(directory, count)
+
+
+def _periods(directory: Path) -> Iterator[tuple[Period, tuple[OwnCount, ...]]]:
+    if SiteDirectory(directory).periods.exists():
+        with PeriodMemory.at(directory) as memory:
+            for period in memory.periods():
+                yield period, memory.counts(period.name)
 
 
 def _source_text(period: Period) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from consortium.cli.site import app
+from consortium.cli.main import app
 from consortium.site.directory import read_site_config
 from consortium.site.periods import (
     NoSuchPeriod,
@@ -69,10 +69,10 @@ def test_a_period_is_a_data_set_of_its_own(site: Path) -> None:
 
 def test_the_operator_declares_and_lists_periods(site: Path) -> None:
     source = file_of(site, "march")
-    said = CliRunner().invoke(app, ["period", str(site)])
+    said = CliRunner().invoke(app, ["site", "period", str(site)])
     assert said.output == "no period is declared\n"
-    said = CliRunner().invoke(app, ["period", str(site), "march", "--data", str(source.path)])
+    said = CliRunner().invoke(app, ["site", "period", str(site), "march", "--data", str(source.path)])
     assert said.exit_code == 0, said.output
-    said = CliRunner().invoke(app, ["period", str(site)])
+    said = CliRunner().invoke(app, ["site", "period", str(site)])
     assert said.output == f"march: {source.path}\n  not counted yet\n"
-    assert CliRunner().invoke(app, ["period", str(site), "april"]).exit_code == 2
+    assert CliRunner().invoke(app, ["site", "period", str(site), "april"]).exit_code == 2

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from consortium.cli.site import app
+from consortium.cli.main import app
 from consortium.coordinator.later_runs.periods import period_config
 from consortium.report.monitoring.counted_periods import counted_periods
 from consortium.report.render import render_report
@@ -69,7 +69,7 @@ def test_an_operator_sees_the_own_figures_beside_those_of_training(
 ) -> None:
     founded, _ = made
     site = founded.consortium.run.site("east")
-    said = CliRunner().invoke(app, ["period", str(site)])
+    said = CliRunner().invoke(app, ["site", "period", str(site)])
     assert said.exit_code == 0, said.output
     april, march = said.output.split("march:")
     assert "60 records of this site alone" in march
