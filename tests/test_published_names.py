@@ -361,8 +361,8 @@ ENTRIES = {
 }
 
 COMMANDS = {
-    "consortium": "audit charter coordinator encoder evaluate export monitor provision report resume "
-    "run run-config site status stop wait",
+    "consortium": "audit charter coordinator encoder evaluate export monitor provision report "
+    "resume run run-config site status stop wait",
     "consortium audit": "evidence program receipt show verify",
     "consortium charter": "new revise show sign",
     "consortium coordinator": "delete-uploads down init install key renew up",
