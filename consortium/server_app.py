@@ -109,7 +109,7 @@ def _write_summary(led: LedRun, *, status: Status, error: str = "") -> None:
     recorder.write_evaluation()
     summary = _summary(led, status=status, error=error)
     # Before the summary: who waits for that finds the figures in the run that was evaluated.
-    if led.config.evaluate_model and not error:
+    if led.config.evaluate_model and not led.config.period and not error:
         write_into_evaluated(run, summary)
     shown = recorder.site_metrics() if recorder.last_round and not error else ()
     write_record(run.summary, summary, site_metrics=shown)

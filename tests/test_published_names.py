@@ -149,6 +149,7 @@ CODES = {
     "NoProposal": "no-proposal",
     "NoQuestionKey": "no-question-key",
     "NoRecords": "no-records",
+    "NoSuchPeriod": "no-such-period",
     "NodeFailed": "node-failed",
     "NodeGone": "node-gone",
     "NonFinitePredictions": "non-finite-predictions",
@@ -173,6 +174,9 @@ CODES = {
     "NothingCounted": "nothing-counted",
     "NothingRuns": "nothing-runs",
     "NothingToJudge": "nothing-to-judge",
+    "PeriodChanged": "period-changed",
+    "PeriodWaits": "period-waits",
+    "RecordsOfAnotherPeriod": "records-of-another-period",
     "SmallGroup": "small-group",
     "NothingWithheld": "nothing-withheld",
     "NothingToForget": "nothing-to-forget",
@@ -360,13 +364,13 @@ ENTRIES = {
 }
 
 COMMANDS = {
-    "consortium": "audit charter coordinator encoder evaluate export provision report resume run "
-    "run-config site status stop wait",
+    "consortium": "audit charter coordinator encoder evaluate export monitor provision report "
+    "resume run run-config site status stop wait",
     "consortium audit": "evidence program receipt show verify",
     "consortium charter": "new revise show sign",
     "consortium coordinator": "delete-uploads down init install key renew up",
-    "consortium site": "allow approve check code down forget init install ledger preview public "
-    "recount renew-node-key stop-all up",
+    "consortium site": "allow approve check code down forget init install ledger period preview "
+    "public recount renew-node-key stop-all up",
     "scenario": "audit-sum check check-data compare describe doctor init inspect list monitor "
     "practice predict resume rules run",
 }

@@ -34,6 +34,10 @@ COMMANDS = {
         "Count the evaluation that a finished run withheld, once all sites are back.",
         "consortium.cli.run:app",
     ),
+    "monitor": LazyCommand(
+        "Count how a later period differs from what a run's model learned from.",
+        "consortium.cli.run:app",
+    ),
     "wait": LazyCommand(
         "Wait until the last run ends, or until one of its rounds starts.", "consortium.cli.run:app"
     ),

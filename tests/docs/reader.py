@@ -43,6 +43,9 @@ LEFT_BY: Mapping[str, Path] = {
     "model/results.json": STATISTICS,
     "model/table1.csv": STATISTICS,
     "model/xgboost.json": STATISTICS,
+    "periods/*/**": STATISTICS,
+    "periods.csv": STATISTICS,
+    "sites/*/periods/*": STATISTICS,
     "liars.json": LIARS,
     "coordinator/evidence.jsonl": LIARS,
 }
@@ -72,6 +75,9 @@ def write_readers_files(folder: Path) -> None:
     ours = frame[heart_hospitals(frame) == "cleveland"].drop(columns=["hospital", "severity"])
     ours.to_csv(folder / "my.csv", index=False)
     pyreadstat.write_sav(ours, str(folder / "my.sav"))
+    for name in ("cleveland", "hungary"):
+        later = frame[heart_hospitals(frame) == name].drop(columns=["hospital", "severity"])
+        later.to_csv(folder / f"{name}-2026-03.csv", index=False)
     ours.drop(columns="disease").head(3).to_csv(folder / "new-patients.csv", index=False)
     export = ours.drop(columns="patient").rename(columns={"age": "ALTER"})
     export = export.assign(cholesterol=export["cholesterol"].fillna(-9))

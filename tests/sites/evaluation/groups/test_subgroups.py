@@ -14,6 +14,7 @@ from sites.evaluation.groups.subgroups import (
 )
 from sites.evaluation.score_bins import first_bins
 from sites.evaluation.survival import SurvivalEvaluation
+from sites.plans import Counting
 from sites.schema.tables import Category, ClassLabel, Number, Schema
 from sites.statistics.tally import ImpossibleTally
 from tests.sites.scored_records import ENDS, Records, survivals
@@ -152,10 +153,10 @@ def test_in_the_clear_small_groups_leave_as_zeros_and_all_records_as_they_are(
 @pytest.mark.parametrize("columns", ["age", "sexe", "sex,age", "ill"])
 def test_a_column_without_groups_is_refused_with_those_that_have_some(columns: str) -> None:
     with pytest.raises(UnknownSubgroup, match="its categories are sex, ward"):
-        evaluation_for(SCHEMA, columns)
+        evaluation_for(SCHEMA, Counting(subgroups=columns))
 
 
 def test_texts_have_no_groups() -> None:
     with pytest.raises(UnknownSubgroup, match="are none"):
-        evaluation_for(scenario_named("clinical-notes").table, "sex")
+        evaluation_for(scenario_named("clinical-notes").table, Counting(subgroups="sex"))
     assert evaluation_for(SCHEMA) == BASE
