@@ -48,6 +48,7 @@ FINAL_AT_THE_SITE = frozenset(
         "memory-damaged",
         "missing-columns",
         "missing-file",
+        "missing-library",
         "no-such-period",
         "other-encoder",
         "out-of-bounds",
