@@ -276,7 +276,9 @@ def _evaluation_counts(site: Site, stands: messages.Position, vector: Vector) ->
     """Return the evaluation counts as they may leave, to be pooled; they are in the ledger then."""
     enter_evaluation(site, stands)
     bins = ScoreBins(stands.score_bins)
-    tally = site.groups_to_pool(site.task.evaluate(site.data, stands.statistics, vector, bins))
+    counted = site.task.evaluate(site.data, stands.statistics, vector, bins)
+    site.keep_count_of_period(counted, stands.score_bins)
+    tally = site.groups_to_pool(counted)
     return site.to_pool(tally, records=site.task.evaluation.num_examples(tally))
 
 

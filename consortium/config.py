@@ -41,6 +41,7 @@ _OF_NO_UPDATE = (
     "masks",
     "num_server_rounds",
     "on_finding",
+    "period",
     "quorum",
     "score_bins",
     "subgroups",
@@ -169,6 +170,16 @@ class RunConfig(BaseModel):
         ),
         Since("0.2.0"),
     ] = ""
+    period: Annotated[
+        str,
+        Field(
+            pattern=r"^([a-z0-9][a-z0-9_.-]{0,55})?$",
+            description="The later period whose records the model of evaluate-model is judged on: "
+            "each site counts those that its operator declared under this name. "
+            "`consortium monitor` sets it.",
+        ),
+        Since("0.2.0"),
+    ] = ""
     continues: Annotated[
         str,
         Field(
@@ -246,7 +257,9 @@ class RunConfig(BaseModel):
     @property
     def counting(self) -> Counting:
         """What the run counts besides what every run counts."""
-        return Counting(subgroups=self.subgroups, by_class=self.counts_by_class)
+        return Counting(
+            subgroups=self.subgroups, by_class=self.counts_by_class, columns=bool(self.period)
+        )
 
     @property
     def left_out(self) -> frozenset[str]:
@@ -305,6 +318,10 @@ class RunConfig(BaseModel):
             raise ValueError(
                 "a run either trains for at least 1 round or evaluates a model in 0 rounds: set "
                 "num-server-rounds, or leave the evaluation to `consortium evaluate`"
+            )
+        if self.period and not self.evaluate_model:
+            raise ValueError(
+                "a later period is counted for a model: leave period to `consortium monitor`"
             )
         return self
 

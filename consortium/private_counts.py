@@ -37,6 +37,7 @@ class NoisyCounts(DifferentiallyPrivate):
             ("Records of a person, at most", str(self.cap or "no limit: each is protected")),
             ("Noise", "discrete Gaussian, drawn by every site for each count and sum"),
             ("Counts before the exchange", "none: bins have equal width in declared bounds"),
+            ("Held-out persons", "in no such count; exact counts of them measure a model"),
         )
 
     def lead(self, people: str, noun: str) -> str:
@@ -51,7 +52,8 @@ class NoisyCounts(DifferentiallyPrivate):
         """Return what a report says about what the counts may reveal."""
         return (
             f"What the counts reveal about {self._whom(people)} is bounded by the differential "
-            "privacy of this run."
+            "privacy of this run. What exact counts of held-out records reveal, where a model is "
+            "measured, is not."
         )
 
     def repetition_sentence(self, noun: str, seed: int) -> str:

@@ -32,6 +32,7 @@ from privacy.errors import ConsortiumError
 from strategies.coordinator.encrypted.parameters import RoundVoid
 from strategies.coordinator.messaging.cohort import QuorumNotReached
 
+# A run that counts needs no torch.
 PACKAGES = ("consortium-fl", "flwr", "numpy", "torch", "pandas")
 
 Status: TypeAlias = Literal["finished", "parked", "failed"]
@@ -109,7 +110,7 @@ def _write_summary(led: LedRun, *, status: Status, error: str = "") -> None:
     recorder.write_evaluation()
     summary = _summary(led, status=status, error=error)
     # Before the summary: who waits for that finds the figures in the run that was evaluated.
-    if led.config.evaluate_model and not error:
+    if led.config.evaluate_model and not led.config.period and not error:
         write_into_evaluated(run, summary)
     shown = recorder.site_metrics() if recorder.last_round and not error else ()
     write_record(run.summary, summary, site_metrics=shown)
@@ -134,7 +135,7 @@ def _summary(led: LedRun, *, status: Status, error: str) -> Summary:
         config=config.flat(),
         versions={
             "python": platform.python_version(),
-            **{name: metadata.version(name) for name in PACKAGES},
+            **{name: metadata.version(name) for name in PACKAGES if _is_installed(name)},
         },
         charter_fingerprint=charter.fingerprint,
         layout_digest=ending.layout.digest if ending.layout else "",
@@ -153,6 +154,10 @@ def _summary(led: LedRun, *, status: Status, error: str) -> Summary:
         saturation=Saturation.of(recorder.saturated, rounds=config.num_server_rounds),
         convergence=_convergence(recorder, charter, config),
     )
+
+
+def _is_installed(package: str) -> bool:
+    return any(True for _ in metadata.distributions(name=package))
 
 
 def _convergence(recorder: Recorder, charter: Charter, config: RunConfig) -> Convergence | None:

@@ -113,7 +113,7 @@ class WritesFiles(Protocol):
 class BoundsEachRecord(Protocol):
     """A learner whose tallies can have noise: what one record moves in them is bounded.
 
-    Its task counts with noise where the training plan has privacy.
+    Its task counts with noise where the training plan has privacy: `BoundedTable`.
     """
 
     @property

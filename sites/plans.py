@@ -33,10 +33,13 @@ class Counting:
     Args:
         subgroups: Categories by whose values the evaluation counts too, with commas between them.
         by_class: Whether records are counted by class before training, where labels are classes.
+        columns: Whether the evaluation counts every column of its records too. Such a run trains
+            on nobody, and evaluates all records.
     """
 
     subgroups: str = ""
     by_class: bool = False
+    columns: bool = False
 
 
 MINILM = "minilm"

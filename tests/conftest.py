@@ -52,6 +52,18 @@ def names_watched_packages(config: pytest.Config) -> bool:
     return set(config.getoption("cov_source", [])) == set(WATCHED)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """End what pytest-cov began in a worker that took itself for the one that runs the workers.
+
+    Its own measurement begins next. Coverage goes on with the older of two whenever the newer is
+    paused, so without this every test would be measured, in twice its time, and the result dropped.
+    """
+    plugin = session.config.pluginmanager.getplugin("_cov")
+    if plugin is not None and hasattr(session.config, "workerinput"):
+        plugin.cov_controller.pause()
+
+
 @contextmanager
 def unmeasured(config: pytest.Config) -> Iterator[None]:
     """Measure no coverage meanwhile."""

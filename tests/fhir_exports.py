@@ -1,12 +1,13 @@
-"""A hospital's patients as FHIR R4 bulk data, with the map that makes their table of them again.
+"""A hospital's patients, and its notes, as FHIR R4 bulk data, with the maps of their tables.
 
 The resources are built as the examples of the specification (hl7.org/fhir/R4) are; no other program
 wrote them.
 """
 
+import base64
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -274,3 +275,53 @@ def _concept(system: str, code: str) -> Json:
 
 def _quantity(value: float, unit: str) -> Json:
     return {"value": value, "unit": unit, "system": UCUM, "code": unit}
+
+
+NOTES_MAP = """person = "category"                      # what clinical-notes calls it
+
+[index]
+resource = "DocumentReference"
+codes = ["http://loinc.org|18842-5"]     # discharge summaries
+take = "each"                            # a row for each of them
+
+[columns.text]
+resource = "DocumentReference"
+value = "text"
+
+[columns.chapter]
+resource = "DocumentReference"
+value = "category"
+
+[columns.chapter.means]
+"https://cleveland.example/codes|oph" = "eye"
+"https://cleveland.example/codes|tra" = "injury"
+"""
+
+
+def write_notes_export(texts: Sequence[str], folder: Path) -> None:
+    """Write notes as bulk data: two for each patient, in turns of an eye clinic and a casualty."""
+    folder.mkdir(parents=True, exist_ok=True)
+    patients = [{"resourceType": "Patient", "id": f"p{n}"} for n in range(len(texts) // 2)]
+    notes = [
+        {
+            "resourceType": "DocumentReference",
+            "id": f"d{n}",
+            "status": "current",
+            "type": _concept(LOINC, "18842-5"),
+            "category": [_concept(LOCAL, ("oph", "tra")[n % 2])],
+            "subject": {"reference": f"Patient/p{n // 2}"},
+            "date": "2024-05-01T09:00:00+02:00",
+            "content": [
+                {
+                    "attachment": {
+                        "contentType": "text/plain; charset=utf-8",
+                        "data": base64.b64encode(text.encode()).decode(),
+                    }
+                }
+            ],
+        }
+        for n, text in enumerate(texts)
+    ]
+    for name, resources in (("Patient", patients), ("DocumentReference", notes)):
+        lines = "".join(f"{json.dumps(one)}\n" for one in resources)
+        (folder / f"{name}.ndjson").write_text(lines)

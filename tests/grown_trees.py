@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from privacy.layout import Tally, Vector
+from sites.learners.count_noise import CountNoise
 from sites.learners.fine_bins import TableBins
 from sites.learners.plans import LearnerPlan, LearnerPlans
 from sites.learners.trees.learner import BoostedTrees, boosted_trees
@@ -59,14 +60,16 @@ def site(training: Table, held_out: Table | None = None) -> TableData:
     return TableData(training=training, held_out=held_out or empty, n_classes=n_classes)
 
 
-def learner_of(schema: Schema, plan: TreesPlan = SMALL) -> BoostedTrees:
+def learner_of(
+    schema: Schema, plan: TreesPlan = SMALL, *, noise: CountNoise | None = None
+) -> BoostedTrees:
     """Return the learner of a run that names it."""
-    return boosted_trees(schema, plans_of(plan))
+    return boosted_trees(schema, plans_of(plan, noise=noise))
 
 
-def plans_of(plan: TreesPlan) -> LearnerPlans:
+def plans_of(plan: TreesPlan, *, noise: CountNoise | None = None) -> LearnerPlans:
     """Return what such a run asks."""
-    return LearnerPlans(chosen=LearnerPlan(name="trees"), trees=plan)
+    return LearnerPlans(chosen=LearnerPlan(name="trees"), trees=plan, noise=noise)
 
 
 def task_of(learner: BoostedTrees) -> TreesTask:

@@ -26,6 +26,7 @@ PACKAGES = ("privacy", "strategies", "sites", "consortium", "scenarios")
 
 CODES = {
     "BadFrame": "bad-frame",
+    "BadScenarioFile": "bad-scenario-file",
     "ConsortiumError": "consortium-error",
     "AlreadyAnswered": "already-answered",
     "AlreadyLed": "already-led",
@@ -142,10 +143,13 @@ CODES = {
     "NoLiarsThere": "no-liars-there",
     "NoLog": "no-log",
     "NoMajority": "no-majority",
+    "NoOnnx": "no-onnx",
     "NoNoiseFits": "no-noise-fits",
     "NoOpener": "no-opener",
+    "NoProposal": "no-proposal",
     "NoQuestionKey": "no-question-key",
     "NoRecords": "no-records",
+    "NoSuchPeriod": "no-such-period",
     "NodeFailed": "node-failed",
     "NodeGone": "node-gone",
     "NonFinitePredictions": "non-finite-predictions",
@@ -170,6 +174,9 @@ CODES = {
     "NothingCounted": "nothing-counted",
     "NothingRuns": "nothing-runs",
     "NothingToJudge": "nothing-to-judge",
+    "PeriodChanged": "period-changed",
+    "PeriodWaits": "period-waits",
+    "RecordsOfAnotherPeriod": "records-of-another-period",
     "SmallGroup": "small-group",
     "NothingWithheld": "nothing-withheld",
     "NothingToForget": "nothing-to-forget",
@@ -357,15 +364,15 @@ ENTRIES = {
 }
 
 COMMANDS = {
-    "consortium": "audit charter coordinator encoder evaluate export provision report resume run "
-    "run-config site status stop wait",
+    "consortium": "audit charter coordinator encoder evaluate export monitor provision report "
+    "resume run run-config site status stop wait",
     "consortium audit": "evidence program receipt show verify",
     "consortium charter": "new revise show sign",
     "consortium coordinator": "delete-uploads down init install key renew up",
-    "consortium site": "allow approve check code down forget init install ledger preview public "
-    "recount renew-node-key stop-all up",
-    "scenario": "audit-sum check check-data compare describe doctor inspect list monitor practice "
-    "predict resume rules run",
+    "consortium site": "allow approve check code down forget init install ledger period preview "
+    "public recount renew-node-key stop-all up",
+    "scenario": "audit-sum check check-data compare describe doctor init inspect list monitor "
+    "practice predict resume rules run",
 }
 
 

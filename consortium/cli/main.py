@@ -34,6 +34,10 @@ COMMANDS = {
         "Count the evaluation that a finished run withheld, once all sites are back.",
         "consortium.cli.run:app",
     ),
+    "monitor": LazyCommand(
+        "Count how a later period differs from what a run's model learned from.",
+        "consortium.cli.run:app",
+    ),
     "wait": LazyCommand(
         "Wait until the last run ends, or until one of its rounds starts.", "consortium.cli.run:app"
     ),
@@ -56,7 +60,7 @@ COMMANDS = {
         "consortium.cli.encoder:show_encoder",
     ),
     "export": LazyCommand(
-        "Write a model for transformers (or peft), with its tokenizer, labels and model card.",
+        "Write a model for other programs (transformers, peft, XGBoost, ONNX), with its card.",
         "consortium.cli.export:export",
     ),
 }

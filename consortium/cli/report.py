@@ -7,9 +7,10 @@ import typer
 
 from consortium.audit.journal import ACCEPTED
 from consortium.cli.export import find_run
-from consortium.cli.options import SITE
+from consortium.cli.options import SITE, WORDS_HELP, parse_one_source
 from consortium.cli.policy import note_in_journal
 from consortium.report.elements.run_reader import Recorded
+from consortium.report.monitoring.own_periods import own_period_lines
 from consortium.report.plain_text import report_text
 from consortium.report.preview.page import write_preview
 from consortium.report.preview.view import preview_lines, preview_of
@@ -18,6 +19,7 @@ from consortium.report.site_text import site_text
 from consortium.run.directory import BadRunDirectory, RunDirectory
 from consortium.run.party_directory import CoordinatorDirectory
 from consortium.site.directory import SiteDirectory
+from consortium.site.periods import declare_period
 from consortium.site.record_check import accept_findings
 from consortium.site.tails import complete_tails
 from consortium.wording.formatting import escape_controls
@@ -71,7 +73,30 @@ def _find_run(directory: Path, name: str) -> RunDirectory:
             f"there is no run in {directory} yet: start one with `consortium run`"
         )
     # By its name, because a directory that was moved has the path of before in this file.
-    return RunDirectory(place.run(Path(place.last_run.read_text()).name))
+    last = RunDirectory(Path(place.last_run.read_text()))
+    return RunDirectory(place.run((last.judged_run() or last).path.name))
+
+
+def declare_or_list_periods(
+    directory: Path = SITE,
+    name: str = typer.Argument("", help="The period, such as 2026-03; by default all are listed."),
+    data: list[str] = typer.Option(
+        [], help=f"The file of its records, or url::query of a database. {WORDS_HELP}"
+    ),
+) -> None:
+    """Declare the records of a later period, or show what the site counted of its periods.
+
+    No record is in two periods, and none in the records that the site trains on. What the site
+    counted of its own records is for its operator: it is in no message.
+    """
+    if name and data:
+        declare_period(directory, name, parse_one_source(data))
+        print(f"{directory}: {name} is declared, to be counted once for each model")
+        return
+    if name or data:
+        raise typer.BadParameter("name a period and its --data, or neither")
+    for line in own_period_lines(directory):
+        print(escape_controls(line))
 
 
 ACCEPT = typer.Option(None, "--accept", metavar="COLUMN", help="Say that its finding is right.")

@@ -12,6 +12,7 @@ from consortium.cli.options import COORDINATOR, SET_HELP, parse_overrides
 from consortium.config import RunConfig, new_run_config
 from consortium.coordinator.later_runs.continuation import WaitingRun
 from consortium.coordinator.later_runs.later_evaluation import later_config
+from consortium.coordinator.later_runs.periods import period_config
 from consortium.coordinator.resume import NotResumable, interrupted_config
 from consortium.deployment.control_client import Control
 from consortium.deployment.run_orders import RunOrder, last_run
@@ -25,6 +26,7 @@ from consortium.run.directory import RunDirectory
 from consortium.run.party_directory import CoordinatorDirectory
 from consortium.run.records import Summary, read_record
 from consortium.site.directory import SiteDirectory
+from consortium.wording.formatting import escape_controls
 from privacy.errors import ConsortiumError, abbreviated_names, number_of
 
 app = typer.Typer(help="Control and inspect a coordinator's runs.")
@@ -81,6 +83,31 @@ def evaluate(
     _start_run(superlink, run_directory.next_evaluation(), config, wait=wait)
     if wait and not read_record(run_directory.summary, Summary).withheld:
         print(f"the figures are in {run_directory.path}")
+
+
+@app.command("monitor")
+def monitor(
+    directory: Path = COORDINATOR,
+    period: str = typer.Option(
+        ..., help="The name under which the sites declared their records, such as 2026-03."
+    ),
+    name: str = NAME,
+    wait: bool = WAIT,
+) -> None:
+    """Count how a later period differs from what a run's model learned from. Nothing is trained.
+
+    Each site counts the records that its operator declared (`consortium site period`). Figures of
+    all periods stand in the run's report and in its `periods.csv`.
+    """
+    from consortium.report.monitoring.rows import period_lines  # no other command reads a report
+
+    superlink, found = SuperLink(directory), _find_run(directory, name)
+    judged = found.judged_run() or found
+    config = period_config(judged, superlink.charter, period)
+    _start_run(superlink, judged.period(period), config, wait=wait)
+    if wait:
+        for line in period_lines(judged, period):
+            print(escape_controls(line))
 
 
 @app.command("resume")

@@ -36,6 +36,10 @@ COMMANDS = {
         "Show what the site would send before training, and how it looks beside the others'.",
         "consortium.cli.report:preview_site",
     ),
+    "period": LazyCommand(
+        "Declare the records of a later period, or show what the site counted of its periods.",
+        "consortium.cli.report:declare_or_list_periods",
+    ),
     "ledger": LazyCommand(
         "Show the privacy spent on each of a site's data sets, over all runs.",
         "consortium.cli.ledger:show_ledger",

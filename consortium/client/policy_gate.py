@@ -220,7 +220,8 @@ def asked_of(config: RunConfig, charter: Charter, task: Task[SiteData]) -> Asked
         message_bytes=at_site(config).largest_bytes(
             charter, config, sizes_of(task, charter, config)
         ),
-        privacy=config.privacy.offered,
+        # What is counted of a later period has no noise, whatever the training had.
+        privacy=None if config.period else config.privacy.offered,
         reads_persons_exactly=learner.reads_persons_exactly,
     )
 

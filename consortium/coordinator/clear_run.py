@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from consortium.coordinator.assembly import clear_strategy
 from consortium.coordinator.checkpoint import Checkpoint, write_checkpoint
+from consortium.coordinator.later_runs.periods import start_in_the_clear
 from consortium.coordinator.led_run import Ending, LedRun
 from consortium.coordinator.resume import kept_checkpoint, new_run_name
 from strategies.coordinator.plaintext.parameters import Progress
@@ -35,6 +36,9 @@ class ClearAtCoordinator:
             led.recorder.record_resumption(since.state.server_round)
         else:
             led.recorder.record_start()
+            if led.config.period:
+                since = start_in_the_clear(led.directory, led.config, led.charter)
+                keep(since)
         name = since.run if since else new_run_name()
         strategy = clear_strategy(led.config, led.charter, name, observe=led.observe, keep=keep)
         strategy.start(led.grid, led.config.num_server_rounds, since=since)

@@ -38,6 +38,9 @@ def signer_of_questions(run: RunDirectory, charter: Charter) -> Callable[[bytes]
 
 def _places(run: RunDirectory) -> Iterator[Path]:
     yield run.question_key
+    judged = run.judged_run()
+    if judged is not None:
+        yield judged.question_key
     deployed = os.environ.get(COORDINATOR, "")
     if deployed:
         yield CoordinatorDirectory(Path(deployed)).question_key

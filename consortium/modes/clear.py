@@ -42,7 +42,7 @@ class InTheClear(Mode):
 
     def contradiction(self, config: RunConfig) -> str:
         """Return what contradicts a run in the clear: an evaluation that was withheld before."""
-        if config.evaluate_model:
+        if config.evaluate_model and not config.period:
             return "nothing is withheld in the clear: evaluate-model is for encrypted runs"
         if config.continues:
             return NO_WAITING

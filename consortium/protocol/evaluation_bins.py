@@ -19,8 +19,9 @@ def evaluation_of(config: RunConfig, charter: Charter) -> Evaluation:
 
     Raises:
         UnknownSubgroup: It declares groups that the charter's records do not have.
+        BadPlan: It counts a later period of records without columns.
     """
-    return evaluation_for(charter.table, config.subgroups)
+    return evaluation_for(charter.table, config.counting)
 
 
 def bin_steps(config: RunConfig, charter: Charter) -> BinSteps:

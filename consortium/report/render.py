@@ -7,6 +7,9 @@ from typing import TypeAlias
 from consortium.report.elements.blocks import KeyFigure, Section
 from consortium.report.elements.headline import Headline, flagged_key_figure, headline
 from consortium.report.elements.run_reader import Recorded
+from consortium.report.monitoring.counted_periods import counted_periods
+from consortium.report.monitoring.rows import written_periods
+from consortium.report.monitoring.section import periods_section
 from consortium.report.results.registry import result_sections
 from consortium.report.sections.appendix import (
     identity_section,
@@ -85,7 +88,11 @@ def render_report(run: RunDirectory) -> Path:
     """
     recorded = Recorded.read(run)
     answers = [section for answer in ANSWERS if (section := answer(recorded)) is not None]
-    sections = [*result_sections(recorded), *answers]
+    periods = counted_periods(run)
+    later = periods_section(periods)
+    sections = [*result_sections(recorded), *([later] if later else []), *answers]
+    if periods:
+        write_atomically(run.drift, written_periods(periods))
     folder = run.path / PLOTS
     folder.mkdir(exist_ok=True)
     for section in sections:

@@ -63,6 +63,12 @@ class RunDirectory:
     revision = PathIn("revision.json")
     """The draft of a charter under which the run goes on without a site, if one was asked for."""
 
+    periods = PathIn("periods")
+    """A folder for each later period that was counted for the model: the directory of a run."""
+
+    drift = PathIn("periods.csv")
+    """How each of these periods differs from before, written with the report."""
+
     order = PathIn("order.json")
     """The order that started the run; in a deployment only."""
 
@@ -139,6 +145,20 @@ class RunDirectory:
         """The run whose model this one evaluates, if `next_evaluation` of that run named it."""
         named = _LATER.fullmatch(self.path.name)
         return RunDirectory(self.path.with_name(named[1])) if named else None
+
+    def period(self, name: str) -> "RunDirectory":
+        """Return the directory of the run that counts a later period for this run's model."""
+        return RunDirectory(self.periods / name)
+
+    def counted_periods(self) -> "tuple[RunDirectory, ...]":
+        """Return the directories of the later periods that were counted, by their names."""
+        found = sorted(self.periods.glob("*/summary.json"))
+        return tuple(RunDirectory(summary.parent) for summary in found)
+
+    def judged_run(self) -> "RunDirectory | None":
+        """The run whose model is judged here, if `period` of that run named this directory."""
+        folder = self.path.parent
+        return RunDirectory(folder.parent) if folder.name == "periods" else None
 
     def site(self, name: str) -> Path:
         """Return the directory of one simulated site."""

@@ -102,6 +102,9 @@ class SiteDirectory(PartyDirectory):
     record_check = PathIn("record-check.json")
     """How the site's records look beside those of all others, at the last comparison."""
 
+    periods = PathIn("periods")
+    """Which records the operator declared for later periods, and what the site counted of them."""
+
     accepted_findings = PathIn("accepted-findings.json")
     """What the operator said is right of what the comparison found."""
 

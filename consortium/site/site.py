@@ -17,17 +17,26 @@ from consortium.config import RunConfig
 from consortium.modes.contract import Mode
 from consortium.modes.registry import mode_of
 from consortium.site.directory import SiteConfig, SiteDirectory, read_site_config, site_directory
+from consortium.site.periods import (
+    OwnCount,
+    PeriodMemory,
+    PeriodWaits,
+    config_of_period,
+    require_declared_records,
+)
 from consortium.site.person_sides import sides_of
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally
 from privacy.policy.document import Policy, read_policy
 from privacy.storage.site_process import SITE_PROCESS, Cache
 from sites.data.fingerprint import fingerprint_of
+from sites.data.holdout import NobodyHeldOut
 from sites.data.source import FileIdentity, file_identities, source_paths
 from sites.evaluation.contract import without_small_groups
 from sites.plans import AnyModelPlan
 from sites.schema.tables import Schema
 from sites.schema.texts import AnySchema
+from sites.statistics.drift import FEWEST
 from sites.task import SiteData, Task
 from sites.tasks.registry import task_for
 
@@ -72,13 +81,47 @@ class Site:
 
     @cached_property
     def data(self) -> SiteData:
-        """The site's records, read once a process."""
-        return records_of(self.task, self.directory, self.run_config)
+        """The site's records, read once a process; of a later period, where the run counts one.
+
+        Raises:
+            PeriodWaits: It has too few persons of a class.
+            PeriodChanged: The records are others than those that were declared for the period.
+            ConsortiumError: As `records_of` says.
+        """
+        if not self.run_config.period:
+            return records_of(self.task, self.directory, self.run_config)
+        return self._records_of_period()
+
+    def _records_of_period(self) -> SiteData:
+        period = self.run_config.period
+        require_declared_records(self.directory, period, self.record_fingerprint)
+        found = self.task.load(self.config.source, sides=NobodyHeldOut())
+        if found.fewest_train_persons < FEWEST:
+            raise PeriodWaits(
+                f"{period} has fewer than {FEWEST} persons of a class: declare these records "
+                "again, with those that come, for the next period"
+            )
+        return found
 
     @cached_property
     def record_fingerprint(self) -> str:
         """The fingerprint of the site's records, computed once a process."""
         return fingerprint_of(self.config.source)
+
+    def keep_count_of_period(self, tally: Tally, score_bins: bytes) -> None:
+        """Keep for the operator what this site counts of a later period; of no other run.
+
+        Args:
+            tally: Of this site alone.
+            score_bins: By which scores are counted.
+        """
+        if self.run_config.period:
+            model = self.run_config.evaluate_model
+            with PeriodMemory.at(self.directory) as memory:
+                memory.keep_count(
+                    self.run_config.period,
+                    OwnCount(model=model, score_bins=score_bins, tally=tally),
+                )
 
     @property
     def mode(self) -> Mode:
@@ -129,7 +172,8 @@ class Site:
 
     def releases(self, tally: Tally) -> bool:
         """Return whether figures of this evaluation tally may be shown as this site's."""
-        return self.policy.releases.own_figures and self.counts_enough(tally)
+        shown = self.policy.releases.own_figures and not self.run_config.period
+        return shown and self.counts_enough(tally)
 
     def counts_enough(self, tally: Tally) -> bool:
         """Return whether enough persons of each class are behind an evaluation tally."""
@@ -241,7 +285,12 @@ def _current_site(context: "Context") -> Site:
     return _SITES.get(
         (directory, canonical),
         lambda: _read_site(directory, canonical),
-        fits=lambda site: site.read_from == _files_of(directory, site.config),
+        fits=lambda site: (
+            site.read_from == _files_of(directory, site.config)
+            and (
+                not site.run_config.period or site.config == _config_of(directory, site.run_config)
+            )
+        ),
     )
 
 
@@ -262,15 +311,22 @@ def _forget_replaced(directory: Path) -> None:
 
 
 def _read_site(directory: Path, run_config: str) -> Site:
-    config = read_site_config(directory)
+    parsed = RunConfig.parse(json.loads(run_config))
+    config = _config_of(directory, parsed)
     return Site(
         directory=directory,
         config=config,
         # before they are read: a file that is replaced meanwhile is read again next time
         read_from=_files_of(directory, config),
         charter=Charter.read(SiteDirectory(directory).charter),
-        run_config=RunConfig.parse(json.loads(run_config)),
+        run_config=parsed,
     )
+
+
+def _config_of(directory: Path, run_config: RunConfig) -> SiteConfig:
+    """Return what the operator decided, for the records that a run is about."""
+    config, period = read_site_config(directory), run_config.period
+    return config_of_period(directory, config, period) if period else config
 
 
 def _files_of(directory: Path, config: SiteConfig) -> tuple[FileIdentity, ...]:

@@ -75,6 +75,9 @@ _SAID_BY_THE_SITE = {
     "exposed-secret": "One of its private keys could be read or exchanged by others.",
     "check-alarm": "It refused: its records look wrong beside the others', and its operator has "
     "not mended or accepted them yet.",
+    "no-such-period": "Its operator declared no records for this period.",
+    "period-waits": "It has fewer than ten new records of a class: they wait for the next period.",
+    "period-changed": "Its records of this period are others than those that were declared.",
     "not-approved": "It refused: its operator has not approved the code of this run.",
     "helper-died": "Its process died while it worked on the request.",
     "audit-log-unavailable": "Its audit log could not be written, and it answers nothing without.",

@@ -155,7 +155,7 @@ def _privacy_violations(policy: Policy, asked: Asked) -> Iterator[PolicyViolatio
     offered, terms = asked.privacy, policy.privacy
     if offered is None:
         if terms.required:
-            yield PrivacyRequired(_privacy_needed(asked))
+            yield PrivacyRequired(_privacy_needed(policy, asked))
         return
     if terms.unit == "person" and offered.unit == "record":
         yield WeakerUnit("the policy protects persons, the run would protect single records only")
@@ -183,11 +183,11 @@ def _learner_needed(policy: Policy, asked: Asked) -> str:
     )
 
 
-def _privacy_needed(asked: Asked) -> str:
-    """Return why a run without noise is refused, and what to do if its learner knows none."""
+def _privacy_needed(policy: Policy, asked: Asked) -> str:
+    """Return why a run without noise is refused, and what to do about it."""
     needed = "the policy allows differentially private training only"
     if not asked.reads_persons_exactly:
-        return needed
+        return f"{needed}: set dp.unit to {policy.privacy.unit}, and dp.epsilon"
     return (
         f"{needed}, and learner={asked.learner} needs exact sums of single persons' values, to "
         "which no noise can be added: train with learner=gradient and dp.epsilon, or let the "

@@ -1,6 +1,6 @@
 """Run a consortium on this machine, from Python: what `scenario` does on the command line."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,8 +20,8 @@ from scenarios.engines.site_reports import refusal_texts
 from scenarios.engines.staging import new_run_directory, require_sites
 from scenarios.experiments.comparison import compare as compare_arms
 from scenarios.experiments.record_checks import check_sites
-from scenarios.library.registry import scenario_named
 from scenarios.scenario import ENGINES, Engine, Scenario
+from scenarios.user_data.scenario_file import named_scenario_with_data
 from scenarios.user_data.sources import source_for
 from sites.data.source import DataSource
 from sites.schema.texts import AnySchema
@@ -136,7 +136,8 @@ def simulate(what: Declared, sites: Sites | None = None, /, **options: Unpack[Op
     """Run a consortium on this machine, and return the run.
 
     Args:
-        what: The schema on which the sites agreed; a `Consortium`; or the name of a scenario.
+        what: The schema on which the sites agreed; a `Consortium`; the name of a scenario; or the
+            path of a file that declares one.
         sites: The records by site: DataFrames, files or queries; or a sequence of `Site`.
         options: `rounds`, `encrypted`, `seed`, `config`, `out`, `engine`, `allow_absent`.
 
@@ -199,12 +200,18 @@ def _declared(what: Declared, sites: Sites | None) -> tuple[Scenario, tuple[Site
     given = members_of(sites or {})
     match what:
         case Consortium():
-            members = {site.name: site for site in (*what.members, *given)}
-            return what.scenario, tuple(members.values())
+            return what.scenario, _in_place(what.members, given)
         case str() | Path():
-            return scenario_named(str(what)), given
+            found = named_scenario_with_data(str(what))
+            named = [Site(name, source) for name, source in found.sources.items()]
+            return found.scenario, _in_place(named, given)
         case _:
             return Consortium(what, given).scenario, given
+
+
+def _in_place(known: Sequence[Site], given: Sequence[Site]) -> tuple[Site, ...]:
+    """Return the sites with their data: what was given takes the place of what was known."""
+    return tuple({site.name: site for site in (*known, *given)}.values())
 
 
 def _settings(options: Options) -> dict[str, Scalar]:

@@ -10,7 +10,7 @@ from consortium.cli.options import WORDS_HELP, parse_one_source, sources_with_wo
 from consortium.site.data_check import DataCheck, check_data, check_lines
 from consortium.wording.formatting import escape_controls
 from scenarios.cli.terminal import FAILED, exit_on_refusal
-from scenarios.library.registry import scenario_named
+from scenarios.user_data.scenario_file import named_scenario
 from scenarios.user_data.sources import source_for
 from sites.schema.texts import AnySchema
 
@@ -22,7 +22,8 @@ def check(
     file: Annotated[str, typer.Argument(help="A file, a directory or url::query.")],
     *,
     scenario: Annotated[
-        str | None, typer.Option("--for", help="A scenario, whose schema the records should have.")
+        str | None,
+        typer.Option("--for", help="A scenario or its file, whose schema the records should have."),
     ] = None,
     charter: Annotated[
         Path | None, typer.Option("--charter", help="Or a charter, whose schema they should have.")
@@ -44,7 +45,7 @@ def check(
 def _schema(scenario: str | None, charter: Path | None) -> AnySchema | None:
     if charter is not None:
         return Charter.read(charter).table
-    return None if scenario is None else scenario_named(scenario).table
+    return None if scenario is None else named_scenario(scenario).table
 
 
 def _check(file: str, data: list[str], schema: AnySchema | None) -> DataCheck:

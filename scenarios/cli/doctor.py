@@ -19,8 +19,22 @@ from scenarios.cli.terminal import FAILED, console
 
 app = typer.Typer()
 
-_PACKAGES = ("flwr", "ray", "torch", "pandas", "tenseal")
-_PYTHON = (3, 11)
+_PACKAGES = ("flwr", "pandas", "tenseal")
+# What adds something, with what it adds and the extra that installs it.
+_ADDED = {
+    "torch": ("trains models", "train"),
+    "transformers": ("learns from texts", "text"),
+    "ray": ("runs the simulation engine", "simulation"),
+    "pyreadstat": ("reads SAS, SPSS and Stata", "data"),
+    "onnx": ("writes ONNX", "onnx"),
+}
+_PYTHON = ((3, 11), (3, 14))  # the oldest and the newest
+_SYSTEMS = {
+    "Linux": "",
+    "Darwin": "not tested on macOS: runs in one process may work, deployments may not",
+}
+_OURS = ("consortium", "privacy", "scenarios", "sites", "strategies")
+_INSTALL = "install consortium-fl again"
 _GIB = 2**30
 _MEMORY_GIB = 4.0
 _DISK_GIB = 1.0
@@ -65,8 +79,11 @@ def doctor() -> None:
 
 def examine_machine() -> Iterator[MachineCheck]:
     """Check everything a run needs; yield one result each."""
+    yield _system()
     yield _python()
     yield from (_package(name) for name in _PACKAGES)
+    yield from (_added_package(name) for name in _ADDED)
+    yield _own_names()
     yield from _waits()
     yield _program("flower-superlink")
     yield _memory()
@@ -77,9 +94,18 @@ def examine_machine() -> Iterator[MachineCheck]:
     yield MachineCheck("cores", str(os.cpu_count()))
 
 
+def _system() -> MachineCheck:
+    name = platform.system()
+    advice = _SYSTEMS.get(name, "needs Linux: on Windows, install it in WSL 2")
+    return MachineCheck("system", name, advice, needed=name not in _SYSTEMS)
+
+
 def _python() -> MachineCheck:
-    fits = sys.version_info[:2] == _PYTHON
-    return MachineCheck("Python", platform.python_version(), "" if fits else "install Python 3.11")
+    oldest, newest = _PYTHON
+    fits = oldest <= sys.version_info[:2] <= newest
+    return MachineCheck(
+        "Python", platform.python_version(), "" if fits else "install Python 3.11 to 3.14"
+    )
 
 
 def _package(name: str) -> MachineCheck:
@@ -88,7 +114,32 @@ def _package(name: str) -> MachineCheck:
         advice = _unfit_flower(version) if name == "flwr" else ""
         return MachineCheck(name, version, advice)
     except metadata.PackageNotFoundError:
-        return MachineCheck(name, "absent", "run `make install`")
+        return MachineCheck(name, "absent", _INSTALL)
+
+
+def _added_package(name: str) -> MachineCheck:
+    use, extra = _ADDED[name]
+    try:
+        return MachineCheck(name, metadata.version(name), needed=False)
+    except metadata.PackageNotFoundError:
+        advice = f"optional, {use}: pip install 'consortium-fl[{extra}]'"
+        return MachineCheck(name, "absent", advice, needed=False)
+
+
+def _own_names() -> MachineCheck:
+    """Return whether another package has a name that this one imports by."""
+    owners = metadata.packages_distributions()
+    others = {
+        name: sorted({*owners.get(name, ())} - {"consortium-fl"})
+        for name in _OURS
+        if {*owners.get(name, ())} - {"consortium-fl"}
+    }
+    if not others:
+        return MachineCheck("names of packages", "ours alone")
+    shared = "; ".join(f"{name}: {', '.join(also)}" for name, also in others.items())
+    return MachineCheck(
+        "names of packages", shared, "install Consortium in an environment of its own"
+    )
 
 
 def _unfit_flower(version: str) -> str:
@@ -102,7 +153,7 @@ def _unfit_flower(version: str) -> str:
     try:
         require_version(version)
     except UnknownFlower:
-        return f"deployments need Flower {FLOWER}x: run `make install`"
+        return f"deployments need Flower {FLOWER}x: install that version"
     return ""
 
 
@@ -128,7 +179,7 @@ def _program(name: str) -> MachineCheck:
     return MachineCheck(
         name,
         str(path) if path.exists() else "absent",
-        "" if path.exists() else "run `make install`",
+        "" if path.exists() else _INSTALL,
     )
 
 

@@ -28,6 +28,10 @@ COMMANDS = {
         "Run a scenario; compare it with each site alone and with all records in one place.",
         "scenarios.cli.runs:app",
     ),
+    "init": LazyCommand(
+        "Propose a scenario of your own from tables, as a file for you to correct.",
+        "scenarios.cli.proposal:app",
+    ),
     "describe": LazyCommand(
         "Describe the records of all sites together: a Table 1, exact, small counts hidden.",
         "scenarios.cli.description:app",

@@ -8,6 +8,7 @@ from consortium.cli.options import SET_HELP, WORDS_HELP
 from consortium.report.preview.view import finding_lines
 from consortium.wording.formatting import escape_controls
 from scenarios.cli.run_request import RunRequest
+from scenarios.cli.runs import Name
 from scenarios.cli.terminal import FAILED, exit_on_refusal
 from scenarios.experiments.record_checks import check_sites
 
@@ -16,7 +17,7 @@ app = typer.Typer()
 
 @app.command("check")
 def check(
-    name: Annotated[str, typer.Argument(help="A scenario; see `scenario list`.")],
+    name: Name,
     *,
     settings: Annotated[list[str] | None, typer.Option("--set", help=SET_HELP)] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Seed of the experiment.")] = None,

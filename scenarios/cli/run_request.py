@@ -30,9 +30,9 @@ from scenarios.cli.terminal import (
 from scenarios.engines.preconditions import require_runnable
 from scenarios.engines.site_reports import site_log
 from scenarios.engines.staging import new_run_directory, require_sites
-from scenarios.library.registry import scenario_named
 from scenarios.scenario import ENGINES, Engine, Scenario
-from scenarios.user_data.sources import scenario_with_user_data
+from scenarios.user_data.scenario_file import named_scenario_with_data
+from scenarios.user_data.sources import with_user_data
 
 if TYPE_CHECKING:
     from scenarios.engines.runner import ScenarioRun  # torch is loaded where it is needed
@@ -54,13 +54,12 @@ class RunRequest:
         verbose: bool,
     ) -> None:
         chosen: dict[str, Scalar] = {} if seed is None else {"seed": seed}
-        self.scenario = exit_on_refusal(lambda: scenario_named(name))
+        declared = exit_on_refusal(lambda: named_scenario_with_data(name))
+        self.scenario = declared.scenario
         self.config = exit_on_refusal(
             lambda: self.scenario.config_with({**parse_overrides(settings or []), **chosen})
         )
-        found = exit_on_refusal(
-            lambda: scenario_with_user_data(self.scenario, data or [], seed=self.config.seed)
-        )
+        found = exit_on_refusal(lambda: with_user_data(declared, data or [], seed=self.config.seed))
         self.scenario, self.sources, self.notes = found.scenario, found.sources, found.notes
         exit_on_refusal(lambda: require_sites(self.scenario, self.sources))
         self.engine = _parse_engine(engine)

@@ -19,7 +19,9 @@ from scenarios.scenario import Scenario
 
 app = typer.Typer()
 
-Name = Annotated[str, typer.Argument(help="A scenario; see `scenario list`.")]
+Name = Annotated[
+    str, typer.Argument(help="A scenario of `scenario list`, or a file that declares one: my.toml.")
+]
 EngineOption = Annotated[
     str, typer.Option("--engine", help="inprocess, simulation (with Ray) or deployment (TLS).")
 ]

@@ -29,6 +29,9 @@ SHA256: Mapping[str, str] = {
     "ames": "7d9e0f0c3e88cf1507ee788c258ef55212904d6bcb92050aa45a1a511ce1c139",
 }
 
+# Nobody states a licence for them, so that a package does not hold them.
+IN_REPOSITORY_ONLY = frozenset({"lending-club", "ames"})
+
 DRUG_NAMES_SHA256 = "d931bc59d7d3b92e34e2c01681ecfe3c7fe8dff3b808aad5d5959ca334a51385"
 
 HOSPITALS = ("cleveland", "hungary", "switzerland", "va-long-beach")
@@ -141,6 +144,11 @@ def drug_names() -> list[str]:
 def _read_pinned(path: Path, sha256: str) -> bytes:
     """Return the bytes of a file of the project; refuse any but the pinned ones."""
     if not path.is_file():
+        if path.name.partition(".")[0] in IN_REPOSITORY_ONLY:
+            raise DatasetCorrupted(
+                f"the data set {path.name} has no stated licence, so that it is not in the "
+                "installed package: clone the repository, or bring your own records with --data"
+            )
         raise DatasetCorrupted(f"{path} is absent: restore it from the repository")
     content = path.read_bytes()
     found = hashlib.sha256(content).hexdigest()

@@ -147,7 +147,7 @@ def _failure_of(summary: Summary, otherwise: str) -> RunFailed:
 
 
 def _run_in_process(order: ScenarioRun, run: RunDirectory) -> None:
-    with _run_in_environment(run):
+    with run_in_environment(run):
         run_in_process(
             server_app,
             _site_apps(order),
@@ -157,6 +157,7 @@ def _run_in_process(order: ScenarioRun, run: RunDirectory) -> None:
 
 
 def _simulate(order: ScenarioRun, run: RunDirectory) -> None:
+    require_library("to run the simulation engine", "ray", extra="simulation")
     allow_open_files(len(order.scenario.sites))
     simulate_run(
         run,
@@ -197,7 +198,7 @@ _ENGINES: Mapping[Engine, Callable[[ScenarioRun, RunDirectory], None]] = {
 
 
 @contextmanager
-def _run_in_environment(run: RunDirectory) -> Iterator[None]:
+def run_in_environment(run: RunDirectory) -> Iterator[None]:
     """Set the environment variable that names the run directory, as a launcher would."""
     before = os.environ.get(ENVIRONMENT)
     os.environ[ENVIRONMENT] = str(run.path)

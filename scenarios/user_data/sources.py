@@ -74,6 +74,21 @@ def scenario_with_user_data(scenario: Scenario, options: Sequence[str], *, seed:
     return UserData(made, notes=(*notes_on(source, scenario.table), *notes))
 
 
+def with_user_data(declared: UserData, options: Sequence[str], *, seed: int) -> UserData:
+    """Return a scenario that may have data already with those that `--data` names.
+
+    The data of a single site take the place of those that it has; a corpus takes that of all.
+
+    Raises:
+        ConsortiumError: As for `scenario_with_user_data`.
+    """
+    brought = scenario_with_user_data(declared.scenario, options, seed=seed)
+    if brought.scenario.own_records:
+        return brought
+    sources = {**declared.sources, **brought.sources}
+    return UserData(brought.scenario, sources, notes=(*declared.notes, *brought.notes))
+
+
 def source_for(table: AnySchema, source: DataSource) -> DataSource:
     """Return a source as the records of a schema are read: files of sentences, or as it is."""
     return sentence_source(source) if isinstance(table, EntitySchema) else source

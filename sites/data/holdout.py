@@ -28,6 +28,14 @@ _THRESHOLD = int(HELD_OUT_SHARE * 2 ** (8 * _DRAWN_BYTES))
 _SHOWN = 5
 
 
+class NobodyHeldOut:
+    """Puts all records on the side of training, as of those on which nothing is trained."""
+
+    def held_out(self, records: "PersonRecords") -> Mask:
+        """Return that nobody is held out, shape (n,)."""
+        return np.zeros(len(records.persons), np.bool_)
+
+
 class PersonOnBothSides(ConsortiumError, ValueError, code="person-on-both-sides"):
     """A split that came with the data has a person's records on both sides."""
 

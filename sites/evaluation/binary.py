@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,8 @@ class BinaryEvaluation:
 
     label: ClassLabel
     bins: ScoreBins = EQUAL_BINS
+
+    pair_parts: ClassVar[tuple[str, ...]] = ()
 
     @cached_property
     def layout(self) -> TallyLayout:

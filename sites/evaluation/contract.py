@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from privacy.layout import Tally
 from sites.evaluation.binary import BinaryEvaluation
 from sites.evaluation.entities import EntityEvaluation
+from sites.evaluation.groups.columns import EvaluationWithColumns
 from sites.evaluation.groups.subgroups import GroupedEvaluation, subgroups_of
 from sites.evaluation.multiclass import ClassesEvaluation
 from sites.evaluation.multilabel import LabelsEvaluation
@@ -19,7 +20,8 @@ from sites.evaluation.pairs import PairCounts
 from sites.evaluation.regression import RegressionEvaluation
 from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
 from sites.evaluation.survival import SurvivalEvaluation
-from sites.schema.tables import ClassLabel, EventTimeLabel, NumberLabel
+from sites.plans import BadPlan, Counting
+from sites.schema.tables import ClassLabel, EventTimeLabel, NumberLabel, Schema
 from sites.schema.texts import AnySchema, EntityLabel, MultiLabel
 from sites.statistics.tally import Metric, TallyLayout
 
@@ -36,6 +38,10 @@ class Evaluation(Protocol):
     @property
     def layout(self) -> TallyLayout:
         """Names and sizes of the parts of the tally."""
+
+    @property
+    def pair_parts(self) -> tuple[str, ...]:
+        """The parts that count pairs of records: those of two sets are more than each set's own."""
 
     def tally(self, predictions: NDArray[Any], labels: NDArray[Any]) -> Tally:
         """Return the tally of these records; callers pass held-out records only."""
@@ -59,18 +65,26 @@ class Evaluation(Protocol):
         """Return points to draw, as plain JSON values."""
 
 
-def evaluation_for(schema: AnySchema, subgroups: str = "") -> Evaluation:
+_PLAIN = Counting()
+
+
+def evaluation_for(schema: AnySchema, counting: Counting = _PLAIN) -> Evaluation:
     """Return the evaluation for the schema's label.
 
     Args:
         schema: Of the records.
-        subgroups: The categories by whose values it evaluates too, with commas between them.
+        counting: Whether it counts by groups too, and every column.
 
     Raises:
         UnknownSubgroup: A name is not that of a category of the schema.
+        BadPlan: Columns are to be counted of records that have none.
     """
-    base, groups = _evaluation_of_label(schema), subgroups_of(schema, subgroups)
-    return GroupedEvaluation(base, groups) if groups else base
+    base, groups = _evaluation_of_label(schema), subgroups_of(schema, counting.subgroups)
+    if not counting.columns:
+        return GroupedEvaluation(base, groups) if groups else base
+    if not isinstance(schema, Schema):
+        raise BadPlan("a later period is counted by columns, and these records are texts")
+    return EvaluationWithColumns(base, groups, schema)
 
 
 def _evaluation_of_label(schema: AnySchema) -> Evaluation:

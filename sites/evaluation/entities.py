@@ -7,7 +7,7 @@ the vectors of several sites can be concatenated into the vector of all of them.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,8 @@ class EntityEvaluation:
     """
 
     types: Sequence[str]
+
+    pair_parts: ClassVar[tuple[str, ...]] = ()
 
     @cached_property
     def layout(self) -> TallyLayout:

@@ -11,6 +11,7 @@ from privacy.layout import Tally, Vector
 from sites.statistics.tally import UNIT, ImpossibleTally, Metric, TallyLayout
 
 _Z = 1.959964  # quantile of the normal distribution for a 95 % interval
+_NORMAL_95 = 1.959963984540054  # the same to the last bit
 
 SMALLEST_PROBABILITY = 1e-7
 LARGEST_LOG_LOSS = -float(np.log(SMALLEST_PROBABILITY))
@@ -71,6 +72,23 @@ def check_means(
     for name, most in largest.items():
         if layout.real_sum(name, tally) > examples * (most + UNIT):
             raise ImpossibleTally(f"{examples} records cannot have so large a sum of {name}")
+
+
+def auc_reach(value: float, counts: tuple[int, int]) -> float:
+    """Return how far the 95 % interval of an AUC reaches (Hanley and McNeil 1982).
+
+    Args:
+        value: The AUC.
+        counts: Negatives and positives, at least one of each.
+    """
+    negatives, positives = counts
+    both_positive, both_negative = value / (2 - value), 2 * value * value / (1 + value)
+    variance = (
+        value * (1 - value)
+        + (positives - 1) * (both_positive - value * value)
+        + (negatives - 1) * (both_negative - value * value)
+    ) / (negatives * positives)
+    return _NORMAL_95 * math.sqrt(max(variance, 0.0))
 
 
 def wilson_interval(share: float, n: float) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,8 @@ class LabelsEvaluation:
     """
 
     label: MultiLabel
+
+    pair_parts: ClassVar[tuple[str, ...]] = ()
 
     @cached_property
     def layout(self) -> TallyLayout:

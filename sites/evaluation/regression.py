@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,8 @@ class RegressionEvaluation:
     """
 
     label: NumberLabel
+
+    pair_parts: ClassVar[tuple[str, ...]] = ()
 
     @cached_property
     def layout(self) -> TallyLayout:

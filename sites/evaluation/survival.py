@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,8 @@ class SurvivalEvaluation:
     """
 
     label: EventTimeLabel
+
+    pair_parts: ClassVar[tuple[str, ...]] = ("pairs",)
 
     @cached_property
     def layout(self) -> TallyLayout:

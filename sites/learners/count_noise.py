@@ -3,10 +3,16 @@
 A module of its own because what counts and what reads the sums need it, and no library of learning.
 """
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from privacy.differential.accounting import calibrated_noise
 from privacy.differential.mechanisms import Unit
+from privacy.differential.noisy_counts import noisy_tally
+from privacy.layout import Tally, Vector
+from sites.plans import PrivacyPlan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,3 +56,46 @@ class CountNoise:
             ConsortiumError: As `multiplier` says.
         """
         return self.multiplier * self.most_records
+
+    @property
+    def same_deviation(self) -> float:
+        """`deviation` to three digits, in which the last bit of a logarithm is lost.
+
+        So it is the same at every site, and what a state holds may follow from it.
+
+        Raises:
+            ConsortiumError: As `multiplier` says.
+        """
+        return float(f"{self.deviation:.3g}")
+
+    def shown(self, *, sites: int, deviation: float) -> Mapping[str, Any]:
+        """Return what results say of the noise, as plain JSON values.
+
+        Args:
+            sites: How many added it.
+            deviation: Of a count at one of them.
+        """
+        return {
+            "unit": self.unit,
+            "most_records": self.most_records,
+            "sites": sites,
+            "deviation": float(f"{deviation * math.sqrt(sites):.3g}"),
+        }
+
+
+def with_noise(tally: Tally, scales: Vector, plan: PrivacyPlan) -> Tally:
+    """Return a tally with the noise of a plan, shape (n,).
+
+    Guarantee: a Gaussian mechanism with the plan's noise multiplier for the plan's unit, if one
+    record moves the tally, each entry divided by its scale, by at most 1 in L2.
+
+    Args:
+        tally: Of as many records of a person as the plan allows.
+        scales: One for each entry; 0 for an entry that no record moves.
+        plan: Who is protected, and by how much noise.
+
+    Raises:
+        BadDeviation: As `noisy_tally` says.
+    """
+    most = plan.max_records_per_person if plan.unit == "person" else 1
+    return noisy_tally(tally, scales, deviation=plan.noise_multiplier * most)

@@ -16,6 +16,7 @@ from privacy.layout import Tally, Vector
 from sites.data.source import DataSource
 from sites.evaluation.contract import in_bins, tally_by_group
 from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
+from sites.learners.count_noise import with_noise
 from sites.learners.counted_task import CountedTask
 from sites.plans import Labels, Predictions, PrivacyPlan
 from sites.task import SiteData, UnfitSchema
@@ -58,20 +59,21 @@ class CappedRecords:
     @property
     def columns(self) -> Columns:
         """Every feature of the records that are counted."""
-        return {name: values[self._rows] for name, values in self.every.columns.items()}
+        return {name: values[self.rows] for name, values in self.every.columns.items()}
 
     @property
     def labels(self) -> Labels:
         """Their labels."""
-        return self.every.labels[self._rows]
+        return self.every.labels[self.rows]
 
     @property
     def persons(self) -> NDArray[np.str_]:
         """Whose each is."""
-        return self.every.persons[self._rows]
+        return self.every.persons[self.rows]
 
     @cached_property
-    def _rows(self) -> NDArray[np.intp]:
+    def rows(self) -> NDArray[np.intp]:
+        """Which of all records these are, in rising order."""
         if self.plan.unit == "record":
             return np.arange(len(self.every.persons))
         return capped_rows(
@@ -144,3 +146,37 @@ class CountedTable(CountedTask[TableSides]):
 
         Guarantee: the prediction of a record depends on that record alone.
         """
+
+
+@dataclass(frozen=True)
+class BoundedTable(CountedTable):
+    """One of a learner that is `sites.learner.BoundsEachRecord`: its counts can have noise."""
+
+    @abstractmethod
+    def bounded_count(
+        self, data: TableSides, pooled: Tally, vector: Vector, plan: PrivacyPlan
+    ) -> Tally:
+        """Return what noise is added to, shape (contribution.tally_size,).
+
+        Guarantee: with a person more, or a person less, with as many records as the plan counts,
+        it moves by no more than `noise_scales` of the learner says, whatever the state is.
+
+        Args:
+            data: The site's records.
+            pooled: Statistics added up over sites.
+            vector: The received state, shape (layout.dim,).
+            plan: Who is protected, and the most records of a person.
+        """
+
+    @abstractmethod
+    def scales(self, vector: Vector) -> Vector:
+        """Return the scale of each entry at a state, shape (contribution.tally_size,).
+
+        Guarantee: those of `noise_scales`, or 0 where the entry does not depend on records then.
+        """
+
+    def noisy_count(
+        self, data: TableSides, pooled: Tally, vector: Vector, plan: PrivacyPlan
+    ) -> Tally:
+        """Return the tally with noise; a site without training records sends noise alone."""
+        return with_noise(self.bounded_count(data, pooled, vector, plan), self.scales(vector), plan)

@@ -16,7 +16,7 @@ import pyreadstat
 
 from scenarios.data.datasets import heart_hospitals, load_dataset
 from tests.docs.pages import README, ROOT, Command, blocks, commands
-from tests.fhir_exports import heart_map, write_heart_export
+from tests.fhir_exports import NOTES_MAP, heart_map, write_heart_export, write_notes_export
 from tests.forked import Forked
 from tests.synthetic_notes import synthetic_notes
 
@@ -43,6 +43,9 @@ LEFT_BY: Mapping[str, Path] = {
     "model/results.json": STATISTICS,
     "model/table1.csv": STATISTICS,
     "model/xgboost.json": STATISTICS,
+    "periods/*/**": STATISTICS,
+    "periods.csv": STATISTICS,
+    "sites/*/periods/*": STATISTICS,
     "liars.json": LIARS,
     "coordinator/evidence.jsonl": LIARS,
 }
@@ -72,6 +75,9 @@ def write_readers_files(folder: Path) -> None:
     ours = frame[heart_hospitals(frame) == "cleveland"].drop(columns=["hospital", "severity"])
     ours.to_csv(folder / "my.csv", index=False)
     pyreadstat.write_sav(ours, str(folder / "my.sav"))
+    for name in ("cleveland", "hungary"):
+        later = frame[heart_hospitals(frame) == name].drop(columns=["hospital", "severity"])
+        later.to_csv(folder / f"{name}-2026-03.csv", index=False)
     ours.drop(columns="disease").head(3).to_csv(folder / "new-patients.csv", index=False)
     export = ours.drop(columns="patient").rename(columns={"age": "ALTER"})
     export = export.assign(cholesterol=export["cholesterol"].fillna(-9))
@@ -90,6 +96,8 @@ def write_readers_files(folder: Path) -> None:
     notes.assign(chapter=["eye", "injury"] * 30).rename(columns={"person": "category"}).to_json(
         lines, orient="records", lines=True
     )
+    write_notes_export(notes["text"].tolist(), folder / "letters")
+    (folder / "letters.toml").write_text(NOTES_MAP)
     notes[["text"]].head(2).to_json(folder / "new-notes.jsonl", orient="records", lines=True)
     rng = np.random.default_rng(7)
     for ward in ("ward-a", "ward-b", "ward-c"):

@@ -14,12 +14,15 @@ from typer.testing import CliRunner
 
 from consortium.charter.document import Charter
 from consortium.client.policy_gate import asked_of
+from consortium.client.site_ledger import ledger_of
 from consortium.config import Scalar
 from consortium.model.files import read_model
 from consortium.run.directory import RunDirectory
 from consortium.site.directory import read_site_config
 from consortium.site.policy_templates import strict
 from consortium.site.site import Site, records_of
+from privacy.differential.ledger_entries import Charge
+from privacy.differential.mechanisms import Gaussian
 from privacy.policy.run_request import violations
 from privacy.storage.site_process import SITE_PROCESS
 from scenarios.cli.main import app
@@ -43,6 +46,7 @@ from tests.grown_trees import (
     task_of,
 )
 from tests.grown_trees import grown as grown_on
+from tests.neighbours import draw_the_same_noise
 
 HEART = scenario_named("heart-diagnosis")
 FEW = ("--set", "learner=trees", "--set", "trees.count=3", "--set", "trees.depth=2")
@@ -129,26 +133,47 @@ def test_all_records_in_one_place_give_the_same_metrics(tmp_path: Path) -> None:
     assert together == pooled > 0.5
 
 
-@pytest.mark.parametrize("mode", ["clear", "encrypted"])
-def test_trees_are_refused_where_noise_is_promised(tmp_path: Path, mode: str) -> None:
-    noisy = ("dp.unit=record", "dp.epsilon=1.0", f"aggregation={mode}")
-    command = ["run", "heart-diagnosis", "--out", str(tmp_path / "run"), *FEW]
-    for one in noisy:
-        command += ["--set", one]
-    done = CliRunner().invoke(app, command, env={"COLUMNS": "1000"})
-    assert done.exit_code != 0
-    assert "trees sends exact tallies" in done.output
-    assert not (tmp_path / "run" / "model").exists()
+NOISE = ("dp.unit=person", "dp.max-records-per-person=1", "dp.epsilon=20", "dp.delta=1e-5")
 
 
-def test_a_policy_that_demands_privacy_refuses_trees(tmp_path: Path) -> None:
+def test_with_the_same_noise_encrypted_trees_are_those_in_the_clear_and_both_tell_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw_the_same_noise(monkeypatch)
+    noisy = [part for one in NOISE for part in ("--set", one)]
+    clear = grown(tmp_path / "clear", *noisy, "--set", "aggregation=clear")
+    sealed = grown(tmp_path / "sealed", *noisy, "--set", "aggregation=encrypted")
+    assert len(states(clear) | states(sealed)) == 1
+    page = sealed.report.read_text()
+    assert "grown on sums with noise over all hospitals" in page
+    assert "has a standard error of" in page
+    found = json.loads((sealed.model / "results.json").read_text())
+    assert (found["noise"]["sites"], found["noise"]["most_records"]) == (4, 1)
+    (charge,) = training_charges(sealed, "cleveland")
+    assert isinstance(charge.reserved.event, Gaussian)
+    assert charge.reserved.event.count == 6
+    assert charge.used == {f"round {one}": 1 for one in range(1, 7)}
+
+
+def training_charges(run: RunDirectory, name: str) -> tuple[Charge, ...]:
+    """Return what a site's ledger counts of training."""
+    with ledger_of(run.site(name)) as ledger:
+        return tuple(one for one in ledger.charges() if one.reserved.part.startswith("training"))
+
+
+def test_a_policy_that_demands_privacy_refuses_trees_without_noise(tmp_path: Path) -> None:
     run = grown(tmp_path / "run")
     directory, charter = run.site("cleveland"), Charter.read(run.charter)
-    config = HEART.config_with({"learner": "trees", "aggregation": "encrypted"})
-    at = Site(directory, read_site_config(directory), charter, config)
-    found = violations(strict(charter), asked_of(config, charter, at.task))
-    told = {one.code: str(one) for one in found}
-    assert "learner=trees needs exact sums" in told["privacy-required"]
+    told = {}
+    for chosen in ({}, dict(one.split("=") for one in NOISE[:1])):
+        noise: dict[str, Scalar] = {"dp.epsilon": 1.0, "dp.delta": 1e-6} if chosen else {}
+        keys: dict[str, Scalar] = {"learner": "trees", "aggregation": "encrypted"}
+        config = HEART.config_with({**keys, **chosen, **noise})
+        at = Site(directory, read_site_config(directory), charter, config)
+        found = violations(strict(charter), asked_of(config, charter, at.task))
+        told[len(noise)] = {one.code: str(one) for one in found}
+    assert "set dp.unit to person, and dp.epsilon" in told[0]["privacy-required"]
+    assert not {one for one in told[2] if "privacy" in one or "epsilon" in one}
 
 
 @pytest.mark.slow

@@ -230,7 +230,8 @@ class ExactCounts:
         """
         roster = self.terms.opened.roster
         before = self._rosters.counts_for(self._counted, roster)
-        if before is None and self.of_whole_roster:
+        # Who has no records of a period yet, or too few, is in the count of the next one.
+        if before is None and (self.of_whole_roster or self.terms.site.run_config.period):
             return self._rosters.claim_roster(self._counted, roster)
         return bool(before)
 
@@ -266,7 +267,9 @@ class ExactCounts:
     def claim_evaluation(self) -> bool:
         """Return whether this site evaluates exactly in this run, as roster and policy say."""
         evaluated = self.terms.site.policy.releases.evaluation_rosters
-        return evaluated == "any" or self.claim_roster()
+        # What is counted of a period is of one roster, whatever the policy says of evaluations.
+        any_roster = evaluated == "any" and not self.terms.site.run_config.period
+        return any_roster or self.claim_roster()
 
     def require_roster(self) -> None:
         """Check that this site counts exactly for the roster of this run.

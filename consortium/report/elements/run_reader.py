@@ -32,7 +32,7 @@ from sites.evaluation.pairs import PairCounts
 from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
 from sites.learner import Learner
 from sites.learners.plans import LearnerPlans
-from sites.plans import TrainingPlan
+from sites.plans import Counting, TrainingPlan
 from sites.schema.tables import ClassLabel, EventTimeLabel, NumberLabel
 from sites.schema.texts import AnyLabel, EntityLabel, MultiLabel
 from sites.statistics.contract import Statistics, statistics_for
@@ -237,8 +237,11 @@ class Recorded:
     @property
     def grouped_evaluation(self) -> Evaluation:
         """The evaluation that reads `evaluation_by_group`."""
-        chosen = str(self.summary.config.get("subgroups", ""))
-        return in_bins(evaluation_for(self.charter.table, chosen), self.score_bins)
+        counting = Counting(
+            subgroups=str(self.summary.config.get("subgroups", "")),
+            columns=bool(self.summary.config.get("period", "")),
+        )
+        return in_bins(evaluation_for(self.charter.table, counting), self.score_bins)
 
     def _of_all(self, tally: Tally) -> Tally:
         return tally[: self.evaluation.layout.size]

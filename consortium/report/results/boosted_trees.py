@@ -8,6 +8,7 @@ from consortium.report.elements.run_reader import Recorded
 from consortium.report.plots import style as plots
 from consortium.report.plots.boosting import draw_losses
 from consortium.report.plots.intervals import Row, draw_rows
+from consortium.report.results.noise import noise_sentences
 from consortium.wording import formatting as words
 
 _MOST_DRAWN = 12
@@ -33,10 +34,15 @@ def _importance(
 
 def _lead(recorded: Recorded, found: Mapping[str, Any], used: Sequence[Mapping[str, Any]]) -> str:
     trees = words.count_with_noun(found["trees"], "tree")
-    model = (
-        f"The model is the sum of {trees} of depth {found['depth']}, grown on exact sums over all "
-        f"{recorded.nouns}: the trees are those that all records in one place would give."
-    )
+    model = f"The model is the sum of {trees} of depth {found['depth']}, "
+    if "noise" in found:
+        told = noise_sentences(recorded, found["noise"], counted="records in a bin of a node")
+        model += f"grown on sums with noise over all {recorded.nouns}. {told}"
+    else:
+        model += (
+            f"grown on exact sums over all {recorded.nouns}: the trees are those that all records "
+            "in one place would give."
+        )
     if not used:
         return f"{model} No split was worth making."
     names = words.name_list([str(one["feature"]) for one in used[:3]])

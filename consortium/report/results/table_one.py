@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 
 from consortium.report.elements.blocks import Column, Paragraph, Section, Table
 from consortium.report.elements.run_reader import Recorded
+from consortium.report.results.noise import protected_people
 from consortium.wording import formatting as words
 
 _HIDDEN = "hidden"
@@ -32,8 +33,8 @@ def _lead(recorded: Recorded, found: Mapping[str, Any]) -> str:
         return (
             f"About {words.count(total)} training records of "
             f"{words.count(len(recorded.participants))} {recorded.nouns}, counted with noise that "
-            f"protects {_whom(recorded, found['noise'])}. The noise of a count has a standard "
-            f"deviation of {words.figure(found['noise']['deviations'][0])} overall."
+            f"protects {protected_people(recorded, found['noise'])}. The noise of a count has a "
+            f"standard deviation of {words.figure(found['noise']['deviations'][0])} overall."
         )
     if total is None:
         return (
@@ -50,13 +51,6 @@ def _lead(recorded: Recorded, found: Mapping[str, Any]) -> str:
             "shown by class."
         )
     return counted
-
-
-def _whom(recorded: Recorded, noise: Mapping[str, Any]) -> str:
-    if noise["unit"] == "record":
-        return "each record"
-    most = words.count(noise["most_records"])
-    return f"each of the {recorded.people}, of whom at most {most} records were counted"
 
 
 def table_rows(found: Mapping[str, Any]) -> tuple[Row, ...]:

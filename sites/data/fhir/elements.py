@@ -64,3 +64,15 @@ def polymorphic(holder: Json, stem: str) -> tuple[str, Any] | None:
         if name.startswith(stem) and name[len(stem) : len(stem) + 1].isupper():
             return name, found
     return None
+
+
+def require_id(resource: Json) -> str:
+    """Return the id of a resource.
+
+    Raises:
+        Refused: It has none.
+    """
+    found = text(resource, "id")
+    if not found:
+        raise Refused("id", "an id", advice="export it again: bulk data always have one")
+    return found

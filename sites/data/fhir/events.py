@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from sites.data.fhir.documents import document_codings
 from sites.data.fhir.elements import Coding, codings, objects, one_object
 from sites.data.fhir.moments import Moment, PartialDates, moment_of
 from sites.data.fhir.patients import Patients, Subjects, encounter_codings, medication_codings
@@ -17,6 +18,7 @@ _DATES: Mapping[str, tuple[str, ...]] = {
     "Condition": ("onsetDateTime", "onsetPeriod", "recordedDate"),
     "Encounter": ("period",),
     "MedicationRequest": ("authoredOn",),
+    "DocumentReference": ("date",),
 }
 
 
@@ -79,11 +81,23 @@ def chosen_events(
             for name, holder, path in chooser.chosen(resource):
                 if not counts(resource, selections[name].statuses):
                     continue
+                _refuse_modifiers(resource)
                 row = subjects.row_of(resource)
                 if row is not None:
                     yield Event(name, row, holder, path, place, resource)
         except Refused as why:
             refusals.add(name, why, place=place, resource=resource)
+
+
+def _refuse_modifiers(resource: Json) -> None:
+    """Refuse a resource with an extension that may turn its meaning round, as FHIR asks for."""
+    if resource.get("modifierExtension") or resource.get("implicitRules"):
+        name = "modifierExtension" if resource.get("modifierExtension") else "implicitRules"
+        raise Refused(
+            name,
+            "a resource that means what it says",
+            advice="leave it out, or write it without what changes its meaning",
+        )
 
 
 class _Chooser:
@@ -117,6 +131,8 @@ class _Chooser:
         match resource["resourceType"]:
             case "Encounter":
                 return encounter_codings(resource)
+            case "DocumentReference":
+                return document_codings(resource)
             case "MedicationRequest":
                 return medication_codings(resource, self._patients) if self._asks(resource) else ()
             case _:

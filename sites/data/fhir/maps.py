@@ -18,7 +18,7 @@ from sites.data.tables import MissingFile, UnreadableSource
 from sites.schema.tables import NAME
 
 RecordType: TypeAlias = Literal["Condition", "Encounter", "MedicationRequest"]
-EventType: TypeAlias = Literal["Observation", RecordType]
+IndexType: TypeAlias = Literal["Observation", RecordType, "DocumentReference"]
 Token: TypeAlias = Annotated[str, Field(pattern=r"^[^|\s]*\|\S+( \S+)*$")]
 ColumnName: TypeAlias = Annotated[str, Field(pattern=NAME)]
 Days: TypeAlias = tuple[int, int] | Literal["always"]
@@ -151,9 +151,29 @@ class ObservationColumn(_EventColumn):
         return Conversion(factor=found) if isinstance(found, float) else found
 
 
+class DocumentColumn(_Declared):
+    """A column from the document that makes the row: the index is of type DocumentReference.
+
+    Args:
+        value: Its `text`, or its `type` or `category`.
+        means: For `type` and `category`, the cell of each `system|code`.
+    """
+
+    resource: Literal["DocumentReference"]
+    value: Literal["text", "type", "category"]
+    means: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _says_what_is_coded(self) -> "DocumentColumn":
+        if (self.value == "text") == bool(self.means):
+            raise ValueError("means is said of a type or a category, and of it always")
+        return self
+
+
 EventsColumn: TypeAlias = RecordColumn | ObservationColumn
 Column: TypeAlias = Annotated[
-    PatientColumn | RecordColumn | ObservationColumn, Field(discriminator="resource")
+    PatientColumn | RecordColumn | ObservationColumn | DocumentColumn,
+    Field(discriminator="resource"),
 ]
 
 
@@ -163,21 +183,21 @@ def _require_ordered_window(days: Days | None) -> None:
 
 
 class Index(_Declared):
-    """The day from which a person's days are counted; who has none is no row.
+    """The day from which a row's days are counted; who has none is no row.
 
     Args:
         on: The same day for all.
-        resource: Otherwise, the type of resource whose `first` or `latest` day it is.
+        resource: Otherwise, the type of resource whose day it is.
         codes: As for `RecordColumn`.
-        take: Which of them.
+        take: Whether the `first` or the `latest` of a person makes a row, or `each` of them.
         between: The first and the last day that it may be.
         statuses: As for `RecordColumn`.
     """
 
     on: date | None = None
-    resource: EventType | None = None
+    resource: IndexType | None = None
     codes: tuple[Token, ...] = ()
-    take: Literal["first", "latest"] = "first"
+    take: Literal["first", "latest", "each"] = "first"
     between: tuple[date, date] | None = None
     statuses: tuple[str, ...] | None = Field(default=None, min_length=1)
 
@@ -191,7 +211,7 @@ class Index(_Declared):
 
 
 class FhirMap(_Declared):
-    """How FHIR resources become one row a person.
+    """How FHIR resources become rows: one a person, or one for each resource of the index.
 
     Args:
         person: The column that says whose a row is.
@@ -217,6 +237,9 @@ class FhirMap(_Declared):
     def _person_is_a_column_of_its_own(self) -> "FhirMap":
         if self.person in self.columns:
             raise ValueError(f"{self.person} is the column of persons, and made of nothing else")
+        documents = [n for n, one in self.columns.items() if one.resource == "DocumentReference"]
+        if documents and self.index.resource != "DocumentReference":
+            raise ValueError(f"for {documents[0]}, the resource of the index is a document")
         return self
 
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
+from sites.data.cells import has_half_character
 from sites.data.fhir.refusals import Json, place_of
 from sites.data.plain_text import open_bytes, reason_not_text
 from sites.data.tables import BrokenFile, EmptyTable, MissingFile
@@ -118,6 +119,9 @@ def _resource(line: bytes, place: str, path: Path) -> Json | None:
         raise BrokenFile(
             f"{place} is not JSON: {error}; each line must be one whole resource"
         ) from error
+    # Only an escape can write half a character; most lines need no second look.
+    if b"\\u" in line and has_half_character(json.dumps(resource, ensure_ascii=False)):
+        raise BrokenFile(f"{place} holds half a character: a text was cut off; export it again")
     if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
         raise BrokenFile(f"{place} is not a FHIR resource: it has no resourceType")
     if resource["resourceType"] == "Bundle":

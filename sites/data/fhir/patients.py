@@ -5,7 +5,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from sites.data.fhir.elements import Coding, coding_of, codings, objects, one_object, text, truth
+from sites.data.fhir.elements import (
+    Coding,
+    coding_of,
+    codings,
+    objects,
+    one_object,
+    require_id,
+    text,
+    truth,
+)
 from sites.data.fhir.maps import FhirMap
 from sites.data.fhir.moments import Moment, moment_of
 from sites.data.fhir.refusals import Json, Refusals, Refused
@@ -62,7 +71,7 @@ def read_patients(
         try:
             if resource["resourceType"] == "Medication":
                 codes = tuple(codings(one_object(resource, "code")))
-                patients.medications[_id_of(resource)] = codes
+                patients.medications[require_id(resource)] = codes
             else:
                 _enter(patients, resource, declared, place)
         except Refused as why:
@@ -71,15 +80,8 @@ def read_patients(
     return patients
 
 
-def _id_of(resource: Json) -> str:
-    found = text(resource, "id")
-    if not found:
-        raise Refused("id", "an id", advice="export it again: bulk data always have one")
-    return found
-
-
 def _enter(patients: Patients, resource: Json, declared: FhirMap, place: int) -> None:
-    name = _id_of(resource)
+    name = require_id(resource)
     if name in patients.rows or name in patients.replaced:
         raise Refused(
             "id",

@@ -4,7 +4,7 @@ from array import array
 
 import numpy as np
 
-from sites.data.fhir.elements import text
+from sites.data.fhir.elements import require_id
 from sites.data.fhir.ndjson import ResourceFiles
 from sites.data.fhir.refusals import Json, Refusals, Refused, resource_name
 
@@ -21,8 +21,7 @@ class Repetitions:
         Raises:
             Refused: It has no id.
         """
-        if text(resource, "id") is None:
-            raise Refused("id", "an id", advice="export it again: bulk data always have one")
+        require_id(resource)
         self._keys.append(hash(resource_name(resource)))
         self._places.append(place)
 

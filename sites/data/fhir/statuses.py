@@ -9,6 +9,7 @@ from sites.data.fhir.refusals import Json, Refused
 # HL7 FHIR R4 (4.0.1): the codes of each required value set, and those that count unless a map says
 # otherwise.
 _VERIFICATION = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
+_UNFINISHED = ("preliminary", "entered-in-error")  # docStatus of a document
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,9 @@ STATUSES: Mapping[str, Statuses] = {
         frozenset({"arrived", "triaged", "in-progress", "onleave", "finished"}),
         frozenset({"planned", "cancelled", "entered-in-error", "unknown"}),
     ),
+    "DocumentReference": Statuses(
+        "status", frozenset({"current"}), frozenset({"superseded", "entered-in-error"})
+    ),
     "MedicationRequest": Statuses(
         "status",
         frozenset({"active", "on-hold", "completed", "stopped"}),
@@ -55,7 +59,8 @@ def counts(resource: Json, wanted: Collection[str] | None) -> bool:
     """Return whether a resource counts.
 
     A condition without a verification status does, unless statuses are wanted. An order of a
-    medicine that says it must not be given, or that is a proposal or a plan, does not.
+    medicine that says it must not be given, or that is a proposal or a plan, does not; nor does a
+    document whose text is preliminary or an error.
 
     Args:
         resource: Of one of the types of `STATUSES`.
@@ -77,6 +82,8 @@ def counts(resource: Json, wanted: Collection[str] | None) -> bool:
             got=status,
         )
     if kind == "MedicationRequest" and not _is_order(resource):
+        return False
+    if text(resource, "docStatus") in _UNFINISHED:
         return False
     return status in (known.counted if wanted is None else wanted)
 

@@ -1,16 +1,17 @@
-"""Make one row a person of a site's FHIR resources, as its map declares."""
+"""Make rows of a site's FHIR resources, as its map declares."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 
 import numpy as np
 import pandas as pd
 
 from sites.data.fhir.cells import Cells, Extreme, Mean, Nearest, Series, Tallied
+from sites.data.fhir.documents import read_documents
 from sites.data.fhir.events import Event, Selection, chosen_events, require_date
 from sites.data.fhir.maps import (
     Days,
+    DocumentColumn,
     EventsColumn,
     FhirMap,
     Index,
@@ -24,11 +25,10 @@ from sites.data.fhir.ndjson import ResourceFiles
 from sites.data.fhir.patients import Patients, Subjects, read_patients
 from sites.data.fhir.refusals import Refusals, Refused
 from sites.data.fhir.repetitions import Repetitions
+from sites.data.fhir.rows import Rows, event_rows, fixed_rows
 from sites.data.fhir.values import Value, is_absent, value_of
 from sites.data.source import FhirFiles
 from sites.data.tables import EmptyTable
-
-_INDEX = "index"
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class FhirTable:
     """The rows that a map makes of FHIR resources.
 
     Args:
-        frame: One row a person, indexed from 1.
+        frame: The rows, indexed from 1.
         places: By column, where the resource of each row's cell stands, or the Patient if there is
             none.
         files: The files that were read.
@@ -48,7 +48,7 @@ class FhirTable:
 
 
 def read_fhir(source: FhirFiles) -> FhirTable:
-    """Return one row for each patient of a site's FHIR files who has an index day.
+    """Return one row for each patient who has an index day, or for each resource of the index.
 
     Guarantee: the files are read line by line, and nothing is kept of a resource but what a column
     takes of it. Only resources of which the map speaks are judged.
@@ -73,85 +73,92 @@ def read_fhir(source: FhirFiles) -> FhirTable:
 
 
 class _Reading:
-    """One reading of the files: the index days first, then the columns."""
+    """One reading of the files: the rows first, then the columns."""
 
     def __init__(
         self, declared: FhirMap, files: ResourceFiles, patients: Patients, refusals: Refusals
     ) -> None:
         self._map, self._files, self._patients = declared, files, patients
-        self._refusals = refusals
+        self._refusals, self._repetitions = refusals, Repetitions()
         self._subjects = Subjects(patients, declared)
 
     def table(self) -> FhirTable:
-        days = self._index_days(self._map.index)
-        rows = [row for row, day in enumerate(days) if day is not None]
-        if not rows:
-            raise EmptyTable("no patient has an index day: see what the map says of 'index'")
-        cells = self._collected(days)
-        columns: dict[str, Series] = {}
-        places: dict[str, Sequence[int]] = {}
-        for name, column in self._map.columns.items():
-            own = self._patients.places
-            if isinstance(column, PatientColumn):
-                columns[name] = self._of_patients(name, column, days, rows)
-                places[name] = [own[row] for row in rows]
-            else:
-                found = cells[name]
-                columns[name] = found.column(rows)
-                at = found.places
-                places[name] = [at[row] if at[row] >= 0 else own[row] for row in rows]
+        rows = self._rows(self._map.index)
         self._refusals.raise_any()
-        persons = pd.Series([self._patients.persons[row] for row in rows], dtype="str")
+        if not rows.days:
+            raise EmptyTable("no patient has an index day: see what the map says of 'index'")
+        columns, places = self._columns(rows)
+        self._repetitions.refuse_any(self._files, self._refusals)
+        self._refusals.raise_any()
+        persons = pd.Series([self._patients.persons[one] for one in rows.patients], dtype="str")
         frame = pd.DataFrame({self._map.person: persons, **columns})
-        frame.index = pd.RangeIndex(1, len(rows) + 1)
+        frame.index = pd.RangeIndex(1, len(frame) + 1)
         return FhirTable(frame, places, self._files)
 
-    def _index_days(self, index: Index) -> list[int | None]:
-        n_rows = len(self._patients.persons)
-        if index.resource is None:
-            return [index.on.toordinal() if index.on else None] * n_rows
-        nearest = Nearest(index.take, n_rows)
-        first, last = index.between or (date.min, date.max)
-        for event in self._events({_INDEX: index}):
-            try:
-                moment = require_date(event.resource, self._map.partial_dates)
-            except Refused as why:
-                self._refusals.add(_INDEX, why, place=event.place, resource=event.resource)
-                continue
-            if first.toordinal() <= moment.day <= last.toordinal():
-                nearest.add(event.row, moment.instant_s, float(moment.day), event.place)
-        self._refusals.raise_any()
-        found = [nearest.value(row) for row in range(n_rows)]
-        return [None if day is None else int(day) for day in found]
+    def _rows(self, index: Index) -> Rows:
+        if index.on is not None:
+            return fixed_rows(index.on, self._patients.places)
+        return event_rows(
+            index,
+            self._events({"index": index}),
+            n_patients=len(self._patients.persons),
+            rule=self._map.partial_dates,
+            repetitions=self._repetitions,
+            refusals=self._refusals,
+        )
 
     def _events(self, selections: Mapping[str, Selection]) -> Iterator[Event]:
         types = {one.resource for one in selections.values() if one.resource is not None}
         found = self._files.read(types)
         return chosen_events(found, selections, self._patients, self._subjects, self._refusals)
 
-    def _collected(self, days: Sequence[int | None]) -> dict[str, Cells]:
+    def _columns(self, rows: Rows) -> tuple[dict[str, Series], dict[str, Sequence[int]]]:
+        """Return the cells of each column, and where each comes from."""
+        cells = self._collected(rows)
+        documents = self._documents(rows)
+        columns: dict[str, Series] = {}
+        places: dict[str, Sequence[int]] = {}
+        own = [self._patients.places[patient] for patient in rows.patients]
+        for name, column in self._map.columns.items():
+            match column:
+                case PatientColumn():
+                    columns[name] = self._of_patients(name, column, rows)
+                    places[name] = own
+                case DocumentColumn():
+                    found = documents[name]
+                    columns[name] = pd.Series([found.get(at) for at in rows.places], dtype=object)
+                    places[name] = rows.places
+                case _:
+                    columns[name] = cells[name].column(range(len(own)))
+                    at = cells[name].places
+                    places[name] = [a if a >= 0 else b for a, b in zip(at, own, strict=True)]
+        return columns, places
+
+    def _documents(self, rows: Rows) -> dict[str, dict[int, str]]:
         columns = {
-            name: column
-            for name, column in self._map.columns.items()
-            if not isinstance(column, PatientColumn)
+            name: one for name, one in self._map.columns.items() if isinstance(one, DocumentColumn)
         }
-        cells = {name: _empty_cells(one, len(days)) for name, one in columns.items()}
-        repetitions = Repetitions()
+        return read_documents(columns, {*rows.places}, self._files, self._refusals)
+
+    def _collected(self, rows: Rows) -> dict[str, Cells]:
+        columns = {
+            name: one
+            for name, one in self._map.columns.items()
+            if isinstance(one, RecordColumn | ObservationColumn)
+        }
+        cells = {name: _empty_cells(one, len(rows.days)) for name, one in columns.items()}
+        of_patient = rows.by_patient()
         for event in self._events(columns):
-            column, day = columns[event.name], days[event.row]
-            if day is None:
-                continue
+            column = columns[event.name]
             try:
-                found = self._cell_of(column, event, day)
-                if found is None:
-                    continue
-                if column.take in ("count", "mean"):
-                    repetitions.note(event.resource, event.place)
+                for row in of_patient.get(event.row, ()):
+                    found = self._cell_of(column, event, rows.days[row])
+                    if found is not None:
+                        cells[event.name].add(row, found[0], found[1], event.place)
+                        if column.take in ("count", "mean"):
+                            self._repetitions.note(event.resource, event.place)
             except Refused as why:
                 self._refusals.add(event.name, why, place=event.place, resource=event.resource)
-                continue
-            cells[event.name].add(event.row, found[0], found[1], event.place)
-        repetitions.refuse_any(self._files, self._refusals)
         return cells
 
     def _cell_of(
@@ -171,22 +178,20 @@ class _Reading:
                 value = value_of(column, event.holder, event.path)
         return None if value is None else (moment.instant_s, value)
 
-    def _of_patients(
-        self, name: str, column: PatientColumn, days: Sequence[int | None], rows: Sequence[int]
-    ) -> Series:
-        patients = self._patients
+    def _of_patients(self, name: str, column: PatientColumn, rows: Rows) -> Series:
+        patients, days = self._patients, zip(rows.patients, rows.days, strict=True)
         match column.value:
             case "gender":
-                return pd.Series([patients.genders[row] for row in rows], dtype=object)
+                return pd.Series([patients.genders[one] for one in rows.patients], dtype=object)
             case "age":
-                ages = [_age(patients.born[row], days[row] or 0) for row in rows]
+                ages = [_age(patients.born[patient], day) for patient, day in days]
                 return pd.Series(ages, dtype=np.float64)
-            case _:
-                died = [self._died(name, column, row, days[row] or 0) for row in rows]
+            case "deceased":
+                died = [self._died(name, column, patient, day) for patient, day in days]
                 return pd.Series([column.answers[one] for one in died], dtype=object)
 
-    def _died(self, name: str, column: PatientColumn, row: int, index_day: int) -> bool:
-        said = self._patients.deceased[row]
+    def _died(self, name: str, column: PatientColumn, patient: int, index_day: int) -> bool:
+        said = self._patients.deceased[patient]
         if isinstance(said, Moment):
             return _is_within(column.within_days or "always", said.day - index_day)
         if said and column.within_days != "always":
@@ -195,9 +200,9 @@ class _Reading:
                 "a day of death (deceasedDateTime)",
                 advice="add it at its source, or say within_days = 'always' in the map",
             )
-            names = [one for one, at in self._patients.rows.items() if at == row]
-            patient = {"resourceType": "Patient", "id": names[0]}
-            self._refusals.add(name, why, place=self._patients.places[row], resource=patient)
+            names = [one for one, at in self._patients.rows.items() if at == patient]
+            resource = {"resourceType": "Patient", "id": names[0]}
+            self._refusals.add(name, why, place=self._patients.places[patient], resource=resource)
         return bool(said)
 
 

@@ -8,9 +8,7 @@ from typing import Any
 
 from privacy.layout import Tally
 from sites.evaluation.groups.subgroups import GroupedEvaluation, Subgroup
-from sites.evaluation.metric_values import wilson_interval
-
-_Z = 1.959963984540054
+from sites.evaluation.metric_values import auc_reach, wilson_interval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +46,7 @@ def group_gaps(
         group: One whose figures may be shown.
     """
     base, own = evaluation.base, evaluation.of_group(group, tally)
-    # A record is in at most one group of a column, so the others are what is left.
-    rest = evaluation.of_all(tally) - own
+    rest = evaluation.of_others(group, tally)
     mine, others = base.metrics(own), base.metrics(rest)
     return tuple(
         GroupGap(
@@ -95,15 +92,8 @@ def _of_share(records_of: Callable[[int, int], int]) -> Callable[..., tuple[floa
 
 
 def _of_auc(value: float, counts: tuple[int, int]) -> tuple[float, float]:
-    """Return how far an AUC reaches down and up (Hanley and McNeil 1982)."""
-    negatives, positives = counts
-    both_positive, both_negative = value / (2 - value), 2 * value * value / (1 + value)
-    variance = (
-        value * (1 - value)
-        + (positives - 1) * (both_positive - value * value)
-        + (negatives - 1) * (both_negative - value * value)
-    ) / (negatives * positives)
-    reach = _Z * math.sqrt(max(variance, 0.0))
+    """Return how far an AUC reaches down and up."""
+    reach = auc_reach(value, counts)
     return reach, reach
 
 

@@ -1,7 +1,8 @@
 """Evaluation by declared groups of records, in the same tally as that of all records.
 
 The records of a group are counted as all records are, so every pooled metric has its value for the
-group, and for all others: their counts are the difference.
+group, and for all others: their counts are the difference. Pairs of records are not: some are
+across. So where a metric is of pairs, those among the others are counted by themselves.
 """
 
 from collections.abc import Mapping, Sequence
@@ -80,6 +81,9 @@ class _Evaluation(Protocol):
     @property
     def layout(self) -> TallyLayout: ...
 
+    @property
+    def pair_parts(self) -> tuple[str, ...]: ...
+
     def tally(self, predictions: NDArray[Any], labels: NDArray[Any]) -> Tally: ...
 
     def check(self, tally: Tally) -> None: ...
@@ -115,11 +119,22 @@ class GroupedEvaluation(Generic[Base]):
 
     @cached_property
     def layout(self) -> TallyLayout:
-        """The parts of the evaluation, then those of each group as `COLUMN=VALUE/PART`."""
-        sizes = dict(self.base.layout.sizes)
+        """The parts of the evaluation, then those of each group as `COLUMN=VALUE/PART`.
+
+        Last come the pairs among the others, those not in a group, as `COLUMN=VALUE/others/PART`.
+        """
+        own = self.base.layout.sizes
+        sizes = dict(own)
         for group in self.groups:
-            sizes |= {f"{group.name}/{part}": n for part, n in self.base.layout.sizes.items()}
+            sizes |= {f"{group.name}/{part}": n for part, n in own.items()}
+        for group in self.groups:
+            sizes |= {_others(group, part): own[part] for part in self.base.pair_parts}
         return TallyLayout(sizes)
+
+    @property
+    def pair_parts(self) -> tuple[str, ...]:
+        """Those of the evaluation of all records."""
+        return self.base.pair_parts
 
     def tally(self, predictions: NDArray[Any], labels: NDArray[Any]) -> Tally:
         """Return the tally of records of which no group is known."""
@@ -140,11 +155,15 @@ class GroupedEvaluation(Generic[Base]):
                 no groups.
         """
         parts = [self.base.tally(predictions, labels)]
+        pairs: list[Tally] = []
         for group in self.groups:
             codes = columns.get(group.column)
             rows = np.zeros(len(labels), bool) if codes is None else codes == group.code
             parts.append(self.base.tally(predictions[rows], labels[rows]))
-        return np.concatenate(parts)
+            if self.pair_parts:
+                others = self.base.tally(predictions[~rows], labels[~rows])
+                pairs.extend(self.base.layout.part(part, others) for part in self.pair_parts)
+        return np.concatenate([*parts, *pairs])
 
     def of_all(self, tally: Tally) -> Tally:
         """Return the part of all records."""
@@ -156,6 +175,14 @@ class GroupedEvaluation(Generic[Base]):
         start = size * (1 + self.groups.index(group))
         return tally[start : start + size]
 
+    def of_others(self, group: Subgroup, tally: Tally) -> Tally:
+        """Return the part of the records that are not in a group, or have no value."""
+        # A record is in at most one group of a column, so the others are what is left.
+        rest: Tally = self.of_all(tally) - self.of_group(group, tally)
+        for part in self.pair_parts:
+            self.base.layout.part(part, rest)[:] = self.layout.part(_others(group, part), tally)
+        return rest
+
     def check(self, tally: Tally) -> None:
         """Check that records can have this tally.
 
@@ -166,18 +193,25 @@ class GroupedEvaluation(Generic[Base]):
         self.base.check(self.of_all(tally))
         for group in self.groups:
             self.base.check(self.of_group(group, tally))
+            if self.pair_parts:
+                self.base.check(self.of_others(group, tally))
         for column in dict.fromkeys(group.column for group in self.groups):
             held = [self.of_group(one, tally) for one in self.groups if one.column == column]
             if (np.sum(held, axis=0) > self.of_all(tally)).any():
                 raise ImpossibleTally(f"the groups of {column} hold more than all records do")
 
     def without_small_groups(self, tally: Tally, fewest: int) -> Tally:
-        """Return a tally with zeros in the place of groups of fewer records of a class."""
-        kept = tally.copy()
-        size = self.base.layout.size
+        """Return a tally with zeros in the place of groups of fewer records of a class.
+
+        Their records are among the others then, and the pairs among all are those among the others.
+        """
+        kept, size = tally.copy(), self.base.layout.size
         for place, group in enumerate(self.groups, start=1):
             if fewest_of(self.base, self.of_group(group, tally)) < fewest:
                 kept[place * size : (place + 1) * size] = 0
+                for part in self.pair_parts:
+                    among_all = self.base.layout.part(part, self.of_all(tally))
+                    self.layout.part(_others(group, part), kept)[:] = among_all
         return kept
 
     def num_examples(self, tally: Tally) -> int:
@@ -203,6 +237,10 @@ class GroupedEvaluation(Generic[Base]):
     def with_base(self, base: Base) -> "GroupedEvaluation[Base]":
         """Return the same groups for another evaluation of all records."""
         return replace(self, base=base)
+
+
+def _others(group: Subgroup, part: str) -> str:
+    return f"{group.name}/others/{part}"
 
 
 def fewest_of(evaluation: _Evaluation, tally: Tally) -> int:

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 
 from privacy.contribution import LARGEST_ENTRY, ExactTally
-from privacy.differential.noisy_counts import noisy_tally
 from privacy.errors import ConsortiumError
 from privacy.layout import Field, Layout, Tally, Vector
 from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
 from sites.learners.count_noise import CountNoise
-from sites.learners.counted_tables import CappedRecords, Columns, CountedTable, TableSides
+from sites.learners.counted_tables import BoundedTable, CappedRecords, Columns, TableSides
 from sites.learners.descriptions.group_counts import GroupCounts
 from sites.learners.descriptions.tables.csv_file import written_table
 from sites.learners.descriptions.tables.noisy_table import NoisyTableOne
@@ -119,7 +118,7 @@ class Description:
 
 
 @dataclass(frozen=True)
-class DescriptionTask(CountedTable):
+class DescriptionTask(BoundedTable):
     """A use case of tables, whose records are described.
 
     Args:
@@ -137,14 +136,15 @@ class DescriptionTask(CountedTable):
         """Return the counts of the training records; they do not depend on the state."""
         return self.counts.tally(data.training, pooled)
 
-    def noisy_count(
+    def bounded_count(
         self, data: TableSides, pooled: Tally, vector: Vector, plan: PrivacyPlan
     ) -> Tally:
-        """Return the counts with noise; a site without training records sends noise alone."""
-        most = plan.max_records_per_person if plan.unit == "person" else 1
-        tally = self.counts.tally(CappedRecords(data.training, plan), pooled)
-        scales = self.counts.noise_scales
-        return noisy_tally(tally, scales, deviation=plan.noise_multiplier * most)
+        """Return the counts of as many records of a person as the plan says."""
+        return self.counts.tally(CappedRecords(data.training, plan), pooled)
+
+    def scales(self, vector: Vector) -> Vector:
+        """Return the scale of each count; it does not depend on the state."""
+        return self.counts.noise_scales
 
     def evaluate(
         self, data: TableSides, pooled: Tally, vector: Vector, bins: ScoreBins = EQUAL_BINS

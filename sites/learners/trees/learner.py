@@ -4,21 +4,30 @@ Each exchange grows all trees by one level. Sites count one node of each pair; t
 its parent has more.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from privacy.contribution import LARGEST_ENTRY, ExactTally
 from privacy.layout import Tally, Vector
 from sites.learners.fine_bins import bin_sizes, fine_bins
 from sites.learners.plans import LearnerPlans
+from sites.learners.trees.growth.cells import Cells
+from sites.learners.trees.growth.noisy_sums import NO_NOISE, SumsNoise, agreed_sums
 from sites.learners.trees.growth.places import Forest
-from sites.learners.trees.growth.splits import Cells, Splits, best_splits, leaf_values, node_totals
+from sites.learners.trees.growth.splits import Splits, best_splits, leaf_values, node_totals
 from sites.learners.trees.growth.state import KINDS, StateForm, Trees, TreesState
-from sites.learners.trees.objective import GRADIENT_UNIT, Objective, objective_of
+from sites.learners.trees.objective import (
+    GRADIENT_UNIT,
+    LARGEST_DERIVATIVE,
+    Objective,
+    objective_of,
+)
 from sites.learners.trees.plan import TreesPlan
 from sites.learners.trees.task import TreesTask
 from sites.learners.trees.xgboost_file import xgboost_json
@@ -30,6 +39,12 @@ from sites.statistics.tally import ImpossibleTally, real_sums
 from sites.task import Task
 
 XGBOOST = "xgboost.json"
+
+# Of the noise of each kind of sum, over the most that a record moves it: a leaf is a sum of
+# gradients over a much larger one of second derivatives, so that noise in the gradients matters.
+_RELATIVE = (2.0, 1.0, 4.0)
+_SHARES = sum(one**-2 for one in _RELATIVE)
+KIND_SCALES = np.array(_RELATIVE) * np.array([1.0, LARGEST_DERIVATIVE, LARGEST_DERIVATIVE])
 
 
 @lru_cache(maxsize=16)
@@ -86,8 +101,46 @@ class BoostedTrees:
 
     @property
     def reads_persons_exactly(self) -> bool:
-        """True: a bin of a small node can hold one person, and no noise is added."""
-        return True
+        """False: noise can be added to sums by bin, of which a record moves few."""
+        return False
+
+    @cached_property
+    def noise_scales(self) -> Vector:
+        """The scale of each entry where there is noise, shape (form.tally.size,).
+
+        Guarantee: one record moves the tally, each entry divided by its scale, by at most 1 in L2;
+        so one person with at most k records moves it by at most k, by the triangle inequality.
+
+        Proof. In an exchange a record is in one node. In each of the F features that the tree may
+        split on it is in one bin, whose sums it moves: the number of records by 1, that of
+        gradients by at most 2^16 units, and that of second derivatives by at most 2^16 units (see
+        `Objective`). With the scales of `KIND_SCALES`, which are 2, 2^16 and 2^18 times D, that is
+        1/2, 1 and 1/4 over D at most, and all sums together move by at most
+        sqrt(F (1/4 + 1 + 1/16)) / D = 1, as D^2 = 1.3125 F. Entries without a scale do not depend
+        on records: that a site is there, and sums that are 0 at every site, because no value of
+        the schema is in their bin.
+
+        In an exchange only some entries are counted (`scales_at`), by which a record moves less.
+        """
+        return self._scales(np.ones(self._shape, bool))
+
+    def scales_at(self, exchanges: int) -> Vector:
+        """Return the scales of the entries that are counted after so many exchanges, 0 elsewhere.
+
+        They are of the nodes of a level, and of the features that its tree may split on. After the
+        last exchange nothing is counted.
+        """
+        tree, level = divmod(exchanges, self.plan.depth)
+        counted = np.zeros(self._shape, bool)
+        if exchanges < self.plan.exchanges:
+            counted[: 1 << level] = self._declared.tried(tree, self.plan.features)
+        return self._scales(counted)
+
+    @property
+    def count_scale(self) -> float:
+        """The scale of a sum that a record moves by 1 at most: D of `noise_scales`."""
+        taken = self.plan.features or len(self.schema.features)
+        return math.sqrt(_SHARES * min(taken, len(self.schema.features)))
 
     @property
     def plan(self) -> TreesPlan:
@@ -97,7 +150,8 @@ class BoostedTrees:
     @cached_property
     def form(self) -> StateForm:
         """The form of the state and of a tally."""
-        return StateForm(self.plan, sum(bin_sizes(self.schema, pieces=self.plan.bins)))
+        cells = sum(bin_sizes(self.schema, pieces=self.plan.bins))
+        return StateForm(self.plan, cells, noisy=self.plans.noise is not None)
 
     @cached_property
     def objective(self) -> Objective:
@@ -134,9 +188,10 @@ class BoostedTrees:
         if state.exchanges >= self.plan.exchanges:
             return vector
         tree, level = divmod(state.exchanges, self.plan.depth)
-        cells = self.cells(statistics)
-        sums = self._level_sums(state, level, pooled)
-        splits = best_splits(sums, cells, self.plan, self.units)
+        cells, sites = self.cells(statistics), self._sites(pooled)
+        noise = self._noise_of(sites)
+        sums = self._level_sums(state, cells, pooled)
+        splits = best_splits(sums, cells, self.plan, self.units, tree=tree, noise=noise)
         trees = self._with_level(state.trees, tree, level, splits)
         if level == 0:
             trees.loss[tree] = self._mean_loss(pooled)
@@ -144,8 +199,9 @@ class BoostedTrees:
         kept, second_sent = np.zeros_like(state.sums), np.zeros_like(state.second_sent)
         if level + 1 == self.plan.depth:
             leaves = np.stack([splits.first, seconds], axis=1).reshape(-1, KINDS)
-            trees.leaf[tree] = leaf_values(leaves, self.plan, self.units)
-        else:
+            variances = noise.variances[1] * splits.spreads.ravel()
+            trees.leaf[tree] = leaf_values(leaves, self.plan, self.units, variances)
+        elif len(kept):
             kept[: len(sums)] = sums
             # The smaller child is counted: that takes less time, and says the same.
             second_sent[: len(sums)] = seconds[:, 0] < splits.first[:, 0]
@@ -156,6 +212,7 @@ class BoostedTrees:
                 trees=trees,
                 sums=kept,
                 second_sent=second_sent,
+                sites=sites,
             )
         )
 
@@ -173,6 +230,7 @@ class BoostedTrees:
             }
             for place, item in enumerate(self.schema.features, 1)
         ]
+        begun = 0 if self.form.noisy else begun
         losses = [self.objective.shown_loss(float(one)) for one in state.trees.loss[:begun]]
         return {
             "kind": "trees",
@@ -184,6 +242,7 @@ class BoostedTrees:
             "importance": sorted(importance, key=lambda one: (-one["gain"], one["feature"])),
             "loss-name": self.objective.loss_name,
             "loss": losses,
+            **self._noise_results(state),
         }
 
     def files(self, vector: Vector, statistics: Tally) -> Mapping[str, bytes]:
@@ -193,9 +252,12 @@ class BoostedTrees:
         complete = state.exchanges // self.plan.depth
         return {XGBOOST: xgboost_json(forest, complete, self.objective)}
 
-    def _level_sums(self, state: TreesState, level: int, pooled: Tally) -> Tally:
+    def _level_sums(self, state: TreesState, cells: Cells, pooled: Tally) -> Tally:
         """Return the sums of every node of a level, shape (2^level, 3, cells)."""
-        counted = self.form.tally.part("sums", pooled).reshape(state.sums.shape)
+        tree, level = divmod(state.exchanges, self.plan.depth)
+        counted = self.form.tally.part("sums", pooled).reshape(-1, KINDS, self.form.cells)
+        if self.form.noisy:
+            return agreed_sums(counted[: 1 << level], cells, cells.tried(tree, self.plan.features))
         if level == 0:
             sums = counted[:1]
         else:
@@ -220,7 +282,41 @@ class BoostedTrees:
             grown[name][tree, here] = getattr(splits, name)
         return Trees(**grown)
 
+    def _noise_results(self, state: TreesState) -> Mapping[str, Any]:
+        """Return how much noise there is: in the number of records in a bin, over all sites."""
+        noise = self.plans.noise
+        if noise is None or not state.sites:
+            return {}
+        count = noise.deviation * self.count_scale * float(KIND_SCALES[0])
+        return {"noise": noise.shown(sites=state.sites, deviation=count)}
+
+    @property
+    def _shape(self) -> tuple[int, int, int]:
+        return (self.form.counted_nodes, KINDS, self.form.cells)
+
+    @cached_property
+    def _declared(self) -> Cells:
+        """The bins where nothing was counted before, as there is noise: of equal width."""
+        return self.cells(np.zeros(TableStatistics(self.schema).layout.size, np.int64))
+
+    def _scales(self, counted: NDArray[np.bool_]) -> Vector:
+        of_kind = self.count_scale * KIND_SCALES[:, None]
+        scales = np.where(counted & self._declared.live, of_kind, 0.0)
+        return np.concatenate([[0.0], scales.ravel()])
+
+    def _sites(self, pooled: Tally) -> int:
+        return self.form.tally.count("sites", pooled) if self.form.noisy else 0
+
+    def _noise_of(self, sites: int) -> SumsNoise:
+        """Return the noise of the sums over so many sites."""
+        if self.plans.noise is None:
+            return NO_NOISE
+        cell = self.plans.noise.same_deviation * self.count_scale * KIND_SCALES * self.units
+        return SumsNoise(sites * cell * cell)
+
     def _mean_loss(self, pooled: Tally) -> float:
+        if self.form.noisy:
+            return 0.0
         (total,) = real_sums(self.form.tally.part("loss", pooled))
         records = self.form.tally.count("records", pooled)
         return float(total) / records if records > 0 else 0.0

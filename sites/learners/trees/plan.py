@@ -82,6 +82,17 @@ class TreesPlan:
         Since("0.2.0"),
     ] = 32
 
+    features: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=10_000,
+            description="For `trees`: features that one tree may split on, which have their turn "
+            "in the order of the schema; 0 for all. With noise, fewer of them get less of it.",
+        ),
+        Since("0.2.0"),
+    ] = 0
+
     def __post_init__(self) -> None:
         require_declared(self, BadPlan)
 

@@ -6,7 +6,7 @@ a new process.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -82,13 +82,14 @@ class TabularTask:
     @cached_property
     def evaluation(self) -> Evaluation:
         """The evaluation, which counts a site's predictions."""
-        return evaluation_for(self.schema, self.counting.subgroups)
+        return evaluation_for(self.schema, self.counting)
 
     def load(self, source: DataSource, *, sides: Sides) -> TableData:
         """Return a site's validated records, each person on the side that `sides` says."""
         from sites.tasks.tabular.loading import load_table
 
-        return load_table(source, self.schema, n_classes=self._n_classes, sides=sides)
+        data = load_table(source, self.schema, n_classes=self._n_classes, sides=sides)
+        return replace(data, held_out=data.training) if self.counting.columns else data
 
     def pool(self, parts: Sequence[TableData]) -> TableData:
         """Return the records of several sites as those of one."""

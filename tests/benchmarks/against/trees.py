@@ -89,5 +89,5 @@ def _new_environment(tree: Path, folder: Path) -> Path:
     """Install what a tree needs, as its `make install` would, but for the tools of developers."""
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, stdout=sys.stderr)
     install = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-    subprocess.run([*install, "--editable", str(tree)], check=True, stdout=sys.stderr)
+    subprocess.run([*install, "--editable", f"{tree}[all]"], check=True, stdout=sys.stderr)
     return folder

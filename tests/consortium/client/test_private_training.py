@@ -10,12 +10,13 @@ from consortium.client import private_training as private
 from consortium.client.site_ledger import ledger_of
 from consortium.config import Scalar
 from consortium.differential_privacy import DifferentiallyPrivate
-from privacy.differential.accounting import epsilon
+from privacy.differential.accounting import calibrated_noise, epsilon
 from privacy.differential.budget import BudgetExhausted
 from privacy.differential.ledger_entries import Charge
 from privacy.differential.mechanisms import Gaussian, HeldOut, SampledGaussian
 from privacy.layout import Vector
 from privacy.policy.document import Ceiling, PrivacyTerms
+from privacy.storage.site_process import SITE_PROCESS
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
 from sites.tasks.tabular.data import TableData
@@ -264,6 +265,26 @@ def test_counts_with_noise_are_one_event_and_the_same_question_gets_the_same_byt
     assert isinstance(event, Gaussian)
     assert (event.count, event.sensitivity, event.unit) == (1, 1.0, "person")
     assert epsilon([event], 1e-4) == pytest.approx(2.0, rel=0.01)
+
+
+@pytest.mark.parametrize("learner", ["trees"])
+def test_all_exchanges_of_a_run_are_one_event_whose_noise_was_planned_for_all(
+    tmp_path: Path, learner: str
+) -> None:
+    """However often one is asked again, or another process answers it."""
+    several: dict[str, Scalar] = {"learner": learner, "num-server-rounds": 3, "dp.delta": 1e-4}
+    at = ward(tmp_path, "hungary", **{**COUNTS, **several})
+    for number in (1, 2, 2, 3, 3):
+        at.ask(messages.TRAIN, position(at, zero(at), number))
+        SITE_PROCESS.clear()
+    (charge,) = charges(at)
+    assert charge.used == {f"round {number}": 1 for number in (1, 2, 3)}
+    event = charge.reserved.event
+    assert isinstance(event, Gaussian)
+    assert (event.count, event.sensitivity, event.unit) == (3, 1.0, "person")
+    assert epsilon([event], 1e-4) == pytest.approx(2.0, rel=0.01)
+    alone = calibrated_noise(sampling_rate=1.0, steps=1, epsilon=2.0, delta=1e-4)
+    assert event.noise_multiplier == pytest.approx(alone * 3**0.5, rel=0.02)
 
 
 def test_counts_that_do_not_fit_the_budget_are_refused_before_counting(tmp_path: Path) -> None:

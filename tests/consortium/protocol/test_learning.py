@@ -17,9 +17,10 @@ def checked(learner: str, **chosen: Scalar) -> None:
     )
 
 
-def test_a_description_may_have_noise() -> None:
-    checked("describe", dp_max_records_per_person=2)
-    checked("describe", dp_unit="record", dp_epsilon=0.0, dp_noise_multiplier=1.0, dp_delta=0.0)
+@pytest.mark.parametrize("learner", ["describe", "trees"])
+def test_counts_by_bin_may_have_noise(learner: str) -> None:
+    checked(learner, dp_max_records_per_person=2)
+    checked(learner, dp_unit="record", dp_epsilon=0.0, dp_noise_multiplier=1.0, dp_delta=0.0)
 
 
 @pytest.mark.parametrize("key", ["dp_clip_norm", "dp_sampling_rate"])
@@ -41,11 +42,13 @@ def test_noise_that_fills_a_tally_is_refused_before_anything_is_counted() -> Non
         checked("describe", dp_epsilon=0.0, dp_noise_multiplier=1e6)
 
 
-@pytest.mark.parametrize("learner", ["glm", "trees", "scorecard"])
+@pytest.mark.parametrize("learner", ["glm", "scorecard"])
 def test_what_reads_persons_exactly_says_what_else_to_do(learner: str) -> None:
     config = RunConfig.parse({"learner": learner, **NOISE})
     assert learner_of(CHARTER, config).reads_persons_exactly
-    with pytest.raises(BadConfig, match=r"Set dp.*set learner to gradient.*or to describe"):
+    with pytest.raises(
+        BadConfig, match=r"Set dp.*set learner to gradient.*or to describe or trees"
+    ):
         checked(learner)
 
 

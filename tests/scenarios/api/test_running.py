@@ -10,6 +10,8 @@ import pytest
 
 import consortium as c
 from scenarios.api.running import DataRefused, Options, UnknownOption
+from scenarios.user_data.proposal import propose
+from scenarios.user_data.proposed_file import proposed_file
 from tests.scenarios.api.conftest import PLAN, WARDS
 
 Frames = dict[str, pd.DataFrame]
@@ -32,6 +34,24 @@ def test_frames_files_and_a_declared_consortium_give_the_same_model(
     other = c.simulate(declared, rounds=2, out=tmp_path / "files")
     assert digest(other) == digest(run)
     pd.testing.assert_frame_equal(other.metrics, run.metrics)
+
+
+def test_a_scenario_in_a_file_gives_the_same_model(
+    run: c.Run, schema: c.Schema, frames: Frames, tmp_path: Path
+) -> None:
+    """With the same person in each row, whatever the name of the file's scenario."""
+    for name, frame in frames.items():
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+    tables = {name: str(tmp_path / f"{name}.csv") for name in frames}
+    text = proposed_file(propose(tables), "discharges", beside=tmp_path)
+    text = text.replace("low = 20.0\nhigh = 90.0", 'low = 0\nhigh = 120\nunit = "years"')
+    text = text.replace("low = 0.0\nhigh = 20.0", 'low = 2\nhigh = 25\nunit = "g/dl"')
+    text = text.replace('["emergency", "planned"]', '["planned", "emergency"]')
+    file = tmp_path / "discharges.toml"
+    file.write_text(text)
+    other = c.simulate(file, rounds=2, config=PLAN, out=tmp_path / "run")
+    assert other.summary.charter_fingerprint == run.summary.charter_fingerprint
+    assert digest(other) == digest(run)
 
 
 def test_two_sites_cannot_run_encrypted_and_nothing_is_left(

@@ -34,11 +34,24 @@ def old_python(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(sys, "version_info", (3, 10, 1, "final", 0))
 
 
-def no_ray(patch: pytest.MonkeyPatch) -> None:
+def other_system(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("platform.system", lambda: "Windows")
+
+
+def other_owner(patch: pytest.MonkeyPatch) -> None:
+    owners = {"privacy": ["consortium-fl", "another-package"]}
+    patch.setattr(metadata, "packages_distributions", lambda: owners)
+
+
+def no_tenseal(patch: pytest.MonkeyPatch) -> None:
+    leave_out(patch, "tenseal")
+
+
+def leave_out(patch: pytest.MonkeyPatch, package: str) -> None:
     version = metadata.version
 
     def without(name: str) -> str:
-        if name == "ray":
+        if name == package:
             raise metadata.PackageNotFoundError(name)
         return version(name)
 
@@ -75,10 +88,12 @@ def deep_folder(patch: pytest.MonkeyPatch) -> None:
 
 
 TROUBLES = {
-    "Python": (old_python, "install Python 3.11"),
-    "ray": (no_ray, "run `make install`"),
+    "system": (other_system, "needs Linux"),
+    "Python": (old_python, "install Python 3.11 to 3.14"),
+    "tenseal": (no_tenseal, "install consortium-fl again"),
+    "names of packages": (other_owner, "install Consortium in an environment of its own"),
     "flwr": (other_flower, "deployments need Flower 1.41.x"),
-    "flower-superlink": (no_superlink, "run `make install`"),
+    "flower-superlink": (no_superlink, "install consortium-fl again"),
     "free memory": (little_memory, "free 4 GiB"),
     "free disk here": (little_disk, "free 1 GiB"),
     "ports on 127.0.0.1": (no_ports, "allow local ports"),
@@ -99,6 +114,22 @@ def test_whatever_would_fail_a_run_is_reported_with_advice(
     assert findings[what].advice.startswith(advice)
     assert told.exit_code == 1
     assert advice in " ".join(told.output.split())
+
+
+def test_what_only_adds_something_is_told_and_stops_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    leave_out(monkeypatch, "torch")
+    found = checks_by_name()["torch"]
+    assert not found.stops
+    assert found.advice == "optional, trains models: pip install 'consortium-fl[train]'"
+
+
+def test_on_macos_it_says_what_was_not_tested(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.system", lambda: "Darwin")
+    found = checks_by_name()["system"]
+    assert found.advice.startswith("not tested on macOS")
+    assert not found.stops
 
 
 def test_a_flower_whose_waits_nobody_read_is_slower_and_runs(

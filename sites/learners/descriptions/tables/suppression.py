@@ -58,74 +58,91 @@ def _with_totals(inner: Tally) -> Tally:
 
 def _next_to_hide(cells: Tally, hidden: Mask, smallest: int) -> tuple[int, int] | None:
     """Return one more cell to hide; None if what is hidden stays so."""
-    for line in _lines(cells.shape):
-        held = [place for place in line if hidden[place]]
-        # The total of a line is the sum of the others: of hidden ones, the others' sum is known.
-        if held and _hidden_sum(cells, held, line) < smallest:
-            found = _smallest_shown(cells, hidden, line)
-            if found is not None:
-                return found
-    for row, column in zip(*np.nonzero(hidden), strict=True):
-        near = _reached(hidden, int(row), without=(int(row), int(column)))
-        if int(column) not in near[1]:
-            crossing = [
-                (r, c)
-                for r in range(cells.shape[0])
-                for c in range(cells.shape[1])
-                if (r in near[0]) != (c in near[1])
-            ]
-            found = _smallest_shown(cells, hidden, crossing)
-            if found is not None:
-                return found
+    line = _short_line(cells, hidden, smallest)
+    if line is not None:
+        return _smallest_shown(cells, hidden, line)
+    for crossing in _crossings(hidden):
+        found = _smallest_shown(cells, hidden, crossing)
+        if found is not None:
+            return found
     return None
 
 
-def _lines(shape: tuple[int, ...]) -> Iterator[list[tuple[int, int]]]:
-    """Yield the places of each row, then of each column; the total stands last."""
-    rows, columns = shape
-    for row in range(rows):
-        yield [(row, column) for column in range(columns)]
-    for column in range(columns):
-        yield [(row, column) for row in range(rows)]
+def _short_line(cells: Tally, hidden: Mask, smallest: int) -> Mask | None:
+    """Return the places of the first row, or else column, whose hidden cells add up to too little.
 
-
-def _hidden_sum(cells: Tally, held: list[tuple[int, int]], line: list[tuple[int, int]]) -> int:
-    """Return what a reader knows that the hidden cells of a line add up to, at least."""
-    inner = sum(int(cells[place]) for place in held if place != line[-1])
-    if line[-1] not in held:
-        return inner
-    # A hidden total is free: the line says nothing of its cells unless it is the only one.
-    return int(cells[line[-1]]) if len(held) > 1 else 0
-
-
-def _smallest_shown(
-    cells: Tally, hidden: Mask, places: list[tuple[int, int]]
-) -> tuple[int, int] | None:
-    """Return the place of the smallest count that may be hidden: a total or a 0 if need be."""
-    last = (cells.shape[0] - 1, cells.shape[1] - 1)
-    shown = [place for place in places if not hidden[place] and place[0] != last[0]]
-    if not shown:
-        return None
-
-    def price(place: tuple[int, int]) -> tuple[bool, bool, int, tuple[int, int]]:
-        return int(cells[place]) == 0, place[1] == last[1], int(cells[place]), place
-
-    return min(shown, key=price)
-
-
-def _reached(hidden: Mask, row: int, *, without: tuple[int, int]) -> tuple[set[int], set[int]]:
-    """Return the rows and columns that hidden cells connect with a row, one cell left out.
-
-    A cell is determined by the shown ones exactly if no circle of hidden cells goes through it.
+    None if there is none of which a further cell may be hidden.
     """
-    rows, columns, new = {row}, set[int](), [("row", row)]
-    while new:
-        kind, at = new.pop()
-        line = hidden[at] if kind == "row" else hidden[:, at]
-        for other in np.flatnonzero(line).tolist():
-            place = (at, other) if kind == "row" else (other, at)
-            seen = columns if kind == "row" else rows
-            if place != without and other not in seen:
-                seen.add(other)
-                new.append(("column" if kind == "row" else "row", other))
-    return rows, columns
+    places: Mask = np.zeros(cells.shape, np.bool_)
+    may_hide = ~hidden
+    may_hide[-1] = False  # the sizes of the groups
+    for lines, held, counts, shown in (
+        (places, hidden, cells, may_hide),
+        (places.T, hidden.T, cells.T, may_hide.T),
+    ):
+        short = held.any(axis=1) & (_hidden_sums(counts, held) < smallest)
+        found = np.flatnonzero(short & shown.any(axis=1))
+        if found.size:
+            lines[found[0]] = True
+            return places
+    return None
+
+
+def _hidden_sums(cells: Tally, hidden: Mask) -> Tally:
+    """Return what a reader knows that the hidden cells of each row add up to, at least.
+
+    The total of a row is the sum of the others: of hidden ones, the others' sum is known. A hidden
+    total is free: the row says nothing of its cells unless it is the only one.
+    """
+    inner = np.where(hidden, cells, 0)[:, :-1].sum(axis=1)
+    total = np.where(hidden.sum(axis=1) > 1, cells[:, -1], 0)
+    return np.asarray(np.where(hidden[:, -1], total, inner), np.int64)
+
+
+def _smallest_shown(cells: Tally, hidden: Mask, places: Mask) -> tuple[int, int] | None:
+    """Return the place of the smallest count that may be hidden: a total or a 0 if need be."""
+    shown = places & ~hidden
+    shown[-1] = False
+    rows, columns = np.nonzero(shown)
+    if not rows.size:
+        return None
+    counts = cells[rows, columns]
+    order = np.lexsort((columns, rows, counts, columns == cells.shape[1] - 1, counts == 0))
+    return int(rows[order[0]]), int(columns[order[0]])
+
+
+def _crossings(hidden: Mask) -> Iterator[Mask]:
+    """Yield, for each hidden cell that the shown ones determine, the places that would help.
+
+    Rows and columns are the nodes of a graph, and hidden cells its edges. A cell is determined
+    exactly if no circle of hidden cells goes through it: without it, its row and its column are
+    not connected. The places are those that cross from what is connected with its row to the rest.
+    Rows that hide the same columns are alike, so each kind is looked at once.
+    """
+    kinds, kind_of, number = np.unique(hidden, axis=0, return_inverse=True, return_counts=True)
+    kind_of = kind_of.reshape(-1)
+    near = {
+        (kind, column): _near_columns(kinds, number, kind, column)
+        for kind, line in enumerate(kinds)
+        for column in np.flatnonzero(line).tolist()
+    }
+    determined = {place for place, columns in near.items() if not columns[place[1]]}
+    for row, kind in enumerate(kind_of.tolist()):
+        for column in np.flatnonzero(hidden[row]).tolist():
+            if (kind, column) in determined:
+                columns = near[kind, column]
+                rows = np.asarray((hidden & columns).any(axis=1), np.bool_)
+                rows[row] = True
+                yield rows[:, None] != columns
+
+
+def _near_columns(kinds: Mask, number: NDArray[np.intp], kind: int, column: int) -> Mask:
+    """Return the columns that are connected with a row of a kind, its cell in one left out."""
+    others = kinds[number > (np.arange(len(kinds)) == kind)]  # other rows than this one
+    near: Mask = kinds[kind].copy()
+    near[column] = False
+    while True:
+        further: Mask = near | others[(others & near).any(axis=1)].any(axis=0)
+        if (further == near).all():
+            return near
+        near = further

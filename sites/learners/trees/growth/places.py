@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from privacy.storage.site_process import SITE_PROCESS, Cache
 from sites.learners.counted_tables import TableRecords
 from sites.learners.fine_bins import Codes, TableBins
+from sites.learners.trees.growth.cells import Cells
 from sites.learners.trees.growth.node_sums import CountedRecords
-from sites.learners.trees.growth.splits import Cells
 from sites.learners.trees.growth.state import Trees
 from sites.learners.trees.objective import Margins
 from sites.learners.trees.plan import TreesPlan
@@ -76,7 +76,8 @@ class Forest:
         if level + 1 < self.plan.depth:
             return Places(margins=places.margins, nodes=children)
         # In float32 and in the order of the trees, as XGBoost adds up what we export.
-        margins = places.margins + self.trees.leaf[tree][children]
+        with np.errstate(over="ignore", invalid="ignore"):  # a liar can send any leaves
+            margins = places.margins + self.trees.leaf[tree][children]
         return Places(margins=margins, nodes=np.zeros_like(children))
 
     def children(

@@ -4,53 +4,23 @@ A module of its own: it is pure arithmetic, the same bits on every machine.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from privacy.layout import Tally, Vector
-from sites.learners.fine_bins import TableBins
+from privacy.layout import Matrix, Tally, Vector
+from sites.learners.trees.growth.cells import Cells
+from sites.learners.trees.growth.noisy_sums import (
+    CLEAR,
+    NO_NOISE,
+    SumsNoise,
+    child_spreads,
+    total_spread,
+)
 from sites.learners.trees.plan import TreesPlan
-from sites.schema.tables import Category
 
 # A gain below this share of what a node scores already is the rounding of float64.
 _NO_GAIN = 1e-9
-
-
-@dataclass(frozen=True, eq=False)
-class Cells:
-    """The bins of all features in one row: what each stands for."""
-
-    bins: TableBins
-
-    @cached_property
-    def starts(self) -> NDArray[np.int64]:
-        """The first cell of the feature of each cell, shape (cells,)."""
-        return np.repeat(self.bins.starts[:-1], np.diff(self.bins.starts))
-
-    @cached_property
-    def missing(self) -> NDArray[np.int64]:
-        """The cell of missing values of the feature of each cell, shape (cells,)."""
-        return np.repeat(self.bins.starts[1:] - 1, np.diff(self.bins.starts))
-
-    @cached_property
-    def features(self) -> NDArray[np.int64]:
-        """The feature of each cell, shape (cells,)."""
-        return np.repeat(np.arange(len(self.bins.features)), np.diff(self.bins.starts))
-
-    @cached_property
-    def of_category(self) -> NDArray[np.bool_]:
-        """Whether a cell is a value of a category, shape (cells,)."""
-        of_feature = [isinstance(one.feature, Category) for one in self.bins.features]
-        return np.array(of_feature)[self.features]
-
-    @cached_property
-    def can_cut(self) -> NDArray[np.bool_]:
-        """Whether a cell can be a cut: it can hold a value, shape (cells,)."""
-        used = np.array([one.used for one in self.bins.features])
-        of_cell: NDArray[np.bool_] = np.arange(len(self.starts)) - self.starts < used[self.features]
-        return of_cell
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -63,6 +33,8 @@ class Splits:
         missing_first: Whether missing values go to the first child. Same shape.
         gain: By how much it lowers the loss, to second order; 0 for no split. Same shape.
         first: Persons, gradients and second derivatives in the first child, shape (nodes, 3).
+        spreads: The variance of the noise of the sums of both children, that of a cell being 1,
+            shape (nodes, 2).
     """
 
     feature: NDArray[np.int64]
@@ -70,10 +42,37 @@ class Splits:
     missing_first: NDArray[np.bool_]
     gain: Vector
     first: Tally
+    spreads: Matrix
 
 
-def best_splits(sums: Tally, cells: Cells, plan: TreesPlan, units: Vector) -> Splits:
+@dataclass(frozen=True, eq=False)
+class _NoiseTerms:
+    """The noise of a node and of its children.
+
+    Args:
+        sums: Of a cell.
+        whole: The variance of a node's total, that of a cell being 1.
+        children: Of the sums of both children by cut, shape (2, cells, 2).
+    """
+
+    sums: SumsNoise
+    whole: float
+    children: NDArray[np.float64]
+
+
+def best_splits(
+    sums: Tally,
+    cells: Cells,
+    plan: TreesPlan,
+    units: Vector,
+    *,
+    tree: int = 0,
+    noise: SumsNoise = NO_NOISE,
+) -> Splits:
     """Return the best split of each node; of equal ones that of the lowest feature, then bin.
+
+    Noise makes squares larger, by its variance on average. That is taken off the gain of a split;
+    and a child must stand out of the noise of its own records and second derivatives.
 
     Guarantee: the same bits on every machine: sums of integers and elementwise float64 only.
 
@@ -82,23 +81,28 @@ def best_splits(sums: Tally, cells: Cells, plan: TreesPlan, units: Vector) -> Sp
         cells: What each cell stands for.
         plan: How small a leaf may be, and how its value is penalised.
         units: Of the three sums, shape (3,).
+        tree: Of which these are nodes.
+        noise: Of the sums.
     """
-    rows = np.arange(len(sums))
+    rows, tried = np.arange(len(sums)), cells.tried(tree, plan.features)
     totals = node_totals(sums, cells)
     firsts = _first_children(sums, cells)  # (nodes, 3, cells, 2)
-    gains, floors = _gains(firsts, totals, plan, units)
-    gains = np.where(cells.can_cut[:, None], gains, -np.inf).reshape(len(sums), -1)
+    whole, of_children = total_spread(cells, tried), _child_spreads(cells, tried)
+    terms = _NoiseTerms(noise, whole, of_children)
+    gains, floors = _gains(firsts, totals, plan, units, terms)
+    gains = np.where((cells.can_cut & tried)[:, None], gains, -np.inf).reshape(len(sums), -1)
     best = gains.argmax(axis=1)
     gain = gains[rows, best]
     split = gain > floors
     place, missing = best // 2, best % 2
-    found = firsts[rows, :, place, missing]
+    found, spreads = firsts[rows, :, place, missing], of_children[:, place, missing].T
     return Splits(
         feature=np.where(split, cells.features[place] + 1, 0),
         cut=np.where(split, place - cells.starts[place], 0),
         missing_first=split & (missing == 1),
         gain=np.where(split, gain, 0.0),
         first=np.where(split[:, None], found, totals),
+        spreads=np.where(split[:, None], spreads, [whole, 0.0]),
     )
 
 
@@ -107,19 +111,27 @@ def node_totals(sums: Tally, cells: Cells) -> Tally:
     return np.asarray(sums[:, :, : cells.bins.starts[1]].sum(axis=2), np.int64)
 
 
-def leaf_values(totals: Tally, plan: TreesPlan, units: Vector) -> Vector:
+def leaf_values(
+    totals: Tally, plan: TreesPlan, units: Vector, variances: Vector | float = 0.0
+) -> Vector:
     """Return the value of leaves, shape (n,): a step of Newton times the learning rate.
+
+    With noise the step is shorter, by the share of its square that is noise on average.
 
     Args:
         totals: Persons, gradients and second derivatives of each, shape (n, 3).
         plan: The learning rate and the penalty.
         units: Of the three sums, shape (3,).
+        variances: Of the noise of the gradients, in real units, shape (n,).
     """
     real = totals * units
     weights = real[:, 2] + plan.l2
-    held = weights > 0
-    steps = np.divide(real[:, 1], weights, out=np.zeros(len(real)), where=held)
-    return np.asarray(0.0 - plan.learning_rate * steps, np.float64)
+    squares = real[:, 1] * real[:, 1]
+    told = squares > variances
+    told &= weights > 0
+    steps = np.divide(real[:, 1], weights, out=np.zeros(len(real)), where=told)
+    noise = np.divide(variances, squares, out=np.zeros(len(real)), where=told)
+    return np.asarray(0.0 - plan.learning_rate * steps * (1.0 - noise), np.float64)
 
 
 def _first_children(sums: Tally, cells: Cells) -> Tally:
@@ -133,27 +145,39 @@ def _first_children(sums: Tally, cells: Cells) -> Tally:
     return np.stack([present, present + sums[:, :, cells.missing]], axis=3)
 
 
+def _child_spreads(cells: Cells, tried: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the variance of the noise of both children by cut, that of a cell being 1.
+
+    Shape (2, cells, 2).
+    """
+    in_first = _first_children(cells.live.astype(np.int64)[None, None], cells)[0, 0]
+    return np.stack(child_spreads(cells, in_first, tried))
+
+
 def _gains(
-    firsts: Tally, totals: Tally, plan: TreesPlan, units: Vector
+    firsts: Tally, totals: Tally, plan: TreesPlan, units: Vector, noise: "_NoiseTerms"
 ) -> tuple[NDArray[np.float64], Vector]:
     """Return the gain of every split, -inf where a leaf is too small, and what is no gain.
 
     Shapes (nodes, cells, 2) and (nodes,).
     """
     whole = totals[:, :, None, None]
-    seconds = whole - firsts
     enough = np.ones(firsts[:, 0].shape, bool)
     scores = []
-    for child in (firsts, seconds):
+    for child, spread in zip((firsts, whole - firsts), noise.children, strict=True):
         weights = child[:, 2] * units[2]
-        enough &= (child[:, 0] >= plan.min_records) & (weights >= plan.min_child_weight)
+        records, weight = (CLEAR * noise.sums.deviations(kind, spread) for kind in (0, 2))
+        enough &= child[:, 0] >= np.maximum(plan.min_records, records)
+        enough &= weights >= np.maximum(plan.min_child_weight, weight)
         enough &= weights + plan.l2 > 0
-        scores.append(_score(child[:, 1] * units[1], weights + plan.l2))
-    before = _score(totals[:, 1] * units[1], totals[:, 2] * units[2] + plan.l2)
+        variances = noise.sums.variances[1] * spread
+        scores.append(_score(child[:, 1] * units[1], weights + plan.l2, variances))
+    of_total = noise.sums.variances[1] * noise.whole
+    before = _score(totals[:, 1] * units[1], totals[:, 2] * units[2] + plan.l2, of_total)
     gains = scores[0] + scores[1] - before[:, None, None]
-    return np.where(enough, gains, -np.inf), before * _NO_GAIN
+    return np.where(enough, gains, -np.inf), np.maximum(before, 0.0) * _NO_GAIN
 
 
-def _score(gradients: Vector, weights: Vector) -> Vector:
-    squares = gradients * gradients
+def _score(gradients: Vector, weights: Vector, variances: Vector | float) -> Vector:
+    squares = gradients * gradients - variances
     return np.divide(squares, weights, out=np.zeros(squares.shape), where=weights > 0)

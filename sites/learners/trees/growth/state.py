@@ -19,6 +19,8 @@ KINDS = 3  # of sums: persons, gradients, second derivatives
 
 Whole = NDArray[np.int64]
 
+_NOTHING = np.zeros(0, np.float32)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Trees:
@@ -55,12 +57,14 @@ class TreesState:
         sums: Of each node of the last level, shape (2^(depth - 2), 3, cells): persons, gradients
             and second derivatives by feature and bin. Zero after the last level of a tree.
         second_sent: Of each pair of nodes of the next level, whether sites count the second.
+        sites: Who added noise to the last sums; 0 where nobody does. Then no sums are kept.
     """
 
     exchanges: int
     trees: Trees
     sums: Tally
     second_sent: NDArray[np.bool_]
+    sites: int = 0
 
 
 @dataclass(frozen=True)
@@ -70,21 +74,37 @@ class StateForm:
     Args:
         plan: Which trees are grown.
         cells: Bins of all features.
+        noisy: Whether sums have noise. Then every node of a level is counted: what its sibling has
+            less than their parent would have the noise of both.
     """
 
     plan: TreesPlan
     cells: int
+    noisy: bool = False
 
     @property
     def counted_nodes(self) -> int:
-        """Nodes that are counted in an exchange: one of each pair."""
-        return 1 << max(self.plan.depth - 2, 0)
+        """Nodes that are counted in an exchange: one of each pair, or all if there is noise."""
+        return 1 << (self.plan.depth - 1 if self.noisy else max(self.plan.depth - 2, 0))
+
+    @property
+    def kept_nodes(self) -> int:
+        """Nodes whose sums a state holds."""
+        return 0 if self.noisy else self.counted_nodes
 
     @cached_property
     def layout(self) -> Layout:
         """Of the state."""
-        plan, nodes = self.plan, self.counted_nodes
+        plan, nodes = self.plan, self.kept_nodes
         inner = (plan.count, (1 << plan.depth) - 1)
+        kept = (
+            (Field("sites", (1,)),)
+            if self.noisy
+            else (
+                Field("sums", (2, nodes, KINDS, self.cells)),
+                Field("second-sent", (nodes,)),
+            )
+        )
         return Layout(
             fields=(
                 Field("feature", inner),
@@ -94,16 +114,17 @@ class StateForm:
                 Field("leaf", (plan.count, 1 << plan.depth)),
                 Field("loss", (plan.count,)),
                 Field("exchanges", (1,)),
-                Field("sums", (2, nodes, KINDS, self.cells)),
-                Field("second-sent", (nodes,)),
+                *kept,
             ),
-            start="trees/1",
+            start="trees/noisy/1" if self.noisy else "trees/1",
         )
 
     @cached_property
     def tally(self) -> TallyLayout:
-        """Of what a site counts."""
+        """Of what a site counts; with noise a site is counted, and the loss is not."""
         sums = self.counted_nodes * KINDS * self.cells
+        if self.noisy:
+            return TallyLayout({"sites": 1, "sums": sums})
         return TallyLayout({"sums": sums, "loss": 2, "records": 1})
 
     def read(self, vector: Vector) -> TreesState:
@@ -113,7 +134,8 @@ class StateForm:
             LayoutMismatch: It has another shape.
         """
         arrays = self.layout.unflatten(vector)
-        sums = np.rint(from_float32_pairs(arrays["sums"].ravel().astype(np.float64)))
+        pairs = arrays.get("sums", _NOTHING).ravel().astype(np.float64)
+        sums = np.rint(from_float32_pairs(pairs))
         return TreesState(
             exchanges=int(arrays["exchanges"][0]),
             trees=Trees(
@@ -124,8 +146,9 @@ class StateForm:
                 leaf=arrays["leaf"],
                 loss=arrays["loss"].astype(np.float64),
             ),
-            sums=sums.astype(np.int64).reshape(self.counted_nodes, KINDS, self.cells),
-            second_sent=arrays["second-sent"] > 0,
+            sums=sums.astype(np.int64).reshape(self.kept_nodes, KINDS, self.cells),
+            second_sent=arrays.get("second-sent", _NOTHING) > 0,
+            sites=int(arrays.get("sites", np.zeros(1))[0]),
         )
 
     def write(self, state: TreesState) -> Vector:
@@ -139,7 +162,10 @@ class StateForm:
             trees.leaf,
             trees.loss,
             np.array([state.exchanges]),
-            as_float32_pairs(state.sums.ravel().astype(np.float64)),
-            state.second_sent,
+            *(
+                (np.array([state.sites]),)
+                if self.noisy
+                else (as_float32_pairs(state.sums.ravel().astype(np.float64)), state.second_sent)
+            ),
         )
         return np.concatenate([np.asarray(part, np.float64).ravel() for part in parts])

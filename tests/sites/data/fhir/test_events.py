@@ -71,6 +71,15 @@ def test_a_malformed_concept_is_refused_with_its_place(tmp_path: Path) -> None:
         ill(tmp_path, f'codes = ["{ICD}|I21"]\n', {**condition("x"), "code": "I21"})
 
 
+@pytest.mark.parametrize("name", ["modifierExtension", "implicitRules"])
+def test_what_may_change_a_meaning_is_refused_where_it_counts(name: str, tmp_path: Path) -> None:
+    changed = {**observation(), name: [{"url": "https://ward.example/not", "valueBoolean": True}]}
+    with pytest.raises(BadResources, match=rf"Observation/o1, {name}\)"):
+        cells_of(tmp_path, [patient(), changed], POTASSIUM)
+    error = {**changed, "status": "entered-in-error"}
+    assert cells_of(tmp_path, [patient(), error, observation("o2")], POTASSIUM)["potassium"] == 4.5
+
+
 @pytest.mark.parametrize(
     ("resource", "day"),
     [

@@ -60,6 +60,7 @@ def test_a_file_without_a_type_is_not_read_again_for_it(tmp_path: Path) -> None:
         (b'{"resourceType": "Patient", "id": NaN}', "NaN is no number of JSON"),
         (b'{"resourceType": "Patient", "id": %s}' % (b"9" * 5000), "line 1 is not JSON"),
         (b'{"id":1,"a":' + b"[" * 100_000, "line 1 is not JSON"),
+        (b'{"resourceType": "Patient", "id": "\\ud83d"}', "line 1 holds half a character"),
         (b'["Patient"]', "line 1 is not a FHIR resource"),
         (b'{"id": "1"}', "line 1 is not a FHIR resource"),
         (b'{"resourceType": "Patient", "id": "\xe9"}', "not UTF-8 text in line 1"),

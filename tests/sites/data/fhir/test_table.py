@@ -2,11 +2,17 @@
 
 import math
 import random
+from collections.abc import Iterable, Iterator
+from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from privacy.errors import ConsortiumError
 from scenarios.data.datasets import heart_hospitals, load_dataset
 from scenarios.library.heart_diagnosis import SCENARIO
 from sites.data.fhir.refusals import BadResources
@@ -220,6 +226,69 @@ def test_several_refusals_are_told_at_once_with_their_places(tmp_path: Path) -> 
     assert "all.ndjson line 3 (Observation/o2, subject is 'Patient/2')" in told
     assert "all.ndjson line 4 (Observation/o3, effectiveDateTime is 'June')" in told
     assert refused.value.counts == {"refused": 3}
+
+
+WARD = [
+    patient(identifier=[{"system": "mrn", "value": "A"}], deceasedDateTime="2024-07-01"),
+    observation(component=[{"code": observation()["code"], "valueQuantity": quantity(3)}]),
+    condition("I21", verificationStatus={"coding": [{"code": "confirmed"}]}),
+    order(medicationCodeableConcept=None, medicationReference={"reference": "Medication/m"}),
+    {"resourceType": "Medication", "id": "m", "code": order()["medicationCodeableConcept"]},
+    encounter("e", "2024-06-01", type=[{"coding": [{"system": "s", "code": "c"}]}]),
+]
+ODD: tuple[Any, ...] = (
+    *(
+        None,
+        0,
+        -1,
+        1.5,
+        10**400,
+        True,
+        "",
+        "x",
+        "2024",
+        "Patient/1",
+        "\ud800",
+        [],
+        {},
+        [None],
+        [{}],
+    ),
+    *({"a": 1}, ["x"], {"coding": [{"code": 1}]}, {"reference": []}, {"value": []}),
+)
+
+
+def paths_in(element: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    parts: Iterable[tuple[str | int, object]] = ()
+    if isinstance(element, dict):
+        parts = element.items()
+    elif isinstance(element, list):
+        parts = enumerate(element)
+    for name, inner in parts:
+        yield (*path, name)
+        yield from paths_in(inner, (*path, name))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@given(
+    st.sampled_from([(n, path) for n, line in enumerate(WARD) for path in paths_in(line)]),
+    st.sampled_from(ODD),
+)
+def test_whatever_an_element_holds_there_is_a_table_or_a_refusal(
+    tmp_path: Path, element: tuple[int, tuple[str | int, ...]], odd: object
+) -> None:
+    lines: list[Any] = deepcopy(WARD)
+    number, path = element
+    holder = lines[number]
+    for part in path[:-1]:
+        holder = holder[part]
+    holder[path[-1]] = odd
+    declared = 'identifier = "mrn"\n' + INDEXED.format(take="first") + COLUMNS + PATIENT
+    try:
+        told = table_of(tmp_path, lines, declared).frame.to_csv()
+    except ConsortiumError as refusal:
+        told = str(refusal)
+    assert told.encode()
 
 
 def test_read_table_reads_fhir_files(tmp_path: Path) -> None:

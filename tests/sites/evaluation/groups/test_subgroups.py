@@ -13,8 +13,11 @@ from sites.evaluation.groups.subgroups import (
     subgroups_of,
 )
 from sites.evaluation.score_bins import first_bins
+from sites.evaluation.survival import SurvivalEvaluation
+from sites.plans import Counting
 from sites.schema.tables import Category, ClassLabel, Number, Schema
 from sites.statistics.tally import ImpossibleTally
+from tests.sites.scored_records import ENDS, Records, survivals
 
 SCHEMA = Schema(
     name="t",
@@ -46,6 +49,29 @@ def test_the_part_of_a_group_is_the_evaluation_of_its_records(n: int, seed: int)
         rows = columns[group.column] == group.code
         expected = BASE.tally(scores[rows], labels[rows])
         assert GROUPED.of_group(group, tally).tolist() == expected.tolist()
+
+
+SURVIVAL = GroupedEvaluation(SurvivalEvaluation(ENDS), subgroups_of(SCHEMA, "sex"))
+
+
+@given(survivals(), st.integers(0, 1000), st.integers(1, 5))
+def test_pairs_of_the_others_are_those_among_them_and_none_with_the_group(
+    found: Records, seed: int, fewest: int
+) -> None:
+    """Pairs across are of neither; where a group is left out, its records are among the others."""
+    codes = np.random.default_rng(seed).integers(-1, 2, len(found.labels))
+    tally = SURVIVAL.tally_by_group(found.predictions, found.labels, {"sex": codes})
+    kept = SURVIVAL.without_small_groups(tally, fewest)
+    base = SURVIVAL.base
+    for group in SURVIVAL.groups:
+        others = found.at(codes != group.code)
+        expected = base.tally(others.predictions, others.labels)
+        assert SURVIVAL.of_others(group, tally).tolist() == expected.tolist()
+        left = SURVIVAL.of_group(group, kept).any()
+        whole = expected if left else SURVIVAL.of_all(tally) - SURVIVAL.of_group(group, kept)
+        assert SURVIVAL.of_others(group, kept).tolist() == whole.tolist()
+    SURVIVAL.check(tally)
+    SURVIVAL.check(kept)
 
 
 @given(st.integers(1, 120), st.integers(0, 1000))
@@ -127,10 +153,10 @@ def test_in_the_clear_small_groups_leave_as_zeros_and_all_records_as_they_are(
 @pytest.mark.parametrize("columns", ["age", "sexe", "sex,age", "ill"])
 def test_a_column_without_groups_is_refused_with_those_that_have_some(columns: str) -> None:
     with pytest.raises(UnknownSubgroup, match="its categories are sex, ward"):
-        evaluation_for(SCHEMA, columns)
+        evaluation_for(SCHEMA, Counting(subgroups=columns))
 
 
 def test_texts_have_no_groups() -> None:
     with pytest.raises(UnknownSubgroup, match="are none"):
-        evaluation_for(scenario_named("clinical-notes").table, "sex")
+        evaluation_for(scenario_named("clinical-notes").table, Counting(subgroups="sex"))
     assert evaluation_for(SCHEMA) == BASE

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from sites.learners.descriptions.tables.suppression import SMALLEST_SHOWN, SmallGroup, hidden_cells
+from tests.sites.learners.descriptions.tables.cell_by_cell import hidden_one_by_one
 
 COUNTS = st.one_of(st.integers(0, 12), st.integers(0, 3), st.integers(0, 500))
 TABLES = (
@@ -74,6 +75,25 @@ def test_what_a_shown_total_leaves_for_the_hidden_cells_is_no_small_number(
     for line, hides in (*zip(cells, hidden, strict=True), *zip(cells.T, hidden.T, strict=True)):
         if hides[:-1].any() and not hides[-1]:
             assert line[:-1][hides[:-1]].sum() >= SMALLEST_SHOWN
+
+
+LONG = (
+    st.tuples(st.integers(1, 15), st.integers(1, 4))
+    .flatmap(lambda shape: arrays(np.int64, shape, elements=COUNTS))
+    .filter(lambda table: ((table.sum(axis=0) == 0) | (table.sum(axis=0) >= 10)).all())
+)
+
+
+@given(LONG)
+def test_the_same_cells_are_hidden_as_where_each_is_looked_at_by_itself(inner: np.ndarray) -> None:
+    assert hidden_cells(inner).tolist() == hidden_one_by_one(with_totals(inner)).tolist()
+
+
+def test_of_a_thousand_values_those_that_few_have_are_hidden() -> None:
+    inner = np.repeat([[3, 40], [60, 2], [1, 1], [500, 70]], 250, axis=0)
+    hidden = hidden_cells(inner)
+    assert hidden[:-1][((inner > 0) & (inner < 10)).any(axis=1)].any(axis=1).all()
+    assert not hidden[-1].any()
 
 
 def test_of_a_small_group_nothing_is_shown() -> None:

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sites.learners.fine_bins import fine_bins
+from sites.learners.trees.growth.cells import Cells
 from sites.learners.trees.growth.node_sums import CountedRecords
-from sites.learners.trees.growth.splits import Cells, best_splits, leaf_values, node_totals
+from sites.learners.trees.growth.splits import best_splits, leaf_values, node_totals
 from sites.learners.trees.plan import TreesPlan
 from sites.schema.tables import Category
 from sites.statistics.tables import TableStatistics
