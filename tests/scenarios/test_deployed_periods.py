@@ -1,6 +1,7 @@
 """A later period is counted between institutions as it is in one process, to the bit."""
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +28,7 @@ HEART = replace(scenario_named("heart-diagnosis"), sites=THREE)
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
-def older_patients(folder: Path) -> dict[str, DataSource]:
+def older_patients(folder: Path) -> Mapping[str, DataSource]:
     frame = load_dataset("heart-disease")
     owner, sources = heart_hospitals(frame), {}
     for name in THREE:
