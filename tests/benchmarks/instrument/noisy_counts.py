@@ -1,4 +1,4 @@
-"""What noise costs: trees of `bank-credit` with and without it, on the same held-out records.
+"""What noise costs: trees and cards of `bank-credit`, on the same held-out records.
 
 Every figure with noise is the mean of some runs, in process and in the clear: encrypted they are
 the same. Epsilon is that of a borrower over all exchanges of a run.
@@ -27,6 +27,10 @@ _LEARNERS: dict[str, tuple[dict[str, Scalar], dict[str, Scalar]]] = {
             "trees.features": 2,
             "trees.learning-rate": 0.3,
         },
+    ),
+    "card": (
+        {"learner": "scorecard"},
+        {"learner": "scorecard", "num-server-rounds": 4},
     ),
 }
 
