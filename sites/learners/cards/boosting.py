@@ -118,7 +118,7 @@ def _log_odds(state: CardState, codes: NDArray[np.int64]) -> Vector:
     log_odds = np.full(codes.shape[1], state.heights[0])
     for row, height in zip(codes, heights, strict=True):
         log_odds = log_odds + height[row]  # in this order, whatever the number of records
-    return np.clip(log_odds, -_STEEPEST, _STEEPEST)
+    return np.asarray(np.clip(log_odds, -_STEEPEST, _STEEPEST), np.float64)
 
 
 def read_sums(state: CardState, pooled: Tally) -> Sums:
@@ -194,7 +194,7 @@ def next_noisy_state(
         directions: Of the share of the second class, by feature, where one is asked.
     """
     taken = replace(state, exchanges=state.exchanges + 1)
-    return _noisy_step(taken, pooled * GRADIENT_UNIT, directions)
+    return _noisy_step(taken, np.asarray(pooled * GRADIENT_UNIT, np.float64), directions)
 
 
 def _noisy_step(

@@ -88,9 +88,9 @@ def _merged(
     begins = _middle_of_gaps(ordered, starts)
     places[order] = np.searchsorted(begins, np.arange(len(order)), side="right") - 1
     missing = counts[:, -1:]
-    if _under_floor(bins, n_records, noise * _widths(ordered, starts)).any():
+    if _under_floor(bins, n_records, _variances(noise, ordered, starts)).any():
         return Merged(np.zeros_like(places), counts.sum(axis=1, keepdims=True))
-    if not _under_floor(missing, n_records, np.array([noise])).any():
+    if not _under_floor(missing, n_records, np.full(1, noise, np.float64)).any():
         places[-1] = bins.shape[1]
         return Merged(places, np.concatenate([bins, missing], axis=1))
     # Too few to say anything of their own: they stand where they say least, and in no count, which
@@ -105,7 +105,7 @@ def _merge_to_floor(counts: Tally, n_records: int, noise: float) -> Starts:
     starts = np.arange(counts.shape[1])
     while len(starts) > 1:
         bins = np.add.reduceat(counts, starts, axis=1)
-        variances = noise * _widths(counts, starts)
+        variances = _variances(noise, counts, starts)
         under = _under_floor(bins, n_records, variances)
         if not under.any():
             break
@@ -130,7 +130,7 @@ def _merge_similar(counts: Tally, starts: Starts, noise: float) -> Starts:
     """Join the two most similar neighbours, until all differ."""
 
     def most_similar(bins: Tally, widths: Starts) -> int | None:
-        differences = _differences(bins, noise * widths)
+        differences = _differences(bins, np.asarray(noise * widths, np.float64))
         place = int(differences.argmin())
         return place if differences[place] < LEAST_DIFFERENCE else None
 
@@ -163,6 +163,10 @@ def _middle_of_gaps(counts: Tally, starts: Starts) -> Starts:
 def _widths(counts: Tally, starts: Starts) -> Starts:
     """Return how many fine bins each bin has, shape (n_bins,)."""
     return np.diff(np.append(starts, counts.shape[1]))
+
+
+def _variances(noise: float, counts: Tally, starts: Starts) -> Vector:
+    return np.asarray(noise * _widths(counts, starts), np.float64)
 
 
 def _under_floor(bins: Tally, n_records: int, variances: Vector) -> NDArray[np.bool_]:

@@ -48,7 +48,7 @@ def measured() -> dict[str, Any]:
     """Return the AUC of each learner by epsilon; there is no target."""
     report: dict[str, Any] = {"runs": RUNS, "delta": DELTA}
     for name, (exact, few) in _LEARNERS.items():
-        found = {"exact": auc_of(exact), "as with noise, but without": auc_of(few)}
+        found = {"exact": auc_of(exact), "exact, as small as with noise": auc_of(few)}
         for epsilon in EPSILONS:
             noise: dict[str, Scalar] = {
                 "dp.unit": "person",

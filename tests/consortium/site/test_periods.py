@@ -71,7 +71,9 @@ def test_the_operator_declares_and_lists_periods(site: Path) -> None:
     source = file_of(site, "march")
     said = CliRunner().invoke(app, ["site", "period", str(site)])
     assert said.output == "no period is declared\n"
-    said = CliRunner().invoke(app, ["site", "period", str(site), "march", "--data", str(source.path)])
+    said = CliRunner().invoke(
+        app, ["site", "period", str(site), "march", "--data", str(source.path)]
+    )
     assert said.exit_code == 0, said.output
     said = CliRunner().invoke(app, ["site", "period", str(site)])
     assert said.output == f"march: {source.path}\n  not counted yet\n"
