@@ -68,6 +68,8 @@ class CardState:
         gradient: First derivatives at the anchor with the sign turned round, of the same shape.
         loss: At the anchor, with the penalty.
         pull: How far a height of the anchor would still move if it moved alone, at most.
+        sites: Who added noise to the last sums; 0 where nobody does. Then the anchor is the
+            heights, and gradient, loss and pull are not known.
     """
 
     exchanges: int
@@ -78,6 +80,7 @@ class CardState:
     gradient: Vector
     loss: float
     pull: float
+    sites: int = 0
 
     def codes(self, columns: Columns) -> NDArray[np.int64]:
         """Return the bin of every record in each feature, shape (n_features, n)."""
@@ -105,9 +108,15 @@ def card_bins(fine: TableBins, merged: tuple[Merged, ...]) -> tuple[CardBins, ..
 
 @dataclass(frozen=True)
 class StateForm:
-    """How the state of a card is a vector: the same at both ends, from the schema alone."""
+    """How the state of a card is a vector: the same at both ends, from the schema alone.
+
+    Args:
+        schema: Of the table.
+        noisy: Whether sums have noise: then it holds how many sites added it.
+    """
 
     schema: Schema
+    noisy: bool = False
 
     @cached_property
     def layout(self) -> Layout:
@@ -127,8 +136,11 @@ class StateForm:
             "gradient": (2 * self.n_heights,),
             "loss": (4,),
         }
+        if self.noisy:
+            shapes["sites"] = (1,)
         fields = (Field(name, shape) for name, shape in shapes.items() if min(shape))
-        return Layout(fields=tuple(fields), start="scorecard/1")
+        start = "scorecard/noisy/1" if self.noisy else "scorecard/1"
+        return Layout(fields=tuple(fields), start=start)
 
     def vector_of(self, state: CardState) -> Vector:
         """Return the vector of a state, shape (layout.dim,), of float32 numbers."""
@@ -155,6 +167,7 @@ class StateForm:
             as_float32_pairs(state.anchor),
             as_float32_pairs(state.gradient),
             as_float32_pairs(np.array([state.loss, state.pull])),
+            np.array([state.sites] if self.noisy else []),
         )
         return np.concatenate(parts).astype(np.float64)
 
@@ -172,6 +185,7 @@ class StateForm:
             gradient=_numbers(arrays["gradient"]),
             loss=loss,
             pull=pull,
+            sites=int(arrays["sites"][0]) if self.noisy else 0,
         )
 
     def _bins_of(self, arrays: dict[str, NDArray[np.float32]]) -> tuple[CardBins, ...]:

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from privacy.contribution import LARGEST_ENTRY, ExactTally
 from privacy.layout import Tally, Vector
+from sites.learners.bin_cells import Cells, agreed_sums
 from sites.learners.fine_bins import bin_sizes, fine_bins
 from sites.learners.plans import LearnerPlans
-from sites.learners.trees.growth.cells import Cells
-from sites.learners.trees.growth.noisy_sums import NO_NOISE, SumsNoise, agreed_sums
+from sites.learners.trees.growth.noisy_sums import NO_NOISE, SumsNoise
 from sites.learners.trees.growth.places import Forest
 from sites.learners.trees.growth.splits import Splits, best_splits, leaf_values, node_totals
 from sites.learners.trees.growth.state import KINDS, StateForm, Trees, TreesState
@@ -121,7 +121,10 @@ class BoostedTrees:
         the schema is in their bin.
 
         In an exchange only some entries are counted (`scales_at`), by which a record moves less.
+        Without noise there are no scales: all are 0.
         """
+        if not self.form.noisy:
+            return np.zeros(self.form.tally.size)
         return self._scales(np.ones(self._shape, bool))
 
     def scales_at(self, exchanges: int) -> Vector:
