@@ -142,6 +142,7 @@ CODES = {
     "NoLiarsThere": "no-liars-there",
     "NoLog": "no-log",
     "NoMajority": "no-majority",
+    "NoOnnx": "no-onnx",
     "NoNoiseFits": "no-noise-fits",
     "NoOpener": "no-opener",
     "NoQuestionKey": "no-question-key",

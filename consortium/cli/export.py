@@ -16,13 +16,16 @@ def export(
         None, "--run", help="The run's directory, for the metrics in the card."
     ),
     adapter: bool = typer.Option(False, "--adapter", help="Write only the trained parameters."),
+    onnx: bool = typer.Option(
+        False, "--onnx", help="Write model.onnx, too: it reads the columns of a table as they are."
+    ),
 ) -> None:
     """Write a model for transformers (or peft), with its tokenizer, labels and model card."""
     found = find_model_folder(model)
     trained = read_model(found)
     directory = run or find_run(found)
     outcome = read_outcome(RunDirectory(directory)) if directory else None
-    export_model(trained, folder, outcome, merged=not adapter)
+    export_model(trained, folder, outcome, merged=not adapter, onnx=onnx)
     print(f"wrote {folder}: {trained.charter.task}, with its card")
 
 

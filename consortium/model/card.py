@@ -87,10 +87,12 @@ class RunOutcome:
     Args:
         trained: The members whose updates are in the model.
         judged: The run's evaluation of it; None if it ended without figures.
+        name: Of the run's directory.
     """
 
     trained: tuple[str, ...]
     judged: ModelEvaluation | None = None
+    name: str = ""
 
 
 def model_card(model: Subject, run: RunOutcome | None) -> str:
@@ -109,7 +111,7 @@ def model_card(model: Subject, run: RunOutcome | None) -> str:
         **({"What it found": found} if (found := result_lines(model.results)) else {}),
         "How good it is": _metric_lines(model, judged),
         "Who could see what": _privacy_lines(model.config),
-        "Limits": _limit_lines(model, judged),
+        "Limits": (f"- {line}" for line in limit_lines(model, judged)),
     }
     parts = [f"# {model.charter.name}: {model.charter.task}"]
     parts += [f"## {title}\n\n" + "\n".join(lines) for title, lines in sections.items()]
@@ -278,12 +280,13 @@ def _privacy_lines(config: RunConfig) -> Iterator[str]:
     yield f"- {config.privacy.card}"
 
 
-def _limit_lines(model: Subject, judged: ModelEvaluation | None) -> Iterator[str]:
+def limit_lines(model: Subject, judged: ModelEvaluation | None) -> Iterator[str]:
+    """Yield what the model is not for, and was not tested for, a sentence or two each."""
     if not isinstance(model.charter.table, Schema) and model.config.text_model.base == MINILM:
-        yield "- The encoder was pretrained on general English, nothing clinical or financial."
-    yield "- It was evaluated on persons of the members; elsewhere it may do worse."
-    yield "- Labels that were never seen in training cannot be predicted."
+        yield "The encoder was pretrained on general English, nothing clinical or financial."
+    yield "It was evaluated on persons of the members; elsewhere it may do worse."
+    yield "Labels that were never seen in training cannot be predicted."
     if judged is not None:
         for what, why in judged.evaluation.undefined_reasons(judged.tally).items():
-            yield f"- {what}: {why}."
-    yield "- It must not decide by itself: it was not tested as a medical device or a credit rule."
+            yield f"{what}: {why}."
+    yield "It must not decide by itself: it was not tested as a medical device or a credit rule."

@@ -26,6 +26,7 @@ from privacy.storage.secret_files import make_private_directory
 from sites.data.source import DataSource
 from sites.learner import Learner, WritesFiles
 from sites.plans import Predictions
+from sites.schema.tables import Schema
 from sites.task import Explains, Exportable, SiteData, Task
 from sites.tasks.registry import task_for
 from sites.tasks.tabular.task import TabularTask
@@ -33,6 +34,7 @@ from sites.tasks.text.misclassified import ShowsMistakes
 
 CARD = "README.md"
 RESULTS = "results.json"
+ONNX = "model.onnx"
 
 _VECTOR = "federated-vector"
 
@@ -117,9 +119,7 @@ def write_model(site: Site, statistics: Tally, vector: Vector, folder: Path | No
     write_record(folder / "model.json", description)
     learner = learner_of(site.charter, site.run_config)
     _write_files(learner, vector, statistics, folder)
-    found = learner.results(vector, statistics)
-    if found:
-        (folder / RESULTS).write_text(json.dumps(found, indent=1), encoding="utf-8")
+    _write_results(learner, vector, statistics, folder)
     if isinstance(site.task, Exportable):
         model = TrainedModel(
             task=site.task,
@@ -133,7 +133,12 @@ def write_model(site: Site, statistics: Tally, vector: Vector, folder: Path | No
 
 
 def export_model(
-    model: TrainedModel, folder: Path, outcome: RunOutcome | None, *, merged: bool = True
+    model: TrainedModel,
+    folder: Path,
+    outcome: RunOutcome | None,
+    *,
+    merged: bool = True,
+    onnx: bool = False,
 ) -> None:
     """Write a model for other programs, with its card.
 
@@ -146,17 +151,35 @@ def export_model(
         folder: A directory that is empty or does not exist yet.
         outcome: What the model's run came to, for the card.
         merged: Whether to write a complete encoder, or only the trained parameters.
+        onnx: Whether to write `model.onnx`, too, which reads the columns of a table as they are.
 
     Raises:
         FolderInUse: The directory is not empty; nothing is overwritten.
+        NoOnnx: The model has no such file, or the library is not installed; nothing is written.
     """
     if folder.exists() and any(folder.iterdir()):
         raise FolderInUse(f"{folder} is not empty: name another directory for the model")
+    as_onnx = _onnx_of(model, outcome) if onnx else b""
     folder.mkdir(parents=True, exist_ok=True)
+    if as_onnx:
+        (folder / ONNX).write_bytes(as_onnx)
     _write_parameters(model.task, model.vector, folder, merged=merged)
     learner = learner_of(model.charter, model.config)
     _write_files(learner, model.vector, model.statistics, folder)
+    _write_results(learner, model.vector, model.statistics, folder)
     (folder / CARD).write_text(model_card(model.subject, outcome), encoding="utf-8")
+
+
+def _onnx_of(model: TrainedModel, outcome: RunOutcome | None) -> bytes:
+    # They read how cells are spelt, which needs pandas; sites keep models without it.
+    from consortium.model.graphs import NoOnnx, graph_of
+    from consortium.model.onnx_file import model_facts, onnx_bytes
+
+    table = model.charter.table
+    if not isinstance(table, Schema):
+        raise NoOnnx(f"{table.name} has texts: transformers loads their model. Leave --onnx out")
+    graph = graph_of(model.task, model.statistics, model.vector)
+    return onnx_bytes(graph, model_facts(model.subject, table, outcome))
 
 
 def _write_parameters(task: Task[SiteData], vector: Vector, folder: Path, *, merged: bool) -> None:
@@ -171,6 +194,12 @@ def _write_files(learner: Learner, vector: Vector, statistics: Tally, folder: Pa
     if isinstance(learner, WritesFiles):
         for name, content in learner.files(vector, statistics).items():
             (folder / name).write_bytes(content)
+
+
+def _write_results(learner: Learner, vector: Vector, statistics: Tally, folder: Path) -> None:
+    found = learner.results(vector, statistics)
+    if found:
+        (folder / RESULTS).write_text(json.dumps(found, indent=1), encoding="utf-8")
 
 
 def read_model(folder: Path) -> TrainedModel:

@@ -53,15 +53,15 @@ def site_text(directory: Path, run: RunDirectory | None = None) -> str:
 def read_outcome(run: RunDirectory) -> RunOutcome:
     """Read who trained the model of a run, and its evaluation if there is one."""
     recorded = Recorded.read(run)
-    tally = recorded.evaluation_by_group
+    tally, name = recorded.evaluation_by_group, run.path.resolve().name
     if tally is None:
-        return RunOutcome(trained=recorded.trained_sites)
+        return RunOutcome(trained=recorded.trained_sites, name=name)
     judged = ModelEvaluation(
         evaluation=recorded.grouped_evaluation,
         tally=tally,
         comparison=recorded.comparison,
     )
-    return RunOutcome(trained=recorded.trained_sites, judged=judged)
+    return RunOutcome(trained=recorded.trained_sites, judged=judged, name=name)
 
 
 def _charter_text(place: SiteDirectory) -> str:

@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
+from typer.testing import CliRunner
 
+from consortium.cli.main import app
 from consortium.config import Scalar
 from consortium.model.files import read_model
 from consortium.site.site import records_of
@@ -23,6 +25,7 @@ from sites.learners.cards.learner import ScoreCard
 from sites.schema.tables import Schema
 from sites.statistics.tables import TableStatistics
 from sites.tasks.tabular.data import TableData, encode_columns, pooled_table
+from tests.graph_runs import session_of
 from tests.scenarios.conftest import Done, done
 from tests.sites.learners.cards.card_records import holds, points_by_hand
 
@@ -133,6 +136,29 @@ def test_each_row_of_the_predictions_has_its_points_and_the_reasons_for_them(
         }
         largest = sorted((name for name in lost if lost[name]), key=lambda name: -lost[name])[:4]
         assert [told[name] for name in columns] == largest + [""] * (4 - len(largest))
+
+
+def test_the_exported_card_gives_its_points_without_this_program(
+    clear: Done, tmp_path: Path
+) -> None:
+    """As ONNX from the columns of a bank's table, to the point; and the JSON beside it."""
+    made = CliRunner().invoke(app, ["export", str(clear.run.path), str(tmp_path / "out"), "--onnx"])
+    assert made.exit_code == 0, made.output
+    rows = pd.read_parquet(clear.run.site("elm-bank") / "data.parquet")
+    rows.to_csv(tmp_path / "own.csv", index=False)
+    ours = predictions(clear.run, TableFile(path=tmp_path / "own.csv"))
+    schema = clear.scenario.table
+    assert isinstance(schema, Schema)
+    raw = {
+        item.name: rows[item.name].to_numpy(object if item.kind == "category" else float)
+        for item in schema.features
+    }
+    session = session_of((tmp_path / "out" / "model.onnx").read_bytes())
+    points, shares = session.run(["points", "probability"], raw)
+    assert points.tolist() == ours["points"].tolist()
+    np.testing.assert_allclose(shares, ours["probability_yes"], rtol=1e-9)
+    card = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert card == results_in(clear, "elm-bank")
 
 
 def test_no_bin_of_the_card_has_fewer_than_ten_records_of_a_class(clear: Done) -> None:

@@ -77,7 +77,7 @@ class Design:
         made = [Input(name="intercept")] if self.intercept else []
         for item in self.schema.features:
             made.extend(_inputs_of(item))
-            if self._has_indicator(item):
+            if self.has_indicator(item):
                 reference = item.values[0] if isinstance(item, Category) else ""
                 made.append(
                     Input(
@@ -123,13 +123,13 @@ class Design:
             values = columns[item.name]
             if isinstance(item, Number):
                 standard = constants.numbers[item.name]
-                placed = (scale_values(item, values) - standard.mean) / _reach(standard.mean)
+                placed = (scale_values(item, values) - standard.mean) / reach(standard.mean)
                 made.append(np.asarray(np.nan_to_num(placed), np.float64))
             else:
                 made.extend(
                     np.asarray(values == code, np.float64) for code in range(1, len(item.values))
                 )
-            if self._has_indicator(item):
+            if self.has_indicator(item):
                 made.append(np.asarray(_is_missing(item, values), np.float64))
         return np.array(made, np.float64).reshape(self.size, n)
 
@@ -145,11 +145,12 @@ class Design:
             standard = constants.numbers[made.column]
             low, high = compress_values(number, np.array([number.low, number.high])).tolist()
             center[place] = low + standard.mean * (high - low)
-            per_unit[place] = 1 / (_reach(standard.mean) * (high - low))
-            per_deviation[place] = standard.deviation / _reach(standard.mean)
+            per_unit[place] = 1 / (reach(standard.mean) * (high - low))
+            per_deviation[place] = standard.deviation / reach(standard.mean)
         return Scales(center=center, per_unit=per_unit, per_deviation=per_deviation)
 
-    def _has_indicator(self, item: Feature) -> bool:
+    def has_indicator(self, item: Feature) -> bool:
+        """Return whether a missing value of a feature has an input of its own."""
         return self.missing == "indicator" and item.missing
 
 
@@ -170,6 +171,6 @@ def _is_missing(item: Feature, values: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(missing, np.bool_)
 
 
-def _reach(mean: float) -> float:
+def reach(mean: float) -> float:
     """Return how far a value within [0, 1] can be from a mean within it; at least 0.5."""
     return max(mean, 1.0 - mean, 0.5)
