@@ -172,8 +172,8 @@ def export_model(
 
 def _onnx_of(model: TrainedModel, outcome: RunOutcome | None) -> bytes:
     # They read how cells are spelt, which needs pandas; sites keep models without it.
-    from consortium.model.graphs import NoOnnx, graph_of
     from consortium.model.onnx_file import model_facts, onnx_bytes
+    from sites.graphs.kinds.registry import NoOnnx, graph_of
 
     table = model.charter.table
     if not isinstance(table, Schema):

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from consortium.model.card import RunOutcome, Subject, limit_lines
-from consortium.model.graphs import NoOnnx
 from sites.graphs.graph import (
     LEARNING,
     LEARNING_OPERATORS,
@@ -17,6 +16,7 @@ from sites.graphs.graph import (
     GraphOutput,
     Node,
 )
+from sites.graphs.kinds.registry import NoOnnx
 from sites.schema.tables import Schema
 
 if TYPE_CHECKING:

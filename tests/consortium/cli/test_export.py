@@ -16,7 +16,9 @@ from consortium.site.directory import SiteConfig
 from consortium.site.policy_templates import for_a_scenario
 from consortium.site.site import Site
 from sites.data.source import TableFile
+from sites.schema.tables import Schema
 from tests.consortium.staged import Ward, ward
+from tests.graph_runs import session_of
 from tests.sites.small_encoders import SIDES, small, table
 
 CHARTER = Charter(name="wards", task="clinical-notes", table=SIDES, members=(Member(name="one"),))
@@ -87,6 +89,25 @@ def test_the_model_of_a_table_is_exported_as_arrays(tmp_path: Path) -> None:
         "model.safetensors",
         "README.md",
     }
+
+
+def test_onnx_is_written_on_request_and_reads_the_columns_of_the_table(tmp_path: Path) -> None:
+    hungary: Ward = ward(tmp_path)
+    folder = write_model(hungary.site, hungary.statistics, hungary.vector())
+    exported(str(folder), str(tmp_path / "out"), "--onnx")
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"model.onnx", "model.safetensors", "README.md"}
+    session = session_of((tmp_path / "out" / "model.onnx").read_bytes())
+    schema = hungary.site.charter.table
+    assert isinstance(schema, Schema)
+    assert [one.name for one in session.get_inputs()] == [item.name for item in schema.features]
+
+
+def test_a_model_of_notes_is_not_written_as_onnx(notes: Site, tmp_path: Path) -> None:
+    """Nothing is written at all: half an export looks like a whole one."""
+    with pytest.raises(ValueError, match="has texts: transformers loads their model"):
+        exported(str(notes.directory), str(tmp_path / "out"), "--onnx")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_without_a_model_is_said_to_hold_none(tmp_path: Path) -> None:

@@ -1,7 +1,4 @@
-"""A regression as a graph, from the columns of a table to the probability or the number.
-
-A module of its own because only an export needs it.
-"""
+"""A regression as a graph, from the columns of a table to the probability or the number."""
 
 from typing import cast
 

@@ -10,15 +10,15 @@ from typing import Any, cast
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally, Vector
 from sites.graphs.graph import Graph
-from sites.learners.cards.graph import card_graph
+from sites.graphs.kinds.regression import regression_graph
+from sites.graphs.kinds.score_cards import card_graph
+from sites.graphs.kinds.trained_models import tabular_graph
+from sites.graphs.kinds.trees import trees_graph
 from sites.learners.cards.learner import ScoreCardTask
-from sites.learners.regression.graph import regression_graph
 from sites.learners.regression.learner import RegressionTask
-from sites.learners.trees.graph import trees_graph
 from sites.learners.trees.learner import BoostedTrees
 from sites.learners.trees.task import TreesTask
 from sites.task import Task
-from sites.tasks.tabular.graph import tabular_graph
 from sites.tasks.tabular.task import TabularTask
 
 Made = Callable[[Any, Tally, Vector], Graph]

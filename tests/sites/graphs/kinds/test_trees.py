@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privacy.layout import Tally, Vector
-from sites.learners.trees.graph import trees_graph
+from sites.graphs.kinds.trees import trees_graph
 from sites.learners.trees.learner import BoostedTrees
 from sites.learners.trees.plan import TreesPlan
 from sites.schema.tables import Category, Label, Number, NumberLabel

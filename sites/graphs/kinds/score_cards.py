@@ -1,7 +1,4 @@
-"""A card as a graph, from the columns of a table to points and probability.
-
-A module of its own because only an export needs it.
-"""
+"""A card as a graph, from the columns of a table to points and probability."""
 
 import math
 

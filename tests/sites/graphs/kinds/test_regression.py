@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sites.graphs.kinds.regression import regression_graph
 from sites.learners.plans import GlmPlan
-from sites.learners.regression.graph import regression_graph
 from sites.learners.regression.state import Figures, State
 from sites.plans import ModelPlan
 from sites.schema.tables import Label, NumberLabel

@@ -1,7 +1,4 @@
-"""Trees as a graph, from the columns of a table to the probability or the number.
-
-A module of its own because only an export needs it.
-"""
+"""Trees as a graph, from the columns of a table to the probability or the number."""
 
 import math
 from collections.abc import Sequence

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 
 from privacy.layout import Vector
-from sites.learners.cards.graph import card_graph
+from sites.graphs.kinds.score_cards import card_graph
 from sites.learners.cards.learner import ScoreCard
 from sites.learners.cards.reasons import points_lost
 from sites.tasks.tabular.data import Columns, Table

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from sites.graphs.kinds.trained_models import tabular_graph
 from sites.plans import ModelName, ModelPlan
 from sites.schema.tables import ClassLabel, NumberLabel, Outcome
 from sites.statistics.tables import scale_values
 from sites.tasks.tabular.data import Table, TableData
-from sites.tasks.tabular.graph import tabular_graph
 from sites.tasks.tabular.task import TabularTask
 from tests.graph_runs import run
 from tests.sites.learners.regression.generated import AMOUNT, schema_of, table_with

@@ -1,7 +1,4 @@
-"""A model trained by gradients as a graph, from the columns of a table to what it predicts.
-
-A module of its own because only an export needs it.
-"""
+"""A model trained by gradients as a graph, from the columns of a table to what it predicts."""
 
 import numpy as np
 
