@@ -20,7 +20,7 @@ def export(
         False, "--onnx", help="Write model.onnx, too: it reads the columns of a table as they are."
     ),
 ) -> None:
-    """Write a model for other programs (transformers, peft, XGBoost, ONNX), with its model card."""
+    """Write a model for other programs (transformers, peft, XGBoost, ONNX), with its card."""
     found = find_model_folder(model)
     trained = read_model(found)
     directory = run or find_run(found)

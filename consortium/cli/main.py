@@ -56,7 +56,7 @@ COMMANDS = {
         "consortium.cli.encoder:show_encoder",
     ),
     "export": LazyCommand(
-        "Write a model for other programs (transformers, peft, XGBoost, ONNX), with its model card.",
+        "Write a model for other programs (transformers, peft, XGBoost, ONNX), with its card.",
         "consortium.cli.export:export",
     ),
 }

@@ -65,8 +65,9 @@ def test_numbers_and_categories_are_encoded_as_for_training(
     for item in NUMBERS:
         values = columns[item.name]
         there, scaled = ~np.isnan(values), scale_values(item, values)
-        close = {"rtol": 1e-12, "atol": 1e-12}
-        np.testing.assert_allclose(found[f"{item.name}-scaled"][there], scaled[there], **close)
+        np.testing.assert_allclose(
+            found[f"{item.name}-scaled"][there], scaled[there], rtol=1e-12, atol=1e-12
+        )
         np.testing.assert_allclose(
             found[f"{item.name}-back"][there], values[there], rtol=1e-9, atol=1e-9
         )
@@ -75,7 +76,7 @@ def test_numbers_and_categories_are_encoded_as_for_training(
             found[f"{item.name}-beyond"][there], beyond, rtol=1e-9, atol=1e-9
         )
         standard = np.where(there, (scaled - 0.25) / 0.125, 0.0)
-        np.testing.assert_allclose(found[f"{item.name}-standard"], standard, **close)
+        np.testing.assert_allclose(found[f"{item.name}-standard"], standard, rtol=1e-12, atol=1e-12)
     for first in (0, 1):
         expected = codes[:, None] == np.arange(first, 3)
         np.testing.assert_array_equal(found[f"hot-{first}"], expected)

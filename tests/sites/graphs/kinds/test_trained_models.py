@@ -59,8 +59,8 @@ def test_the_graph_predicts_the_same(
     found = run(graph, task.schema, data.held_out.columns)
     near = 1e-6 if size < 1 else 1e-3
     if isinstance(label, NumberLabel):
-        shares = [scale_values(label, one) for one in (found["value"], ours)]
-        np.testing.assert_allclose(*shares, rtol=0, atol=near)
+        theirs, expected = (scale_values(label, one) for one in (found["value"], ours))
+        np.testing.assert_allclose(theirs, expected, rtol=0, atol=near)
         return
     assert found["probability"].shape == ours.shape
     np.testing.assert_allclose(found["probability"], ours, rtol=0, atol=near)

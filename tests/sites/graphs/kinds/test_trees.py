@@ -85,13 +85,13 @@ def test_a_split_of_the_missing_from_all_others_holds_for_the_largest_numbers(
     schema = schema.model_copy(update={"features": (schema.features[0], wide, schema.features[2])})
     learner, data = learner_of(schema), site(records(1, 400))
     statistics = statistics_of(learner, [data])
-    for feature, cut in ((1, None), (2, None), (3, 1)):
+    for feature in (1, 2, 3):
         state = learner.form.read(grown(learner, [data]))
         one = learner.cells(statistics).bins.features[feature - 1]
         of_value = isinstance(one.feature, Category)
         state.trees.feature[:] = 0
         state.trees.feature[:, 0] = feature
-        state.trees.cut[:, 0] = cut if of_value else len(one.edges)
+        state.trees.cut[:, 0] = 1 if of_value else len(one.edges)
         state.trees.missing_first[:, 0] = missing_first
         columns = {
             "age": np.array([0.0, 100.0, np.nan, 5.0]),
