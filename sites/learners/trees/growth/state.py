@@ -11,13 +11,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privacy.layout import Field, Layout, Tally, Vector
-from sites.learners.exact_numbers import as_float32_pairs, from_float32_pairs
+from sites.learners.exact_numbers import (
+    LARGEST_WHOLE,
+    ImpossibleState,
+    as_float32_pairs,
+    from_float32_pairs,
+    require_finite,
+    whole_numbers,
+)
 from sites.learners.trees.plan import TreesPlan
 from sites.statistics.tally import TallyLayout
 
 KINDS = 3  # of sums: persons, gradients, second derivatives
 
 Whole = NDArray[np.int64]
+
+_MOST_CELLS = 2.0**24
+# A step is below 2^25 gradients over one unit of a second derivative; so many leaves add up in
+# float32.
+_LARGEST_LEAF = 2.0**60
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -111,20 +123,28 @@ class StateForm:
 
         Raises:
             LayoutMismatch: It has another shape.
+            ImpossibleState: No run has this state.
         """
-        arrays = self.layout.unflatten(vector)
-        sums = np.rint(from_float32_pairs(arrays["sums"].ravel().astype(np.float64)))
+        arrays = self.layout.unflatten(require_finite(vector))
+        pairs = np.rint(from_float32_pairs(arrays["sums"].ravel().astype(np.float64)))
+        sums = whole_numbers("sums", pairs, low=-LARGEST_WHOLE, high=LARGEST_WHOLE)
+        most = self.plan.exchanges
+        (exchanges,) = whole_numbers("exchanges", arrays["exchanges"], high=most)
+        if (np.abs(arrays["leaf"]) > _LARGEST_LEAF).any():
+            raise ImpossibleState("a leaf of a state is beyond all that a step gives")
+        if ((arrays["loss"] < 0) | (arrays["loss"] > 1)).any():
+            raise ImpossibleState("the loss of a state must be a share of its limit")
         return TreesState(
-            exchanges=int(arrays["exchanges"][0]),
+            exchanges=int(exchanges),
             trees=Trees(
-                feature=arrays["feature"].astype(np.int64),
-                cut=arrays["cut"].astype(np.int64),
+                feature=whole_numbers("features", arrays["feature"], high=_MOST_CELLS),
+                cut=whole_numbers("cuts", arrays["cut"], high=_MOST_CELLS),
                 missing_first=arrays["missing-first"] > 0,
                 gain=arrays["gain"].astype(np.float64),
                 leaf=arrays["leaf"],
                 loss=arrays["loss"].astype(np.float64),
             ),
-            sums=sums.astype(np.int64).reshape(self.counted_nodes, KINDS, self.cells),
+            sums=sums.reshape(self.counted_nodes, KINDS, self.cells),
             second_sent=arrays["second-sent"] > 0,
         )
 
