@@ -243,7 +243,8 @@ class ScoreCard:
         every = np.ones(len(cells.live), bool)
         held = agreed_sums(pooled[1 : 1 + size].reshape(1, 2, -1), cells, every)[0]
         deviation = noise.same_deviation * self._count_scale
-        counts = np.split(held, fine.starts[1:-1], axis=1)
+        # Nobody can count fewer than none; where noise says so, a state says none.
+        counts = [np.maximum(one, 0) for one in np.split(held, fine.starts[1:-1], axis=1)]
         binned = self._merged(fine, counts, noise=sites * deviation * deviation)
         return replace(first_noisy_step(binned, directions), sites=sites)
 

@@ -70,11 +70,10 @@ def test_a_person_moves_the_scaled_tally_by_no_more_than_its_counted_records(
 
 
 def made_up(learner: ScoreCard, vector: Vector, seed: int) -> Vector:
-    """Return a state with heights that no run reaches, and values in bins that do not exist."""
+    """Return a state with heights that no run reaches."""
     state = learner.form.state_of(vector)
     heights = largest_state(len(state.heights), seed)
-    bins = tuple(replace(one, places=one.places + 1_000, missing=777) for one in state.bins)
-    return learner.form.vector_of(replace(state, heights=heights, bins=bins))
+    return learner.form.vector_of(replace(state, heights=heights))
 
 
 def test_the_bound_is_nearly_reached() -> None:
