@@ -243,8 +243,7 @@ class ScoreCard:
         every = np.ones(len(cells.live), bool)
         held = agreed_sums(pooled[1 : 1 + size].reshape(1, 2, -1), cells, every)[0]
         deviation = noise.same_deviation * self._count_scale
-        # Nobody can count fewer than none; where noise says so, a state says none.
-        counts = [np.maximum(one, 0) for one in np.split(held, fine.starts[1:-1], axis=1)]
+        counts = np.split(held, fine.starts[1:-1], axis=1)
         binned = self._merged(fine, counts, noise=sites * deviation * deviation)
         return replace(first_noisy_step(binned, directions), sites=sites)
 
@@ -256,7 +255,9 @@ class ScoreCard:
             counts: Records of each class by fine bin, of every feature, shape (2, size).
             noise: Variance of the noise of one of them.
         """
-        totals = counts[0].sum(axis=1)
+        # Nobody has fewer records than none, whatever noise says. Fine bins keep what it says, as the
+        # noise of many of them is nothing on average.
+        totals = np.maximum(counts[0].sum(axis=1), 0)
         merged = tuple(
             merge_number(one, self.plan.directions.get(bins.feature.name), noise=noise)
             if isinstance(bins.feature, Number)

@@ -111,7 +111,7 @@ def card_bins(fine: TableBins, merged: tuple[Merged, ...]) -> tuple[CardBins, ..
                 edges=edges,
                 places=places,
                 missing=int(into.places[-1]),
-                counts=into.counts,
+                counts=np.maximum(into.counts, 0),  # with noise, a sum may be below nothing
             )
         )
     return tuple(made)
