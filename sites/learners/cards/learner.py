@@ -255,7 +255,7 @@ class ScoreCard:
             counts: Records of each class by fine bin, of every feature, shape (2, size).
             noise: Variance of the noise of one of them.
         """
-        # Nobody has fewer records than none, whatever noise says. Fine bins keep what it says, as the
+        # Nobody has fewer records than none. Fine bins keep what noise says, as the
         # noise of many of them is nothing on average.
         totals = np.maximum(counts[0].sum(axis=1), 0)
         merged = tuple(
