@@ -43,6 +43,13 @@ LONGEST = (
     "tests/scenarios/test_simulation.py",
     "tests/scenarios/experiments/test_privacy_utility.py",
     "tests/scenarios/test_resumed_runs.py",
+    "tests/strategies/coordinator/masked/test_strategy.py",
+    "tests/promises/test_power_at_the_coordinator.py",
+    "tests/docs/test_readme_followed.py",
+    "tests/promises/test_mask_continued.py",
+    "tests/scenarios/engines/test_runner.py",
+    "tests/promises/test_buckets.py",
+    "tests/promises/test_restored.py",
 )
 
 # The laws that all else stands on are tried line by line, by their own tests. To watch the others
