@@ -221,9 +221,9 @@ def is_degenerate_signing_key(key: bytes) -> bool:
     return int.from_bytes(key, "little") % _SIGN_BIT in _SMALL_ORDER
 
 
-# What a site signs passes the coordinator and then other sites, so a process that simulates them all
-# sees it more than once: what a hundred sites attest of each other is ten thousand signatures. A
-# hit means that this key signed exactly these bytes; one that is not valid raises, and is not kept.
+# What a site signs passes the coordinator and then other sites, so a process that simulates them
+# all sees it more than once: what 100 sites attest of each other is 10,000 signatures. A hit means
+# that this key signed exactly these bytes; what is not valid raises, and is not kept.
 @lru_cache(maxsize=16_384)
 def _verify_once(key: bytes, message: bytes, signature: bytes) -> None:
     Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
