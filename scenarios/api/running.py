@@ -20,7 +20,6 @@ from scenarios.engines.preconditions import require_runnable
 from scenarios.engines.runner import RunFailed, ScenarioRun, run_scenario
 from scenarios.engines.site_reports import refusal_texts
 from scenarios.engines.staging import new_run_directory, require_sites
-from scenarios.experiments.comparison import compare as compare_arms
 from scenarios.experiments.record_checks import check_sites
 from scenarios.scenario import ENGINES, Engine, Scenario
 from scenarios.user_data.scenario_file import named_scenario_with_data
@@ -164,6 +163,8 @@ def compare(what: Declared, sites: Sites | None = None, /, **options: Unpack[Opt
 
     The arguments and errors are those of `simulate`. `Run.comparison` has the figures.
     """
+    from scenarios.experiments.comparison import compare as compare_arms  # only it needs torch
+
     request = _Request.of(what, sites, options)
     run = request.run()
     directory = RunDirectory(run.path)

@@ -178,3 +178,10 @@ def test_a_declared_schema_loads_nothing_that_learns_or_sends() -> None:
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.split() == []
+
+
+def test_what_counts_is_run_without_a_library_that_learns() -> None:
+    """A description of tables needs none; `compare` trains, and loads it then."""
+    code = "import sys, consortium as c; c.describe; print('torch' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["False"]
