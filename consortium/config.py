@@ -251,8 +251,11 @@ class RunConfig(BaseModel):
 
     @property
     def looks_at_records(self) -> bool:
-        """Whether each site looks at its records before training."""
-        return self.on_finding in ("hold", "warn")
+        """Whether each site looks at its records before training.
+
+        Those of a later period have moved if the model ages, and that is what is counted.
+        """
+        return self.on_finding in ("hold", "warn") and not self.period
 
     @property
     def counting(self) -> Counting:

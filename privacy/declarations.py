@@ -8,7 +8,7 @@ import math
 import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
 import annotated_types as at
@@ -64,7 +64,7 @@ class Declaration:
     @property
     def bounds(self) -> tuple[str, ...]:
         """The limits in words, the lower one first."""
-        return tuple(words for words, _ in _limits(self.field))
+        return tuple(words for words, _ in self._limits)
 
     @property
     def range(self) -> str:
@@ -79,10 +79,15 @@ class Declaration:
         if self.choices:
             return "" if value in self.choices else f"one of {', '.join(self.choices)}"
         finite = not isinstance(value, float) or math.isfinite(value)
-        if finite and all(holds(value) for _, holds in _limits(self.field)):
+        if finite and all(holds(value) for _, holds in self._limits):
             return ""
         kind = "finite number" if self.kind == "number" else self.kind
         return f"a {', '.join((kind, *self.bounds))}"
+
+    @cached_property
+    def _limits(self) -> tuple[tuple[str, Callable[[Any], bool]], ...]:
+        # A site checks its settings with every message.
+        return tuple(_limits(self.field))
 
 
 _READ: dict[type, tuple[Declaration, ...]] = {}  # each class is read once a process

@@ -4,10 +4,13 @@ import gc
 import importlib
 import os
 import pkgutil
+import shutil
 import signal
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import settings
 
@@ -40,11 +43,41 @@ LONGEST = (
     "tests/scenarios/test_simulation.py",
     "tests/scenarios/experiments/test_privacy_utility.py",
     "tests/scenarios/test_resumed_runs.py",
+    "tests/strategies/coordinator/masked/test_strategy.py",
+    "tests/promises/test_power_at_the_coordinator.py",
+    "tests/docs/test_readme_followed.py",
+    "tests/promises/test_mask_continued.py",
+    "tests/scenarios/engines/test_runner.py",
+    "tests/promises/test_buckets.py",
+    "tests/promises/test_restored.py",
 )
 
 # The laws that all else stands on are tried line by line, by their own tests. To watch the others
 # too, and what they set up, costs them half as much time again: `make coverage` does.
 WATCHED = ("privacy", "strategies")
+
+
+# Thousands of small databases are made and synced. On a disk that takes as long as all that the
+# tests compute; the syncs are the same calls in memory, and no test can see a power failure. Which
+# calls a program makes, `tests.disk` looks at.
+MEMORY = Path("/dev/shm")  # noqa: S108 -- pytest makes a folder there that no other user can open
+ROOM_BYTES = 3 * 2**30  # three times what the files of all tests take at once
+SPARE_BYTES = 8 * 2**30  # of memory, the workers' own included
+
+
+def has_room(memory: Path) -> bool:
+    """Whether the files of all tests fit in a folder in memory."""
+    return (
+        memory.is_dir()
+        and shutil.disk_usage(memory).free >= ROOM_BYTES
+        and psutil.virtual_memory().available >= SPARE_BYTES
+    )
+
+
+def pytest_configure() -> None:
+    """Let the tests' files be in memory, unless PYTEST_DEBUG_TEMPROOT says where they are."""
+    if has_room(MEMORY):
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 def names_watched_packages(config: pytest.Config) -> bool:

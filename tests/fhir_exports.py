@@ -1,7 +1,7 @@
 """A hospital's patients, and its notes, as FHIR R4 bulk data, with the maps of their tables.
 
-The resources are built as the examples of the specification (hl7.org/fhir/R4) are; no other program
-wrote them.
+The resources are built as the examples of the specification (hl7.org/fhir/R4) are. The library
+`fhir.resources` 8.3 (R4B) takes each of them as valid.
 """
 
 import base64
@@ -27,6 +27,9 @@ NUMBERS = {
 CODED = ("chest_pain", "resting_ecg", "st_slope", "thallium")
 TRUTHS = ("fasting_sugar_high", "exercise_angina")
 MMOL_CHOLESTEROL = 38.67  # mg/dL of a mmol/L
+
+
+_BEATS = 'units = { "{beats}/min" = 1.0 }\n'
 
 
 def heart_map() -> str:
@@ -64,7 +67,7 @@ units = { "mmol/L" = 38.67 }             # what another unit is multiplied by
 take = "latest"
 within_days = [-365, 7]
 """,
-        _number("peak_heart_rate", "http://loinc.org|8867-4", "/min", "max"),
+        _number("peak_heart_rate", "http://loinc.org|8867-4", "/min", "max", _BEATS),
         _number("st_depression", f"{LOCAL}|st-depression", "mm", "latest"),
         """[columns.vessels]
 resource = "Observation"
@@ -106,13 +109,13 @@ within_days = [0, 30]
     return "\n".join(parts)
 
 
-def _number(name: str, token: str, unit: str, take: str) -> str:
+def _number(name: str, token: str, unit: str, take: str, more: str = "") -> str:
     return f"""[columns.{name}]
 resource = "Observation"
 codes = ["{token}"]
 value = "quantity"
 unit = "{unit}"
-take = "{take}"
+{more}take = "{take}"
 within_days = [0, 7]
 """
 
@@ -214,7 +217,7 @@ class _Chart:
     def observation(self, kind: str, code: Json, day: str = "1988-06-16", **more: object) -> Json:
         return {
             "resourceType": "Observation",
-            "id": f"{self.name}-{kind}",
+            "id": f"{self.name}-{kind}".replace("_", "-"),  # an id has none
             "status": "final",
             "code": code,
             "subject": self.about,

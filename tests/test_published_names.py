@@ -107,6 +107,7 @@ CODES = {
     "ForeignPairSecret": "foreign-pair-secret",
     "HelperDied": "helper-died",
     "ImpossibleCohort": "impossible-cohort",
+    "ImpossibleState": "impossible-state",
     "ImpossibleTally": "impossible-tally",
     "Infeasible": "infeasible",
     "KeyBurned": "key-burned",

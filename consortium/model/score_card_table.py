@@ -74,9 +74,11 @@ def notes_of(found: Mapping[str, Any]) -> tuple[str, ...]:
     second = found["classes"][1]
     left = len(found["features"]) - len(features_by_effect(found))
     directed = [one["name"] for one in found["features"] if one["direction"]]
+    noisy = "noise" in found
     notes = [
-        "Each bin holds at least ten training records of each class and 5 % of all: smaller ones "
-        "were merged, and so were neighbours that do not differ.",
+        f"Each bin holds at least ten training records of each class and 5 % of all"
+        f"{', by counts with noise' if noisy else ''}: smaller ones were merged, and so were "
+        f"neighbours that do not differ{' by more than chance and noise' if noisy else ''}.",
         f"The weight of evidence says what a bin tells by itself: above 0, fewer have "
         f"{found['label']} = {second} than on average. Points say what it adds beside the other "
         "features.",

@@ -64,7 +64,7 @@ def _instead(learner: Learner, wrong: Sequence[str]) -> str:
         return ""
     return (
         "; or, where privacy is demanded, set learner to gradient, whose training has noise, or to "
-        "describe or trees, whose counts have"
+        "describe, trees or scorecard, whose counts have"
     )
 
 

@@ -8,7 +8,7 @@ from consortium.report.elements.blocks import KeyFigure, Section
 from consortium.report.elements.headline import Headline, flagged_key_figure, headline
 from consortium.report.elements.run_reader import Recorded
 from consortium.report.monitoring.counted_periods import counted_periods
-from consortium.report.monitoring.rows import written_periods
+from consortium.report.monitoring.csv_file import written_periods
 from consortium.report.monitoring.section import periods_section
 from consortium.report.results.registry import result_sections
 from consortium.report.sections.appendix import (

@@ -123,6 +123,7 @@ _SAID_BY_THE_SITE = {
     "undeclared-category": "Its data hold an undeclared category.",
     "unfit-schema": "The agreed table does not fit the task.",
     "bad-plan": "It cannot train the way the run asks for.",
+    "impossible-state": "It was shown a state that no run of this learner has.",
     "bad-score-bins": "It was told to count scores in bins that are none.",
     "malformed-record": "It could not read the request.",
     "bad-signature": "It was given something that the party it names did not sign.",

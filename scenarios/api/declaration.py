@@ -14,6 +14,7 @@ from consortium.config import Scalar
 from privacy.storage.document_mistakes import document_mistakes
 from scenarios.api.frames import write_frame
 from scenarios.scenario import Scenario, headline_of
+from scenarios.user_data.sources import with_sides
 from sites.data.source import DataSource, TableFile, with_words
 from sites.schema.texts import AnySchema
 from sites.tasks.registry import usual_task
@@ -48,8 +49,7 @@ class Site:
             BadReading: A word is none, contradicts another one, or does not fit the data.
         """
         found = self._place(folder)
-        read = with_words(found, self.words) if self.words else found
-        return read if self.split is None else read.model_copy(update={"split": self.split})
+        return with_sides(with_words(found, self.words) if self.words else found, self.split)
 
     def _place(self, folder: Path) -> DataSource:
         match self.data:

@@ -1,5 +1,6 @@
 """Run a consortium on this machine, from Python: what `scenario` does on the command line."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,17 +13,17 @@ from consortium.config import RunConfig, Scalar
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Summary, read_record
 from privacy.errors import ConsortiumError, look_up, unknown_name
+from privacy.storage.secret_files import make_private_directory
 from scenarios.api.declaration import Consortium, Site, Sites, members_of
 from scenarios.api.run import Run
 from scenarios.engines.preconditions import require_runnable
 from scenarios.engines.runner import RunFailed, ScenarioRun, run_scenario
 from scenarios.engines.site_reports import refusal_texts
 from scenarios.engines.staging import new_run_directory, require_sites
-from scenarios.experiments.comparison import compare as compare_arms
 from scenarios.experiments.record_checks import check_sites
 from scenarios.scenario import ENGINES, Engine, Scenario
 from scenarios.user_data.scenario_file import named_scenario_with_data
-from scenarios.user_data.sources import source_for
+from scenarios.user_data.sources import notes_on, source_for
 from sites.data.source import DataSource
 from sites.schema.texts import AnySchema
 
@@ -123,12 +124,18 @@ class _Request:
             )
 
     def sources(self, folder_of: Callable[[str], Path]) -> dict[str, DataSource]:
-        """Return where the records are; those of a DataFrame are written into a site's folder."""
+        """Return where the records are; those of a DataFrame are written into a site's folder.
+
+        What a user should know of how they are read is said as a warning of Python.
+        """
         found = {}
         for site in self.members:
             folder = folder_of(site.name)
-            folder.mkdir(parents=True, exist_ok=True)
-            found[site.name] = source_for(self.scenario.table, site.source(folder))
+            make_private_directory(folder)
+            source = source_for(self.scenario.table, site.source(folder))
+            for note in notes_on(source, self.scenario.table):
+                warnings.warn(f"{site.name}: {note}", UserWarning, stacklevel=4)
+            found[site.name] = source
         return found
 
 
@@ -156,6 +163,8 @@ def compare(what: Declared, sites: Sites | None = None, /, **options: Unpack[Opt
 
     The arguments and errors are those of `simulate`. `Run.comparison` has the figures.
     """
+    from scenarios.experiments.comparison import compare as compare_arms  # only it needs torch
+
     request = _Request.of(what, sites, options)
     run = request.run()
     directory = RunDirectory(run.path)

@@ -8,11 +8,11 @@ from rich.table import Table
 
 from consortium.cli.options import WORDS_HELP, parse_data_sources
 from consortium.report.monitoring.counted_periods import counted_periods
+from consortium.report.monitoring.csv_file import written_periods
 from consortium.report.monitoring.rows import (
     HEADINGS,
     missing_sentences,
     period_rows,
-    written_periods,
 )
 from consortium.run.directory import RunDirectory
 from consortium.wording import formatting as words

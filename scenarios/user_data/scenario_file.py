@@ -15,7 +15,7 @@ from privacy.errors import ConsortiumError
 from privacy.storage.document_mistakes import document_mistakes
 from scenarios.library.registry import scenario_named
 from scenarios.scenario import Scenario, headline_of
-from scenarios.user_data.sources import UserData, notes_on, source_for
+from scenarios.user_data.sources import UserData, notes_on, source_for, with_sides
 from sites.data.source import DataSource
 from sites.schema.tables import NAME
 from sites.schema.texts import AgreedTable
@@ -60,10 +60,7 @@ class SiteEntry(_Declared):
             BadOption: There is no such file, or a database has no query.
             BadReading: A word is none, contradicts another one, or does not fit the data.
         """
-        of_database = "::" in self.data or "://" in self.data
-        place = self.data if of_database else str(folder / self.data)
-        found = parse_data_source(place, self.words)
-        return found if self.split is None else found.model_copy(update={"split": self.split})
+        return with_sides(parse_data_source(self.data, self.words, folder=folder), self.split)
 
 
 class ScenarioFile(_Declared):

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from consortium.cli.options import (
     FHIR,
     BadOption,
@@ -12,6 +14,7 @@ from consortium.cli.options import (
     parse_data_sources,
     sources_with_words,
 )
+from privacy.storage.document_mistakes import document_mistakes
 from scenarios.scenario import Scenario
 from scenarios.user_data.corpus import read_corpus, scenario_with_corpus
 from sites.data.guesses import notice_of_thousands
@@ -92,6 +95,23 @@ def with_user_data(declared: UserData, options: Sequence[str], *, seed: int) -> 
 def source_for(table: AnySchema, source: DataSource) -> DataSource:
     """Return a source as the records of a schema are read: files of sentences, or as it is."""
     return sentence_source(source) if isinstance(table, EntitySchema) else source
+
+
+def with_sides(source: DataSource, column: str | None) -> DataSource:
+    """Return a source whose column of sides is named; as it is if none is.
+
+    Raises:
+        BadOption: No column of such a source can say the side.
+    """
+    if column is None:
+        return source
+    try:
+        return type(source).model_validate({**dict(source), "split": column})
+    except ValidationError as error:
+        raise BadOption(
+            f"split names a column of a table or of a query's rows, which this source has not: "
+            f"{document_mistakes(error, type(source))}"
+        ) from error
 
 
 def notes_on(source: DataSource, table: AnySchema) -> Iterator[str]:

@@ -1,11 +1,55 @@
 """Numbers of a state to 48 bits: a state holds float32 numbers, of which two make one.
 
-A module of its own because every learner that counts keeps its state so.
+A module of its own because every learner that counts keeps its state so. In a run in the clear the
+state comes from a coordinator, which may send any numbers: a learner reads them by the functions
+here, and refuses what no run of it holds.
 """
 
-import numpy as np
+from typing import TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
+from privacy.errors import ConsortiumError
 from privacy.layout import Vector
+
+LARGEST_WHOLE = 2.0**48
+
+Bound: TypeAlias = float | NDArray[np.int64]
+
+
+class ImpossibleState(ConsortiumError, ValueError, code="impossible-state"):
+    """A state has numbers that no run of its learner holds."""
+
+
+def require_finite(vector: Vector) -> Vector:
+    """Return a state's numbers, shape (dim,).
+
+    Raises:
+        ImpossibleState: One is infinite or no number.
+    """
+    if not np.isfinite(vector).all():
+        raise ImpossibleState("a state holds finite numbers, and this one others")
+    return vector
+
+
+def whole_numbers(
+    name: str, values: NDArray[np.floating], *, low: Bound = 0, high: Bound
+) -> NDArray[np.int64]:
+    """Return a part of a state as integers, of the same shape.
+
+    Args:
+        name: Of the part.
+        values: Finite numbers.
+        low: The smallest that there can be, of a shape that fits.
+        high: The largest that there can be, at most `LARGEST_WHOLE`, of a shape that fits.
+
+    Raises:
+        ImpossibleState: One is not whole, or out of range.
+    """
+    if ((values < low) | (values > high) | (values != np.rint(values))).any():
+        raise ImpossibleState(f"the {name} of a state must be whole numbers in a fixed range")
+    return values.astype(np.int64)
 
 
 def as_float32_pairs(values: Vector) -> Vector:

@@ -37,7 +37,7 @@ _LEARNERS: Mapping[str, Made] = MappingProxyType(
         "describe": lambda schema, plans: Description(schema, plans.noise),
         "glm": generalised_linear,
         "trees": boosted_trees,
-        "scorecard": lambda schema, plans: ScoreCard.of(schema, plans.card),
+        "scorecard": lambda schema, plans: ScoreCard.of(schema, plans.card, plans.noise),
         "cox": Cox,
     }
 )

@@ -247,3 +247,16 @@ def test_a_coordinator_of_an_encrypted_run_refuses_by_type_and_goes_on_or_stops(
         assert told_apart <= {nonsense.liar, *nodes}
         tried += nonsense.tried
     assert len(codes) > 5, codes
+
+
+@pytest.mark.parametrize(
+    ("learner", "value"), [("scorecard", -1.0), ("scorecard", 1e30), ("trees", 0.5), ("glm", 1e30)]
+)
+@pytest.mark.parametrize("kind", ["train", "evaluate"])
+def test_a_site_that_counts_refuses_a_state_that_no_run_has_by_its_code(
+    kind: str, learner: str, value: float, tmp_path: Path
+) -> None:
+    """In the clear the coordinator sends the state: the site says what is wrong with it."""
+    hungary = ward(tmp_path, learner=learner)
+    shown = np.full(hungary.site.task.layout.dim, value)
+    assert hungary.refusal(kind, hungary.position(shown)) == "impossible-state"

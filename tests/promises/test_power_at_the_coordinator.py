@@ -64,7 +64,7 @@ class Led:
         return read_record(self.run.summary, Summary)
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["unmasked", "masked"])
+@pytest.fixture(scope="module")
 def watched(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> tuple[Led, Disk, str]:
@@ -93,6 +93,7 @@ def watched(
     return led, disks[0], summary.model_digest
 
 
+@pytest.mark.parametrize("watched", [False, True], ids=["unmasked", "masked"], indirect=True)
 def test_a_round_takes_two_syncs_and_with_masks_three(watched: tuple[Led, Disk, str]) -> None:
     """One for all that the next question is made of, one for the log before it leaves.
 
@@ -104,6 +105,12 @@ def test_a_round_takes_two_syncs_and_with_masks_three(watched: tuple[Led, Disk, 
     assert names[-1] == "log.jsonl"
 
 
+# A masked round keeps all that one without masks does, and more: the other is tried by test-all.
+@pytest.mark.parametrize(
+    "watched",
+    [pytest.param(False, id="unmasked", marks=pytest.mark.slow), pytest.param(True, id="masked")],
+    indirect=True,
+)
 def test_the_power_may_go_at_any_moment_of_a_round(watched: tuple[Led, Disk, str]) -> None:
     """The run goes on from its files, whatever is left of them, to the same model.
 

@@ -26,6 +26,7 @@ from sites.schema.tables import Schema
 from sites.statistics.tables import TableStatistics
 from sites.tasks.tabular.data import TableData, encode_columns, pooled_table
 from tests.graph_runs import session_of
+from tests.neighbours import draw_the_same_noise
 from tests.scenarios.conftest import Done, done
 from tests.sites.learners.cards.card_records import holds, points_by_hand
 
@@ -61,6 +62,20 @@ def test_an_encrypted_run_is_the_run_in_the_clear_to_the_bit(clear: Done, tmp_pa
     for site in clear.scenario.sites:
         assert results_in(sealed, site) == results_in(clear, site)
     assert results_in(clear, "elm-bank")["settled"]
+
+
+def test_with_the_same_noise_an_encrypted_card_is_the_one_in_the_clear(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw_the_same_noise(monkeypatch)
+    noise: dict[str, Scalar] = {"dp.unit": "person", "dp.epsilon": 3.0, "dp.delta": 1e-5}
+    noise |= {"dp.max-records-per-person": 1, "num-server-rounds": 2}
+    clear = done(CARD, tmp_path / "clear", noise)
+    sealed = done(CARD, tmp_path / "sealed", {**noise, "aggregation": "encrypted"})
+    assert sealed.summary.model_digest == clear.summary.model_digest
+    assert results_in(clear, "elm-bank")["noise"]["sites"] == 5
+    assert results_in(clear, "elm-bank") == results_in(sealed, "elm-bank")
+    assert clear.summary.metrics["roc_auc"].value > 0.7
 
 
 def test_a_run_is_the_pooled_computation_to_the_bit(clear: Done) -> None:

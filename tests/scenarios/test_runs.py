@@ -45,7 +45,8 @@ def test_every_scenario_runs_and_learns_something(name: str, tmp_path: Path) -> 
 
     A learner that counts has as many exchanges as it needs.
     """
-    counts = SCENARIOS[name].config_with({}).learning.exchanges is not None
+    scenario = SCENARIOS[name]
+    counts = scenario.config_with({}).learning.exchanges(scenario.task) is not None
     over = done(name, tmp_path, {} if counts or name == "private-notes" else TWO)
     assert over.summary.status == "finished"
     assert over.summary.quarantined == []

@@ -18,7 +18,7 @@ def keep_reached(masks: RunMasks, server_round: int, standing: RunPosition) -> N
     """Keep the state from which a round is answered: its run can go on without who is missing."""
     reached = ReachedState(
         state=standing.sealed.digest,
-        settings=bytes.fromhex(masks.terms.site.run_config.update_settings),
+        settings=masks.settings,
         roster=tuple(sorted(masks.terms.opened.roster)),
         needed=masks.confirmations_needed,
         content=standing.state.encode(),
@@ -44,7 +44,7 @@ def continued_start(masks: RunMasks) -> RunState:
     _require_everyone(terms.opened.roster, charter.names)
     reached = memory.reached.held(charter.continues, bytes.fromhex(charter.continues_from))
     reached.require_enough(terms.opened.roster)
-    if reached.settings.hex() != terms.site.run_config.update_settings:
+    if reached.settings != masks.settings:
         raise OtherSettings(
             "a run goes on with the seed and the settings with which it began: what makes or "
             "weighs an update stays as it was"

@@ -5,8 +5,9 @@ each later name, and the coordinator carries them. Every step gives the same byt
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 
 from consortium.client.encrypted.opening import make_run_opening, run_descriptor
 from consortium.client.encrypted.session_parameters import SiteTerms
@@ -148,12 +149,14 @@ def accept_pairs(site: Site, encoded: bytes, joined: bytes) -> None:
             f"no ciphertext of {abbreviated_names(missing)} came for this site: ask them again",
             missing=len(missing),
         )
+    # Made once: to make it from its seed takes longer than to open a secret with it.
+    private = cache(lambda: PairPrivateKey(pairs.run_key(run).material))
     for sender, ciphertext in came.items():
         place = _place(site, run, key_list, (sender, own))
         # The coordinator cannot see whose secret does not open: it is told by its place.
         at = terms.opened.roster.index(sender)
         try:
-            _accept_secret(terms, kept.get(sender), ciphertext, place)
+            _accept_secret(terms, kept.get(sender), ciphertext, place, private=private)
         except TwoPairSecrets as error:
             raise TwoPairSecrets(str(error), sender=at) from error
         except UnreadablePairSecret as error:
@@ -162,15 +165,19 @@ def accept_pairs(site: Site, encoded: bytes, joined: bytes) -> None:
 
 
 def _accept_secret(
-    terms: SiteTerms, kept: KeptPairSecret | None, ciphertext: PairCiphertext, place: PairTerms
+    terms: SiteTerms,
+    kept: KeptPairSecret | None,
+    ciphertext: PairCiphertext,
+    place: PairTerms,
+    *,
+    private: Callable[[], PairPrivateKey],
 ) -> None:
     run, pairs, sender = terms.opened.run, terms.member.memory.pairs, place.sender
     if kept is not None:
         ciphertext.require(place, terms.roster[sender])
         PairCiphertext.decode(kept.ciphertext).require_same(ciphertext)
         return
-    private = PairPrivateKey(pairs.run_key(run).material)
-    secret = accept_pair_secret(ciphertext, private, terms=place, sender=terms.roster[sender])
+    secret = accept_pair_secret(ciphertext, private(), terms=place, sender=terms.roster[sender])
     received = KeptPairSecret(ciphertext=ciphertext.encode(), secret=secret.material())
     pairs.keep_received_secret(run, sender, received)
 

@@ -67,6 +67,11 @@ class RunMasks:
         return self.terms.site.charter.sums_one_set(noise=noise)
 
     @cached_property
+    def settings(self) -> bytes:
+        """The digest of the run's settings by which updates are made and weighed."""
+        return bytes.fromhex(self.terms.site.run_config.update_settings)
+
+    @cached_property
     def everyone(self) -> Mapping[str, int]:
         """The one bucket of counts."""
         return dict.fromkeys(self.terms.opened.roster, 0)

@@ -53,7 +53,6 @@ def period_config(run: RunDirectory, charter: Charter, period: str) -> RunConfig
             "without": "",
             "continues": "",
             "subgroups": "",
-            "on-finding": "off",
             "num-server-rounds": 0,
             "evaluate-model": summary.model_digest,
             "period": period,

@@ -64,6 +64,7 @@ class EventLine(_Line):
     recounted_by: tuple[str, ...] = ()
     run: str = ""
     exchanges: int = 0
+    not_awaited: tuple[str, ...] = ()
     bytes_down: int = 0
     bytes_up: int = 0
 

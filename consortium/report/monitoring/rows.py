@@ -1,8 +1,6 @@
-"""A later period as rows of a table: on the terminal, on the page and in a CSV file."""
+"""A later period as rows of a table, on the terminal and on the page."""
 
-import csv
-from collections.abc import Iterator, Sequence
-from io import StringIO
+from collections.abc import Iterator
 
 from consortium.report.monitoring.counted_periods import CountedPeriod, counted_periods
 from consortium.run.directory import RunDirectory
@@ -13,7 +11,6 @@ from sites.statistics.drift import Stability
 
 HEADINGS = ("what", "before", "now", "stability index", "by chance", "reading")
 _SHOWN = ("roc_auc", "brier", "log_loss", "rmse", "r2", "macro_f1", "concordance")
-_CSV = ("period", "records", *HEADINGS)
 
 
 def period_rows(figures: PeriodFigures) -> Iterator[tuple[str, ...]]:
@@ -65,18 +62,6 @@ def missing_sentences(period: CountedPeriod) -> Iterator[str]:
     if period.waiting or period.absent:
         names = words.name_list((*period.waiting, *period.absent))
         yield f"Without {names} the mix of sites is another, which alone can move figures."
-
-
-def written_periods(periods: Sequence[CountedPeriod]) -> str:
-    """Return all periods as a CSV file: a line for each row of each period."""
-    file = StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(_CSV)
-    for period in periods:
-        if period.figures is not None:
-            for row in period_rows(period.figures):
-                writer.writerow((period.name, period.figures.records, *row))
-    return file.getvalue()
 
 
 def _metric_rows(figures: PeriodFigures) -> Iterator[tuple[str, ...]]:

@@ -29,6 +29,7 @@ from consortium.report.elements.headline import Headline
 from consortium.report.elements.run_reader import Recorded
 from consortium.report.plots import style as plots
 from consortium.report.plots.points import Bar, Parting, draw_parting, draw_points
+from consortium.report.results.noise import noise_sentences
 from consortium.wording import formatting as words
 
 _MOST_CURVES = 40
@@ -44,12 +45,19 @@ def score_card_sections(recorded: Recorded, found: Mapping[str, Any]) -> tuple[S
             title="How many points for what?",
             short="Score card",
             lead=(
-                f"A score card from {counted} training records of {sites}, by exact counts and "
-                f"sums: as if all were in one place. {scale_sentence(found)}"
+                f"A score card from {counted} training records of {sites}, "
+                f"{_how_counted(recorded, found)} {scale_sentence(found)}"
             ),
             blocks=tuple(_blocks(recorded, found)),
         ),
     )
+
+
+def _how_counted(recorded: Recorded, found: Mapping[str, Any]) -> str:
+    if "noise" not in found:
+        return "by exact counts and sums: as if all were in one place."
+    told = noise_sentences(recorded, found["noise"], counted="records of a class in a fine bin")
+    return f"by counts and sums with noise. {told}"
 
 
 def _blocks(recorded: Recorded, found: Mapping[str, Any]) -> Iterator[Block]:

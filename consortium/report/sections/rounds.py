@@ -196,7 +196,11 @@ def _confirmations(recorded: Recorded) -> list[tuple[str, str]]:
         words.size(sum(sizes))
         for sizes in zip(*((one.bytes_down, one.bytes_up) for one in found), strict=True)
     )
-    return [(f"To confirm {sums}", f"{exchanges}, {down} down, {up} up")]
+    took = f"{exchanges}, {down} down, {up} up"
+    slower = sum(len(one.not_awaited) for one in found)
+    if slower:
+        took += f"; {words.count_with_noun(slower, 'slower answer')} not waited for"
+    return [(f"To confirm {sums}", took)]
 
 
 def _trained_part(recorded: Recorded) -> list[tuple[str, str]]:

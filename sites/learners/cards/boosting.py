@@ -31,6 +31,8 @@ RIDGE = 20.0  # as if so much of the second derivative spoke for a height of 0
 _STEEPEST = 30.0  # log-odds, at which a probability is within 1e-13 of 0 or 1
 _LARGEST_LOSS = 32.0
 _LOW_BITS = 16
+GRADIENT_UNIT = 2.0**-16  # of first derivatives with noise
+_FIRST_STEP = 4  # with noise, the share of what each bin alone would go is one over this
 _LN_2 = 0.6931471805599453
 
 
@@ -66,11 +68,7 @@ def count_sums(state: CardState, records: TableRecords) -> Tally:
     Guarantee: the tallies of two sites add up to that of both, exactly.
     """
     codes = state.codes(records.columns)
-    heights = state.heights[1:].reshape(-1, MOST_BINS)
-    log_odds = np.full(codes.shape[1], state.heights[0])
-    for row, height in zip(codes, heights, strict=True):
-        log_odds = log_odds + height[row]  # in this order, whatever the number of records
-    log_odds = np.clip(log_odds, -_STEEPEST, _STEEPEST)
+    log_odds = _log_odds(state, codes)
     is_first = np.asarray(records.labels, np.int64) == 0
     share = 1.0 / (1.0 + np.exp(-log_odds))
     losses = np.log1p(np.exp(np.where(is_first, -log_odds, log_odds))) / _LARGEST_LOSS
@@ -80,6 +78,25 @@ def count_sums(state: CardState, records: TableRecords) -> Tally:
     whole = _sums_by_slot(losses, slots[:0])
     high, low = (np.concatenate(parts) for parts in zip(first, second, whole, strict=True))
     return np.concatenate([high, low]).astype(np.int64)
+
+
+def count_gradient(state: CardState, records: TableRecords) -> Tally:
+    """Return a site's first derivatives at the heights of a state, in units of 2^-16.
+
+    Shape (1 + n_features * MOST_BINS,): of all records, then by bin. Each record adds at most 2^16
+    to the first, and to one bin of each feature, whatever the state is.
+    """
+    # A liar can make up a state that puts a value in a bin that there is none of.
+    codes = np.clip(state.codes(records.columns), 0, MOST_BINS - 1)
+    share = 1.0 / (1.0 + np.exp(-_log_odds(state, codes)))
+    derivatives = (np.asarray(records.labels, np.int64) == 0) - share
+    units = np.rint(derivatives / GRADIENT_UNIT)
+    slots = codes + np.arange(len(codes))[:, None] * MOST_BINS
+    by_feature = [
+        np.bincount(row, units, (at + 1) * MOST_BINS)[at * MOST_BINS :]
+        for at, row in enumerate(slots)
+    ]
+    return np.concatenate([[units.sum()], *by_feature]).astype(np.int64)
 
 
 def _sums_by_slot(values: Vector, slots: NDArray[np.int64]) -> tuple[Vector, Vector]:
@@ -94,6 +111,14 @@ def _sums_by_slot(values: Vector, slots: NDArray[np.int64]) -> tuple[Vector, Vec
         ]
         parts.append(np.concatenate([[float(part.sum())], *by_feature]))
     return parts[0], parts[1]
+
+
+def _log_odds(state: CardState, codes: NDArray[np.int64]) -> Vector:
+    heights = state.heights[1:].reshape(-1, MOST_BINS)
+    log_odds = np.full(codes.shape[1], state.heights[0])
+    for row, height in zip(codes, heights, strict=True):
+        log_odds = log_odds + height[row]  # in this order, whatever the number of records
+    return np.asarray(np.clip(log_odds, -_STEEPEST, _STEEPEST), np.float64)
 
 
 def read_sums(state: CardState, pooled: Tally) -> Sums:
@@ -138,6 +163,73 @@ def next_state(state: CardState, pooled: Tally, directions: Mapping[str, Directi
         loss=loss,
         pull=float(np.abs(alone - heights).max()),
     )
+
+
+def first_noisy_step(state: CardState, directions: Mapping[str, Direction]) -> CardState:
+    """Return the state after the step that follows from the counts of its bins alone.
+
+    With all curves at 0, the first derivatives are the records of the first class, less the share
+    of that class times all records.
+    """
+    share = int(state.totals[0]) / max(int(state.totals.sum()), 1)
+    gradient = np.zeros(len(state.heights))
+    for at, one in enumerate(state.bins):
+        held = slice(1 + at * MOST_BINS, 1 + at * MOST_BINS + one.n_bins)
+        gradient[held] = one.counts[0] - share * one.counts.sum(axis=0)
+    return _noisy_step(state, gradient, directions)
+
+
+def next_noisy_state(
+    state: CardState, pooled: Tally, directions: Mapping[str, Direction]
+) -> CardState:
+    """Return the state after an exchange of first derivatives with noise at its heights.
+
+    Second derivatives are not counted: those of each bin at its own share stand for them. The
+    loss is not counted either: steps become shorter, so that noise dies out (Robbins & Monro
+    1951).
+
+    Args:
+        state: The state at whose heights the sites counted.
+        pooled: The sums of all sites, as `count_gradient` gives them.
+        directions: Of the share of the second class, by feature, where one is asked.
+    """
+    taken = replace(state, exchanges=state.exchanges + 1)
+    return _noisy_step(taken, np.asarray(pooled * GRADIENT_UNIT, np.float64), directions)
+
+
+def _noisy_step(
+    state: CardState, gradient: Vector, directions: Mapping[str, Direction]
+) -> CardState:
+    ridge = np.append(0.0, np.full(len(state.heights) - 1, RIDGE))
+    speaks, curvature = speaking_slots(state), np.zeros(len(state.heights))
+    curvature[0] = _own_curvature(state.totals[:, None])[0]
+    for at, one in enumerate(state.bins):
+        held = slice(1 + at * MOST_BINS, 1 + at * MOST_BINS + one.n_bins)
+        curvature[held] = _own_curvature(one.counts)
+    metric = np.maximum(curvature + ridge, 1.0)
+    along = np.where(speaks, gradient - ridge * state.heights, 0.0)
+    moved = _projected(
+        state,
+        state.heights + along / metric / (_FIRST_STEP - 1 + state.exchanges),
+        metric,
+        directions,
+    )
+    return replace(state, heights=moved, anchor=moved)
+
+
+def _own_curvature(counts: Tally) -> Vector:
+    """Return the second derivatives of bins at the share of their own records, shape (n_bins,)."""
+    first, second = np.maximum(counts, 0).astype(np.float64)
+    return np.asarray(first * second / np.maximum(first + second, 1.0), np.float64)
+
+
+def speaking_slots(state: CardState) -> NDArray[np.bool_]:
+    """Return which heights move: the constant, and the bins of features with several.
+
+    Shape (1 + n_features * MOST_BINS,).
+    """
+    places, n_bins = np.arange(MOST_BINS), [one.n_bins for one in state.bins]
+    return np.concatenate([[True], *((n > 1) & (places < n) for n in n_bins)])
 
 
 def _step(state: CardState, gradient: Vector, metric: Vector) -> float:

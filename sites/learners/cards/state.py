@@ -12,11 +12,22 @@ from numpy.typing import NDArray
 from privacy.layout import Field, Layout, Tally, Vector
 from sites.learners.cards.merging import MOST_BINS, Merged
 from sites.learners.counted_tables import Columns
-from sites.learners.exact_numbers import as_float32_pairs, from_float32_pairs
+from sites.learners.exact_numbers import (
+    LARGEST_WHOLE,
+    ImpossibleState,
+    as_float32_pairs,
+    from_float32_pairs,
+    require_finite,
+    whole_numbers,
+)
 from sites.learners.fine_bins import TableBins
 from sites.schema.tables import Category, Feature, Number, Schema
 
 _NOTHING = np.zeros(0, np.float32)
+_MOST_EXCHANGES = 2.0**24
+# Log-odds of a card, beyond which none goes: a step of the constant is below 2^25 at most, where
+# records are within 2^-32 of certain.
+_HIGHEST = 2.0**30
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -68,6 +79,8 @@ class CardState:
         gradient: First derivatives at the anchor with the sign turned round, of the same shape.
         loss: At the anchor, with the penalty.
         pull: How far a height of the anchor would still move if it moved alone, at most.
+        sites: Who added noise to the last sums; 0 where nobody does. Then the anchor is the
+            heights, and gradient, loss and pull are not known.
     """
 
     exchanges: int
@@ -78,6 +91,7 @@ class CardState:
     gradient: Vector
     loss: float
     pull: float
+    sites: int = 0
 
     def codes(self, columns: Columns) -> NDArray[np.int64]:
         """Return the bin of every record in each feature, shape (n_features, n)."""
@@ -97,7 +111,7 @@ def card_bins(fine: TableBins, merged: tuple[Merged, ...]) -> tuple[CardBins, ..
                 edges=edges,
                 places=places,
                 missing=int(into.places[-1]),
-                counts=into.counts,
+                counts=np.maximum(into.counts, 0),  # with noise, a sum may be below nothing
             )
         )
     return tuple(made)
@@ -105,9 +119,15 @@ def card_bins(fine: TableBins, merged: tuple[Merged, ...]) -> tuple[CardBins, ..
 
 @dataclass(frozen=True)
 class StateForm:
-    """How the state of a card is a vector: the same at both ends, from the schema alone."""
+    """How the state of a card is a vector: the same at both ends, from the schema alone.
+
+    Args:
+        schema: Of the table.
+        noisy: Whether sums have noise: then it holds how many sites added it.
+    """
 
     schema: Schema
+    noisy: bool = False
 
     @cached_property
     def layout(self) -> Layout:
@@ -127,8 +147,11 @@ class StateForm:
             "gradient": (2 * self.n_heights,),
             "loss": (4,),
         }
+        if self.noisy:
+            shapes["sites"] = (1,)
         fields = (Field(name, shape) for name, shape in shapes.items() if min(shape))
-        return Layout(fields=tuple(fields), start="scorecard/1")
+        start = "scorecard/noisy/1" if self.noisy else "scorecard/1"
+        return Layout(fields=tuple(fields), start=start)
 
     def vector_of(self, state: CardState) -> Vector:
         """Return the vector of a state, shape (layout.dim,), of float32 numbers."""
@@ -155,46 +178,58 @@ class StateForm:
             as_float32_pairs(state.anchor),
             as_float32_pairs(state.gradient),
             as_float32_pairs(np.array([state.loss, state.pull])),
+            np.array([state.sites] if self.noisy else []),
         )
         return np.concatenate(parts).astype(np.float64)
 
     def state_of(self, vector: Vector) -> CardState:
-        """Return the state of a vector; before the first exchange it is zero."""
-        arrays = self.layout.unflatten(vector)
-        exchanges = int(arrays["exchanges"][0])
+        """Return the state of a vector; before the first exchange it is zero.
+
+        Raises:
+            ImpossibleState: No run has this state.
+        """
+        arrays = self.layout.unflatten(require_finite(vector))
+        (exchanges,) = whole_numbers("exchanges", arrays["exchanges"], high=_MOST_EXCHANGES)
         loss, pull = _numbers(arrays["loss"]).tolist()
+        anchor = _numbers(arrays["anchor"])
+        if (np.abs(anchor) > _HIGHEST).any():
+            raise ImpossibleState("the anchor of a state has log-odds beyond all that a card has")
         return CardState(
-            exchanges=exchanges,
-            totals=_whole(arrays["totals"]),
+            exchanges=int(exchanges),
+            totals=_whole("totals", arrays["totals"]),
             bins=self._bins_of(arrays) if exchanges else (),
             heights=_numbers(arrays["heights"]),
-            anchor=_numbers(arrays["anchor"]),
+            anchor=anchor,
             gradient=_numbers(arrays["gradient"]),
             loss=loss,
             pull=pull,
+            sites=int(arrays["sites"][0]) if self.noisy else 0,
         )
 
     def _bins_of(self, arrays: dict[str, NDArray[np.float32]]) -> tuple[CardBins, ...]:
-        counts = _whole(arrays["counts"]).reshape(-1, 2, MOST_BINS)
+        counts = _whole("counts", arrays["counts"]).reshape(-1, 2, MOST_BINS)
+        sizes = whole_numbers("bins", arrays["bins"], low=1, high=MOST_BINS)
+        missing = whole_numbers("bin of missing values", arrays["missing"], high=sizes - 1)
+        cuts = whole_numbers("cuts", arrays["cuts"], high=sizes - 1)
         numbers = values = 0
         made = []
         for place, feature in enumerate(self.schema.features):
-            n_bins, edges, places = int(arrays["bins"][place]), _NOTHING, _NOTHING
+            edges, places = _NOTHING, _NOTHING
             if isinstance(feature, Number):
-                edges = arrays["edges"][numbers, : int(arrays["cuts"][place])]
+                edges = arrays["edges"][numbers, : int(cuts[place])]
                 numbers += 1
             else:
                 places = arrays["places"][values : values + len(feature.values)]
                 values += len(feature.values)
-            made.append(
-                CardBins(
-                    feature=feature,
-                    edges=edges,
-                    places=places.astype(np.int64),
-                    missing=int(arrays["missing"][place]),
-                    counts=counts[place, :, :n_bins],
-                )
+            one = CardBins(
+                feature=feature,
+                edges=edges,
+                places=whole_numbers("bins of values", places, high=sizes[place] - 1),
+                missing=int(missing[place]),
+                counts=counts[place, :, : int(sizes[place])],
             )
+            _require_consistent(one)
+            made.append(one)
         return tuple(made)
 
     @property
@@ -219,5 +254,13 @@ def _numbers(pairs: NDArray[np.float32]) -> Vector:
     return from_float32_pairs(pairs.astype(np.float64))
 
 
-def _whole(pairs: NDArray[np.float32]) -> Tally:
-    return _numbers(pairs).astype(np.int64)
+def _whole(name: str, pairs: NDArray[np.float32]) -> Tally:
+    return whole_numbers(name, _numbers(pairs), high=LARGEST_WHOLE)
+
+
+def _require_consistent(one: CardBins) -> None:
+    """Raise ImpossibleState for bins that no merging of fine bins gives."""
+    if one.n_bins > 1 and not one.counts.all():
+        raise ImpossibleState("a bin of a state has no record of a class")
+    if (np.diff(one.edges) <= 0).any():
+        raise ImpossibleState("the edges of a state must rise")

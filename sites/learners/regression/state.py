@@ -6,7 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privacy.layout import Field, Layout, Matrix, Vector
-from sites.learners.exact_numbers import as_float32_pairs, from_float32_pairs
+from sites.learners.exact_numbers import (
+    as_float32_pairs,
+    from_float32_pairs,
+    require_finite,
+    whole_numbers,
+)
 from sites.learners.normal_equations import matrix_of, triangle_of
 
 # What is the matter with an input; whole numbers, as a state holds numbers only.
@@ -92,9 +97,14 @@ def state_layout(k: int) -> Layout:
 
 
 def read_state(vector: Vector, k: int) -> State:
-    """Return the state that a vector stands for; zeros stand for the one before the first round."""
-    numbers = from_float32_pairs(vector)
+    """Return the state that a vector stands for; zeros stand for the one before the first round.
+
+    Raises:
+        ImpossibleState: No run has this state.
+    """
+    numbers = from_float32_pairs(require_finite(vector))
     vectors = dict(zip(_VECTORS, numbers[: len(_VECTORS) * k].reshape(-1, k), strict=True))
+    whole_numbers("ills", vectors["ills"], low=FITTED, high=SEPARATED)
     triangle = numbers[len(_VECTORS) * k : -len(_FIGURES)]
     own = numbers[-len(_FIGURES) :].tolist()
     return State(

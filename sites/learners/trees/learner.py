@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from privacy.contribution import LARGEST_ENTRY, ExactTally
 from privacy.layout import Tally, Vector
+from sites.learners.bin_cells import Cells, agreed_sums
+from sites.learners.exact_numbers import ImpossibleState
 from sites.learners.fine_bins import bin_sizes, fine_bins
 from sites.learners.plans import LearnerPlans
-from sites.learners.trees.growth.cells import Cells
-from sites.learners.trees.growth.noisy_sums import NO_NOISE, SumsNoise, agreed_sums
+from sites.learners.trees.growth.noisy_sums import NO_NOISE, SumsNoise
 from sites.learners.trees.growth.places import Forest
 from sites.learners.trees.growth.splits import Splits, best_splits, leaf_values, node_totals
 from sites.learners.trees.growth.state import KINDS, StateForm, Trees, TreesState
@@ -121,7 +122,10 @@ class BoostedTrees:
         the schema is in their bin.
 
         In an exchange only some entries are counted (`scales_at`), by which a record moves less.
+        Without noise there are no scales: all are 0.
         """
+        if not self.form.noisy:
+            return np.zeros(self.form.tally.size)
         return self._scales(np.ones(self._shape, bool))
 
     def scales_at(self, exchanges: int) -> Vector:
@@ -168,10 +172,20 @@ class BoostedTrees:
         return _cells(self.schema, statistics.astype(np.int64).tobytes(), self.plan.bins)
 
     def forest(self, state: TreesState, statistics: Tally) -> Forest:
-        """Return the trees of a state, for records to go through."""
+        """Return the trees of a state, for records to go through.
+
+        Raises:
+            ImpossibleState: A tree splits on a feature or at a bin that is not there.
+        """
         constants = _constants(self.schema, statistics.astype(np.int64).tobytes())
-        base = self.objective.base(constants)
-        return Forest(state.trees, self.plan, self.cells(statistics), base)
+        base, cells = self.objective.base(constants), self.cells(statistics)
+        used = np.array([1, *(one.used for one in cells.bins.features)])
+        feature, cut = state.trees.feature, state.trees.cut
+        if feature.max(initial=0) >= len(used) or (cut >= used[feature]).any():
+            raise ImpossibleState(
+                "a tree of a state splits on a feature or a bin that is not there"
+            )
+        return Forest(state.trees, self.plan, cells, base)
 
     def at_site(self, task: Task[Any]) -> TreesTask:
         """Return the use case, counted."""
@@ -319,4 +333,5 @@ class BoostedTrees:
             return 0.0
         (total,) = real_sums(self.form.tally.part("loss", pooled))
         records = self.form.tally.count("records", pooled)
-        return float(total) / records if records > 0 else 0.0
+        # A site that lies moves it no further than records could.
+        return min(max(float(total) / records, 0.0), 1.0) if records > 0 else 0.0

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privacy.layout import Layout, Tally, Vector
+from sites.learners.bin_cells import Cells
 from sites.learners.counted_tables import (
     BoundedTable,
     CappedRecords,
@@ -14,7 +15,6 @@ from sites.learners.counted_tables import (
     TableRecords,
     TableSides,
 )
-from sites.learners.trees.growth.cells import Cells
 from sites.learners.trees.growth.places import BinnedTable, Forest, binned_table
 from sites.learners.trees.growth.state import StateForm, TreesState
 from sites.learners.trees.objective import Margins, Objective

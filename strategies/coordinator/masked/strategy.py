@@ -343,6 +343,7 @@ class Masked(Encrypted):
                 bytes_down=traffic.down - down,
                 bytes_up=traffic.up - up,
                 seconds=time.monotonic() - began,
+                not_awaited=confirming.not_awaited,
             )
         )
         folder = f"round-{slot.server_round}"

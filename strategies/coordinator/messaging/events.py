@@ -126,6 +126,8 @@ class SumConfirmed:
         bytes_down: Bytes sent to them.
         bytes_up: Bytes that came back.
         seconds: How long it took.
+        not_awaited: Who was asked and not waited for: enough others had confirmed, and the next
+            question was on its way while these still answered.
     """
 
     kind: ClassVar[str] = "sum-confirmed"
@@ -140,6 +142,7 @@ class SumConfirmed:
     bytes_down: int
     bytes_up: int
     seconds: float
+    not_awaited: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -267,7 +267,7 @@ def test_counts_with_noise_are_one_event_and_the_same_question_gets_the_same_byt
     assert epsilon([event], 1e-4) == pytest.approx(2.0, rel=0.01)
 
 
-@pytest.mark.parametrize("learner", ["trees"])
+@pytest.mark.parametrize("learner", ["trees", "scorecard"])
 def test_all_exchanges_of_a_run_are_one_event_whose_noise_was_planned_for_all(
     tmp_path: Path, learner: str
 ) -> None:

@@ -17,7 +17,7 @@ def checked(learner: str, **chosen: Scalar) -> None:
     )
 
 
-@pytest.mark.parametrize("learner", ["describe", "trees"])
+@pytest.mark.parametrize("learner", ["describe", "trees", "scorecard"])
 def test_counts_by_bin_may_have_noise(learner: str) -> None:
     checked(learner, dp_max_records_per_person=2)
     checked(learner, dp_unit="record", dp_epsilon=0.0, dp_noise_multiplier=1.0, dp_delta=0.0)
@@ -42,12 +42,12 @@ def test_noise_that_fills_a_tally_is_refused_before_anything_is_counted() -> Non
         checked("describe", dp_epsilon=0.0, dp_noise_multiplier=1e6)
 
 
-@pytest.mark.parametrize("learner", ["glm", "scorecard"])
+@pytest.mark.parametrize("learner", ["glm"])
 def test_what_reads_persons_exactly_says_what_else_to_do(learner: str) -> None:
     config = RunConfig.parse({"learner": learner, **NOISE})
     assert learner_of(CHARTER, config).reads_persons_exactly
     with pytest.raises(
-        BadConfig, match=r"Set dp.*set learner to gradient.*or to describe or trees"
+        BadConfig, match=r"Set dp.*set learner to gradient.*or to describe, trees or"
     ):
         checked(learner)
 

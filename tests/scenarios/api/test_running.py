@@ -12,6 +12,7 @@ import consortium as c
 from scenarios.api.running import DataRefused, Options, UnknownOption
 from scenarios.user_data.proposal import propose
 from scenarios.user_data.proposed_file import proposed_file
+from sites.data.source import IobFiles
 from tests.scenarios.api.conftest import PLAN, WARDS
 
 Frames = dict[str, pd.DataFrame]
@@ -85,6 +86,36 @@ def test_records_that_all_sites_refuse_are_named_too(
         c.simulate(schema, without, rounds=1, config=PLAN, out=tmp_path / "run")
 
 
+def test_rows_that_count_as_persons_are_warned_of(schema: c.Schema, frames: Frames) -> None:
+    sites = [
+        c.Site(name, frame.drop(columns="patient"), words=["persons:rows"])
+        for name, frame in frames.items()
+    ]
+    with pytest.warns(UserWarning, match="ward-[abc]: no column says whose a record is"):
+        assert c.check(schema, sites).empty
+
+
+def test_only_its_owner_reads_a_frame_that_a_run_keeps(run: c.Run) -> None:
+    kept = run.path / "sites" / "ward-a"
+    assert (kept / "own-data.parquet").exists()
+    assert kept.stat().st_mode & 0o077 == 0
+
+
+def test_a_column_of_sides_is_used_or_refused(
+    schema: c.Schema, frames: Frames, tmp_path: Path
+) -> None:
+    """A directory of sentences has none."""
+    sided = [
+        c.Site(name, frame.assign(side=["test"] * 10 + ["train"] * 50), split="side")
+        for name, frame in frames.items()
+    ]
+    run = c.simulate(schema, sided, rounds=1, config=PLAN, out=tmp_path / "run")
+    assert run.summary.held_out == 30
+    files = c.Site("ward-a", IobFiles(path=tmp_path), split="side")
+    with pytest.raises(c.ConsortiumError, match="split names a column"):
+        files.source(tmp_path)
+
+
 def test_a_description_of_frames_is_a_table_one(
     schema: c.Schema, frames: Frames, tmp_path: Path
 ) -> None:
@@ -147,3 +178,10 @@ def test_a_declared_schema_loads_nothing_that_learns_or_sends() -> None:
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.split() == []
+
+
+def test_what_counts_is_run_without_a_library_that_learns() -> None:
+    """A description of tables needs none; `compare` trains, and loads it then."""
+    code = "import sys, consortium as c; c.describe; print('torch' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["False"]

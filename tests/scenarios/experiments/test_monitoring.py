@@ -98,8 +98,13 @@ def test_the_command_prints_and_writes_what_moved(run: RunDirectory) -> None:
     assert rows["age"]["period"] == "2026-03"
     assert rows["cholesterol"]["reading"] != "shifted"
     assert "switzerland" in done.output.partition("mix of sites")[0]
-    assert "times as many as predicted" in rows["positives: expected, observed"]["reading"]
-    assert "95 % interval" in rows["AUC"]["reading"]
+    assert "times as many as predicted" in done.output
+    predicted, observed = (
+        float(rows[f"positives {one}"]["now"]) for one in ("predicted", "observed")
+    )
+    assert float(rows["calibration ratio"]["now"]) == pytest.approx(observed / predicted)
+    low, auc, high = (float(rows["roc_auc"][one]) for one in ("low", "now", "high"))
+    assert low < auc < high
 
 
 def test_a_run_without_a_model_is_refused(tmp_path: Path) -> None:

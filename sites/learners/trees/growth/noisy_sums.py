@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privacy.layout import Tally, Vector
-from sites.learners.trees.growth.cells import Cells
+from sites.learners.bin_cells import Cells, total_spread
 
 CLEAR = 2.0  # deviations of its noise above which a count or a weight says that somebody is there
 
@@ -34,11 +34,6 @@ class SumsNoise:
 NO_NOISE = SumsNoise(np.zeros(3))
 
 
-def total_spread(cells: Cells, tried: NDArray[np.bool_]) -> float:
-    """Return the variance of a node's total as `agreed_sums` finds it, that of a cell being 1."""
-    return 1.0 / float(np.cumsum(_weights(cells, tried))[-1])
-
-
 def child_spreads(cells: Cells, in_first: Tally, tried: NDArray[np.bool_]) -> tuple[Vector, Vector]:
     """Return the variance of the sums of both children, that of a cell being 1.
 
@@ -55,34 +50,3 @@ def child_spreads(cells: Cells, in_first: Tally, tried: NDArray[np.bool_]) -> tu
     first, second = held / n, (n - held) / n
     within = held * second
     return within + first * first * of_total, within + second * second * of_total
-
-
-def agreed_sums(sums: Tally, cells: Cells, tried: NDArray[np.bool_]) -> Tally:
-    """Return sums of which every feature has the same total in a node, as it has without noise.
-
-    Each feature's cells add up to the total with noise of its own. Their mean, weighted by how
-    little noise each has, has less than any of them; and what the cells of a feature lack is added
-    to all of them alike. That is the least-squares fit.
-
-    Guarantee: the same bits on every machine: sums of integers and elementwise float64 only.
-
-    Args:
-        sums: By cell, shape (nodes, 3, cells); 0 in cells that hold no record.
-        cells: What each cell stands for.
-        tried: Whether the sums of the feature of each cell were counted, shape (cells,).
-    """
-    starts = cells.bins.starts
-    held = np.add.reduceat(sums, starts[:-1], axis=2)
-    weights = _weights(cells, tried)
-    weighted = np.cumsum(held * weights, axis=2)[:, :, -1]
-    totals = np.rint(weighted / np.cumsum(weights)[-1]).astype(np.int64)
-    lacking = (totals[:, :, None] - held)[:, :, cells.features]
-    n = np.maximum(cells.widths, 1)
-    share = lacking // n + (cells.rank < lacking % n)
-    return np.asarray(np.where(cells.live, sums + share, 0), np.int64)
-
-
-def _weights(cells: Cells, tried: NDArray[np.bool_]) -> Vector:
-    """Return how little noise the total of each feature has, 0 where none was counted."""
-    firsts = cells.bins.starts[:-1]
-    return np.where(tried[firsts], 1.0 / np.maximum(cells.widths[firsts], 1), 0.0)

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privacy.storage.site_process import SITE_PROCESS, Cache
+from sites.learners.bin_cells import Cells
 from sites.learners.counted_tables import TableRecords
 from sites.learners.fine_bins import Codes, TableBins
-from sites.learners.trees.growth.cells import Cells
 from sites.learners.trees.growth.node_sums import CountedRecords
 from sites.learners.trees.growth.state import Trees
 from sites.learners.trees.objective import Margins

@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privacy.layout import Matrix, Tally, Vector
-from sites.learners.trees.growth.cells import Cells
+from sites.learners.bin_cells import Cells, total_spread
 from sites.learners.trees.growth.noisy_sums import (
     CLEAR,
     NO_NOISE,
     SumsNoise,
     child_spreads,
-    total_spread,
 )
 from sites.learners.trees.plan import TreesPlan
 

@@ -11,7 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privacy.layout import Field, Layout, Tally, Vector
-from sites.learners.exact_numbers import as_float32_pairs, from_float32_pairs
+from sites.learners.exact_numbers import (
+    LARGEST_WHOLE,
+    ImpossibleState,
+    as_float32_pairs,
+    from_float32_pairs,
+    require_finite,
+    whole_numbers,
+)
 from sites.learners.trees.plan import TreesPlan
 from sites.statistics.tally import TallyLayout
 
@@ -20,6 +27,12 @@ KINDS = 3  # of sums: persons, gradients, second derivatives
 Whole = NDArray[np.int64]
 
 _NOTHING = np.zeros(0, np.float32)
+_NO_SITES = np.zeros(1, np.float32)
+_MOST_SITES = 2.0**24
+_MOST_CELLS = 2.0**24
+# A step is below 2^25 gradients over one unit of a second derivative; so many leaves add up in
+# float32.
+_LARGEST_LEAF = 2.0**60
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -132,23 +145,32 @@ class StateForm:
 
         Raises:
             LayoutMismatch: It has another shape.
+            ImpossibleState: No run has this state.
         """
-        arrays = self.layout.unflatten(vector)
+        arrays = self.layout.unflatten(require_finite(vector))
         pairs = arrays.get("sums", _NOTHING).ravel().astype(np.float64)
-        sums = np.rint(from_float32_pairs(pairs))
+        whole = np.rint(from_float32_pairs(pairs))
+        sums = whole_numbers("sums", whole, low=-LARGEST_WHOLE, high=LARGEST_WHOLE)
+        most = self.plan.exchanges
+        (exchanges,) = whole_numbers("exchanges", arrays["exchanges"], high=most)
+        (sites,) = whole_numbers("sites", arrays.get("sites", _NO_SITES), high=_MOST_SITES)
+        if (np.abs(arrays["leaf"]) > _LARGEST_LEAF).any():
+            raise ImpossibleState("a leaf of a state is beyond all that a step gives")
+        if ((arrays["loss"] < 0) | (arrays["loss"] > 1)).any():
+            raise ImpossibleState("the loss of a state must be a share of its limit")
         return TreesState(
-            exchanges=int(arrays["exchanges"][0]),
+            exchanges=int(exchanges),
             trees=Trees(
-                feature=arrays["feature"].astype(np.int64),
-                cut=arrays["cut"].astype(np.int64),
+                feature=whole_numbers("features", arrays["feature"], high=_MOST_CELLS),
+                cut=whole_numbers("cuts", arrays["cut"], high=_MOST_CELLS),
                 missing_first=arrays["missing-first"] > 0,
                 gain=arrays["gain"].astype(np.float64),
                 leaf=arrays["leaf"],
                 loss=arrays["loss"].astype(np.float64),
             ),
-            sums=sums.astype(np.int64).reshape(self.kept_nodes, KINDS, self.cells),
+            sums=sums.reshape(self.kept_nodes, KINDS, self.cells),
             second_sent=arrays.get("second-sent", _NOTHING) > 0,
-            sites=int(arrays.get("sites", np.zeros(1))[0]),
+            sites=int(sites),
         )
 
     def write(self, state: TreesState) -> Vector:

@@ -71,6 +71,7 @@ class Confirming:
         held: The confirmations that came, by witness.
         refused: Who did not confirm when it was last asked, with the code of the reason.
         num_exchanges: How many times witnesses were asked.
+        not_awaited: Who was asked and not waited for: enough others had confirmed.
     """
 
     chosen: ChosenSet
@@ -79,12 +80,16 @@ class Confirming:
     held: dict[str, Confirmation] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     num_exchanges: int = 0
+    not_awaited: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         opening = Opening.decode(self.shown.opening)
         roster = opening.terms.roster
         self.witnesses = self.terms.witnesses(roster)
         self.needed = self.terms.confirmations_needed(len(self.witnesses))
+        # Members in league may confirm with shares that do not join to a mask, as the sites alone
+        # can find. With that many more, the others still join to it.
+        self.ample = min(self.needed + self.terms.max_colluders, len(self.witnesses))
         members = self.terms.agreement.roster(roster)
         self._identities: Mapping[str, PublicIdentity] = {
             name: members[name] for name in self.witnesses
@@ -93,8 +98,12 @@ class Confirming:
     @property
     def is_complete(self) -> bool:
         """Whether enough witnesses confirmed, and enough of them can open each share."""
-        readable = all(self._readable(site) >= self.needed for site in self.chosen.sites)
-        return readable and len(self.held) >= self.needed
+        return self._confirmed_by(self.needed)
+
+    @property
+    def is_ample(self) -> bool:
+        """Whether nobody else need be waited for, even if those in league spoil their shares."""
+        return self._confirmed_by(self.ample)
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -141,16 +150,22 @@ class Confirming:
         return roster
 
     def ask(self, exchange: Exchange, roster: Roster, sites: Collection[str]) -> None:
-        """Ask those of these sites that are present, and take what is right of their answers."""
+        """Ask those of these sites that are present, and take what is right of their answers.
+
+        As soon as `is_ample`, the next question need not wait for those who are slower.
+        """
         nodes = nodes_of(roster, [site for site in self.missing if site in sites])
         if not nodes:
             return
         self.num_exchanges += 1
         number = self.chosen.sum_set.slot.server_round
-        replies = exchange.replies(self._messages(exchange, nodes))
-        for site, reply in zip(nodes, replies, strict=True):
-            with Quarantine(self._note_refusal, number, site):
-                self._take(site, reply)
+        asked, answered = tuple(nodes), set[str]()
+        messages = self._messages(exchange, nodes)
+        for place, reply in exchange.first_replies(messages, enough=lambda: self.is_ample):
+            answered.add(asked[place])
+            with Quarantine(self._note_refusal, number, asked[place]):
+                self._take(asked[place], reply)
+        self.not_awaited = tuple(site for site in asked if site not in answered)
 
     def require_complete(self) -> None:
         """Check that the set is confirmed.
@@ -211,6 +226,12 @@ class Confirming:
 
     def _note_refusal(self, event: SiteQuarantined) -> None:
         self.refused[event.site] = event.code
+
+    def _confirmed_by(self, witnesses: int) -> bool:
+        """Return whether so many confirmed, and so many of them can open each share."""
+        return len(self.held) >= witnesses and all(
+            self._readable(site) >= witnesses for site in self.chosen.sites
+        )
 
     def _readable(self, site: str) -> int:
         return sum(site not in one.unreadable for one in self.held.values())

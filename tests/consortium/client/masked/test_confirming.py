@@ -37,6 +37,19 @@ def test_asked_again_after_a_restart_it_confirms_with_the_same_bytes(trained: St
     assert first.set_digest == trained[1].sum_set.digest
 
 
+def test_asked_after_it_opened_the_set_it_confirms_that_one_and_no_other(trained: Standing) -> None:
+    """As a witness that was slower than the others, which nobody waited for."""
+    run, gathered = trained
+    later = run.confirmation_request(gathered, "west").content()
+    confirming = run.confirm(gathered)
+    first = next(one for one in confirming if one.witness == "west")
+    question = run.question(2, before=gathered, confirmations=confirming, asked=run.names)
+    run.answer("west", "train", question.content())
+    answer = run.answer("west", "query.confirm", later)
+    assert Confirmation.decode(mask_messages.read_confirmation(answer)) == first
+    assert refused(trained, "west", sums=((0, bytes(32)),)) == "round-confirmed"
+
+
 def test_it_confirms_one_set_of_a_round(trained: Standing) -> None:
     other = ((0, bytes(32)),)
     assert refused(trained, "north", sums=other) == ""

@@ -61,7 +61,7 @@ def test_the_file_of_all_periods_has_each_of_them(made: tuple[Founded, RunDirect
     with run.drift.open() as file:
         rows = list(csv.DictReader(file))
     assert {row["period"] for row in rows} == {"march", "april"}
-    assert {row["what"] for row in rows} >= {"scores", "AUC", "age", "ward"}
+    assert {row["what"] for row in rows} >= {"scores", "roc_auc", "age", "ward"}
 
 
 def test_an_operator_sees_the_own_figures_beside_those_of_training(

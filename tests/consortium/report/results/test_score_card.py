@@ -146,3 +146,14 @@ def test_a_page_says_if_a_trained_model_ranks_better(
     assert words in first.text
     assert first.tone == tone
     assert comparison_section(recorded) is not None
+
+
+def test_a_card_with_noise_says_so_and_how_much(tmp_path: Path) -> None:
+    noise = {"unit": "person", "most_records": 2, "sites": 3, "deviation": 61.5}
+    page = page_of({**card_of(), "noise": noise}, tmp_path)
+    assert "by counts and sums with noise. These figures have noise" in page.lead
+    assert "records of a class in a fine bin it has a standard error of 61.5" in page.lead
+    assert "exact" not in page.lead
+    assert "by counts with noise" in notes_of({**card_of(), "noise": noise})[0]
+    by_record = page_of({**card_of(), "noise": {**noise, "unit": "record"}}, tmp_path / "second")
+    assert "protects each record." in by_record.lead

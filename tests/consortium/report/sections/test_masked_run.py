@@ -55,3 +55,11 @@ def test_what_the_confirmations_took_is_told_where_there_were_any(tmp_path: Path
         events.write((json.dumps(CONFIRMED) + "\n") * 2)
     took = costs(run)[f"To confirm 2{SPACE}sums"]
     assert took.replace(SPACE, " ") == "4 exchanges, 3.0 MB down, 12.0 kB up"
+
+
+def test_answers_that_nobody_waited_for_are_counted(tmp_path: Path) -> None:
+    run = sealed(tmp_path / "run", masks=True)
+    with run.events.open("a") as events:
+        events.write(json.dumps({**CONFIRMED, "not_awaited": ["north", "west"]}) + "\n")
+    took = costs(run)[f"To confirm 1{SPACE}sum"].replace(SPACE, " ")
+    assert took == "2 exchanges, 1.5 MB down, 6.0 kB up; 2 slower answers not waited for"

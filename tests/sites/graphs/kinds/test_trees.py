@@ -89,7 +89,7 @@ def test_a_split_of_the_missing_from_all_others_holds_for_the_largest_numbers(
         state = learner.form.read(grown(learner, [data]))
         one = learner.cells(statistics).bins.features[feature - 1]
         of_value = isinstance(one.feature, Category)
-        state.trees.feature[:] = 0
+        state.trees.feature[:], state.trees.cut[:] = 0, 0
         state.trees.feature[:, 0] = feature
         state.trees.cut[:, 0] = 1 if of_value else len(one.edges)
         state.trees.missing_first[:, 0] = missing_first

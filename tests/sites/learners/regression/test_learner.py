@@ -29,7 +29,7 @@ def test_a_run_that_names_it_has_it() -> None:
     assert learner.reads_persons_exactly
     assert learner.contribution.exact
     assert task.layout == learner.at_site(task).layout
-    assert plans.exchanges("credit") == 8
+    assert plans.exchanges("diagnosis") == 8
 
 
 @pytest.mark.parametrize("label", [CLASSES, COUNTS, AMOUNT])

@@ -1,7 +1,9 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sites.learners.exact_numbers import ImpossibleState
 from sites.learners.normal_equations import matrix_of
 from sites.learners.regression.state import (
     EMPTY,
@@ -46,3 +48,12 @@ def test_zeros_are_the_state_before_the_first_round() -> None:
     assert state.figures == Figures()
     assert state.kept.all()
     assert not state.trial.any()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.5, -1.0, 4.0, 1e30])
+def test_a_state_that_no_run_has_is_refused(value: float) -> None:
+    """What is the matter with an input is one of four codes."""
+    vector = np.zeros(state_layout(2).dim)
+    vector[4] = value
+    with pytest.raises(ImpossibleState):
+        read_state(vector, 2)

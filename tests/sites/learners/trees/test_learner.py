@@ -211,7 +211,7 @@ def test_the_loss_before_the_first_tree_is_that_of_the_pooled_share() -> None:
 
 
 def test_trees_have_as_many_rounds_as_levels() -> None:
-    assert plans_of(SMALL).exchanges("diagnosis") == 9
+    assert plans_of(SMALL).exchanges("") == 9
     learner = learner_for("diagnosis", schema_of(), plans_of(SMALL))
     assert learner == learner_of(schema_of())
     assert not learner.reads_persons_exactly

@@ -55,8 +55,8 @@ def grown(
 
 
 def made_up(learner: BoostedTrees, vector: Vector, exchanges: int, leaves: Vector) -> Vector:
-    """Return a state with such leaves."""
-    state = learner.form.read(vector)
+    """Return a state with such leaves, as large as one can be."""
+    state, leaves = learner.form.read(vector), np.clip(leaves, -(2.0**60), 2.0**60)
     trees = replace(state.trees, leaf=leaves.reshape(state.trees.leaf.shape).astype(np.float32))
     return learner.form.write(replace(state, trees=trees, exchanges=exchanges))
 

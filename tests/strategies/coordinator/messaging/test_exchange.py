@@ -115,6 +115,37 @@ def test_every_message_gets_exactly_one_reply_in_order(
             assert reply.error.code == SILENT
 
 
+@given(delays=DELAYS, enough=st.integers(0, 6))
+def test_first_replies_are_waited_for_until_there_are_enough(
+    delays: list[float | None], enough: int
+) -> None:
+    """Each at most once, of the node that was asked; who is slower is not waited for."""
+    clock, heard = Clock(), dict[int, Message]()
+    grid = LateGrid([Site(i, delay) for i, delay in enumerate(delays)], clock)
+    exchange = exchange_of(grid, clock)
+    asked = questions(exchange, [FIRST + index for index in range(len(delays))])
+    answered = set[int]()
+    for place, reply in exchange.first_replies(asked, enough=lambda: len(answered) >= enough):
+        assert place not in heard
+        assert reply.metadata.src_node_id == FIRST + place
+        heard[place] = reply
+        if reply.has_content():
+            assert reply.content.config_records[wire.FACTS]["site"] == place
+            answered.add(place)
+    waited = clock.now - 100.0
+    there = {i for i, delay in enumerate(delays) if delay is not None and delay <= waited}
+    assert answered == there
+    in_time = sorted(delay for delay in delays if delay is not None and delay <= 10)
+    if len(in_time) >= enough:
+        # A look comes at most half a second after a reply.
+        assert waited <= (in_time[enough - 1] if enough else 0) + 0.5
+        assert set(heard) == answered
+    else:
+        assert len(heard) == len(delays)
+        assert {one.error.code for one in heard.values() if one.has_error()} <= {SILENT}
+        assert len(in_time) == len(delays) or waited == 10
+
+
 @given(delays=DELAYS)
 def test_no_wait_is_longer_than_the_deadline(delays: list[float | None]) -> None:
     """All sites together have one deadline; and the pauses are short."""

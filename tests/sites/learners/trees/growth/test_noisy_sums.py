@@ -5,14 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sites.learners.bin_cells import Cells, agreed_sums, total_spread
 from sites.learners.fine_bins import fine_bins
-from sites.learners.trees.growth.cells import Cells
 from sites.learners.trees.growth.noisy_sums import (
     NO_NOISE,
     SumsNoise,
-    agreed_sums,
     child_spreads,
-    total_spread,
 )
 from sites.learners.trees.growth.splits import node_totals
 from sites.statistics.tables import TableStatistics

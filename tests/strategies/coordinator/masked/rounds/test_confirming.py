@@ -160,6 +160,50 @@ def test_a_witness_whose_refusal_is_final_is_not_asked_again(consortium: Consort
     assert asked.count("west") == 3
 
 
+SIX = ("east", "middle", "north", "south", "upper", "west")
+
+
+@pytest.mark.parametrize("slow", [("west",), ("upper", "west")])
+def test_a_witness_that_is_slow_is_waited_for_only_where_those_in_league_could_spoil_the_rest(
+    slow: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Of six, four must confirm; with five, one may confirm with shares that do not join."""
+    consortium = placed(tmp_path / "six", SIX)
+    course = consortium.start(
+        down=silent(CONFIRM, 1, *slow), masks=True, num_server_rounds=1, attempts=2
+    )
+    assert course.error is None, course.error
+    told = confirmed(course)[1]
+    assert told.needed == 4
+    assert told.confirmed_by == tuple(site for site in SIX if site not in slow)
+    ample = len(slow) == 1
+    assert told.not_awaited == (slow if ample else ())
+    assert told.refused == ({} if ample else dict.fromkeys(slow, "silent"))
+    # Those who were not waited for open the sum as everybody does, and end with the same model.
+    assert set(course.models) == set(SIX)
+    assert len(set(course.models.values())) == 1
+
+
+def test_one_in_league_that_spoils_its_shares_stops_no_round_that_another_is_too_slow_for(
+    tmp_path: Path,
+) -> None:
+    consortium = placed(tmp_path / "six", SIX)
+
+    def spoiled(consortium: Consortium, said: Confirmation) -> Confirmation:
+        return signed(consortium, replace(said, shares=bytes(len(said.shares))))
+
+    down, up = of_round(consortium, spoiled, "east")
+    gone = silent(CONFIRM, 1, "west")
+    course = consortium.start(
+        down=lambda passing: gone(replace(passing, content=down(passing))),
+        up=up,
+        masks=True,
+        num_server_rounds=1,
+    )
+    assert course.error is None, course.error
+    assert confirmed(course)[1].not_awaited == ("west",)
+
+
 def test_witnesses_outside_the_set_are_asked_only_if_the_others_are_too_few(
     tmp_path: Path,
 ) -> None:

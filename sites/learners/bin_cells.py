@@ -1,6 +1,6 @@
-"""The bins of all features of a table in one row, as trees count them.
+"""The bins of all features of a table in one row, and sums in them that have noise.
 
-A module of its own because splits, noise and records all go by these cells.
+A module of its own because trees and score cards count the same cells.
 """
 
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from privacy.layout import Tally, Vector
 from sites.learners.fine_bins import TableBins
 from sites.schema.tables import Category
 
@@ -78,3 +79,39 @@ class Cells:
         used = np.array([one.used for one in self.bins.features])
         of_cell: NDArray[np.bool_] = np.arange(len(self.starts)) - self.starts < used[self.features]
         return of_cell
+
+
+def total_spread(cells: Cells, tried: NDArray[np.bool_]) -> float:
+    """Return the variance of a node's total as `agreed_sums` finds it, that of a cell being 1."""
+    return 1.0 / float(np.cumsum(_weights(cells, tried))[-1])
+
+
+def agreed_sums(sums: Tally, cells: Cells, tried: NDArray[np.bool_]) -> Tally:
+    """Return sums of which every feature has the same total, as it has without noise.
+
+    Each feature's cells add up to the total with noise of its own. Their mean, weighted by how
+    little noise each has, has less than any of them; and what the cells of a feature lack is added
+    to all of them alike. That is the least-squares fit.
+
+    Guarantee: the same bits on every machine: sums of integers and elementwise float64 only.
+
+    Args:
+        sums: By cell, shape (n, kinds, cells); 0 in cells that hold no record.
+        cells: What each cell stands for.
+        tried: Whether the sums of the feature of each cell were counted, shape (cells,).
+    """
+    starts = cells.bins.starts
+    held = np.add.reduceat(sums, starts[:-1], axis=2)
+    weights = _weights(cells, tried)
+    weighted = np.cumsum(held * weights, axis=2)[:, :, -1]
+    totals = np.rint(weighted / np.cumsum(weights)[-1]).astype(np.int64)
+    lacking = (totals[:, :, None] - held)[:, :, cells.features]
+    n = np.maximum(cells.widths, 1)
+    share = lacking // n + (cells.rank < lacking % n)
+    return np.asarray(np.where(cells.live, sums + share, 0), np.int64)
+
+
+def _weights(cells: Cells, tried: NDArray[np.bool_]) -> Vector:
+    """Return how little noise the total of each feature has, 0 where none was counted."""
+    firsts = cells.bins.starts[:-1]
+    return np.where(tried[firsts], 1.0 / np.maximum(cells.widths[firsts], 1), 0.0)

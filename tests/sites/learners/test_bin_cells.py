@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from sites.learners.bin_cells import Cells
 from sites.learners.fine_bins import fine_bins
-from sites.learners.trees.growth.cells import Cells
 from sites.statistics.tables import TableStatistics
 from tests.grown_trees import schema_of
 
