@@ -23,7 +23,6 @@ WANTED = [
     for one in listed
     if Requirement(one).name != PROJECT["name"]
 ]
-]
 
 
 def pinned() -> dict[str, str]:

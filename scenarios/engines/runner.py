@@ -20,7 +20,7 @@ from consortium.run.records import Summary, read_record
 from consortium.server_app import app as server_app
 from consortium.site.directory import SiteDirectory
 from consortium.site.site import model_plan
-from privacy.errors import ConsortiumError
+from privacy.errors import ConsortiumError, require_library
 from scenarios.attacks.assignment import NOBODY, AttackAssignment, liars_path
 from scenarios.attacks.malicious_client import app as malicious_app
 from scenarios.engines.deployment import deploy
