@@ -29,6 +29,9 @@ TRUTHS = ("fasting_sugar_high", "exercise_angina")
 MMOL_CHOLESTEROL = 38.67  # mg/dL of a mmol/L
 
 
+_BEATS = 'units = { "{beats}/min" = 1.0 }\n'
+
+
 def heart_map() -> str:
     """Return the map of `write_heart_export`, in TOML."""
     parts = [
@@ -64,7 +67,7 @@ units = { "mmol/L" = 38.67 }             # what another unit is multiplied by
 take = "latest"
 within_days = [-365, 7]
 """,
-        _number("peak_heart_rate", "http://loinc.org|8867-4", "/min", "max"),
+        _number("peak_heart_rate", "http://loinc.org|8867-4", "/min", "max", _BEATS),
         _number("st_depression", f"{LOCAL}|st-depression", "mm", "latest"),
         """[columns.vessels]
 resource = "Observation"
@@ -106,13 +109,13 @@ within_days = [0, 30]
     return "\n".join(parts)
 
 
-def _number(name: str, token: str, unit: str, take: str) -> str:
+def _number(name: str, token: str, unit: str, take: str, more: str = "") -> str:
     return f"""[columns.{name}]
 resource = "Observation"
 codes = ["{token}"]
 value = "quantity"
 unit = "{unit}"
-take = "{take}"
+{more}take = "{take}"
 within_days = [0, 7]
 """
 

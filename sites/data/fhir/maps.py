@@ -5,7 +5,6 @@ resource of which the map does not speak is not read.
 """
 
 import json
-import re
 import tomllib
 from datetime import date
 from pathlib import Path
@@ -22,18 +21,12 @@ IndexType: TypeAlias = Literal["Observation", RecordType, "DocumentReference"]
 Token: TypeAlias = Annotated[str, Field(pattern=r"^[^|\s]*\|\S+( \S+)*$")]
 ColumnName: TypeAlias = Annotated[str, Field(pattern=NAME)]
 Days: TypeAlias = tuple[int, int] | Literal["always"]
-_ANNOTATION = re.compile(r"\{[^{}]*\}")
 NUMBERS = ("min", "max", "mean")
 NEAREST = ("first", "latest")
 
 
 class BadFhirMap(UnreadableSource, code="bad-fhir-map"):
     """The map of a site's FHIR resources is not one."""
-
-
-def bare_unit(unit: str) -> str:
-    """Return a unit without its annotations in braces, which in UCUM do not change what it is."""
-    return (_ANNOTATION.sub("", unit) or "1") if unit else ""
 
 
 class _Declared(BaseModel):
@@ -144,10 +137,8 @@ class ObservationColumn(_EventColumn):
 
     def conversion(self, unit: str) -> Conversion | None:
         """Return how a quantity in a unit becomes one in the column's unit; None if unknown."""
-        bare = bare_unit(unit)
-        if self.unit is not None and bare == bare_unit(self.unit):
-            return Conversion(factor=1.0)
-        found = next((how for name, how in self.units.items() if bare_unit(name) == bare), None)
+        # By the text: in UCUM, braces do not change a unit, but mL/min/{1.73_m2} is not mL/min.
+        found = 1.0 if unit == self.unit else self.units.get(unit)
         return Conversion(factor=found) if isinstance(found, float) else found
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
-from sites.data.fhir.maps import BadFhirMap, FhirMap, bare_unit, map_json_schema, read_map
+from sites.data.fhir.maps import BadFhirMap, FhirMap, map_json_schema, read_map
 from sites.data.tables import MissingFile
 from tests.fhir_exports import heart_map
 from tests.sites.data.fhir.wards import INDEX, POTASSIUM
@@ -73,12 +73,6 @@ def test_a_map_that_is_not_there_or_no_text_is_refused(tmp_path: Path) -> None:
         read_map(tmp_path / "m.json")
 
 
-def test_annotations_of_a_unit_do_not_change_it() -> None:
-    assert bare_unit("{beats}/min") == bare_unit("/min") == "/min"
-    assert bare_unit("{score}") == "1"
-    assert bare_unit("") == ""
-
-
 def test_a_quantity_is_converted_as_the_map_says_or_not_at_all() -> None:
     declared = FhirMap.model_validate(
         tomllib.loads(
@@ -89,5 +83,5 @@ def test_a_quantity_is_converted_as_the_map_says_or_not_at_all() -> None:
     assert column.resource == "Observation"
     assert (how := column.conversion("K")) is not None
     assert (how.factor, how.plus) == (2, -3)
-    assert column.conversion("mmol/L{plasma}") is not None
     assert column.conversion("g/L") is None
+    assert column.conversion("mmol/L{plasma}") is None

@@ -32,7 +32,6 @@ UNITS = 'units = { "meq/L" = 1.0, "mg/dL" = 0.2558, "[degF]" = { factor = 0.5, p
     [
         (quantity(4), 4.0),
         (quantity(4.10), 4.1),
-        (quantity(4, "mmol/L{plasma}"), 4.0),
         (quantity(10, "mg/dL"), 2.558),
         (quantity(50, "[degF]"), 9.0),
         ({"value": 4, "unit": "mmol/L"}, 4.0),
@@ -64,6 +63,7 @@ def test_an_absent_value_is_missing(value: Json, tmp_path: Path) -> None:
     ("value", "told"),
     [
         ({"valueQuantity": quantity(4, "mol/L")}, r"valueQuantity is 'mol/L'\); say in the map"),
+        ({"valueQuantity": quantity(4, "mmol/L{plasma}")}, r"valueQuantity is 'mmol/L\{plasma\}'"),
         ({"valueQuantity": {"value": 4}}, r"valueQuantity is ''"),
         ({"valueQuantity": quantity("4")}, r"a finite number, .*valueQuantity.value is '4'"),
         ({"valueQuantity": quantity(True)}, "valueQuantity.value is True"),
