@@ -145,30 +145,31 @@ def parse_one_source(given: Iterable[str]) -> DataSource:
     return parse_data_source(*sources[0])
 
 
-def parse_data_source(text: str, words: Sequence[str] = ()) -> DataSource:
+def parse_data_source(text: str, words: Sequence[str] = (), *, folder: Path = Path()) -> DataSource:
     """Parse a data source: a file, a directory, a URL and a query, or FHIR files and a map.
 
     Args:
         text: The source.
         words: How it is to be read (`sites.data.reading.WORDS`).
+        folder: From which files are named, unless from the root.
 
     Raises:
         BadOption: There is no such file, or the URL has no query.
         BadReading: A word is none, contradicts another one, or cannot hold for this source.
     """
-    return with_words(_parse_place(text), words)
+    return with_words(_parse_place(text, folder), words)
 
 
-def _parse_place(text: str) -> DataSource:
+def _parse_place(text: str, folder: Path) -> DataSource:
     if text.startswith(FHIR):
-        return _parse_fhir(text)
+        return _parse_fhir(text, folder)
     url, separated, query = text.partition("::")
     if separated and query:
         return SqlQuery(url=url, query=query)
     if "://" in text:
         # The URL may hold a password, so the message does not quote it.
         raise BadOption("a database needs a query: write url::query")
-    path = Path(text).resolve()
+    path = (folder / text).resolve()
     if not path.exists():
         raise BadOption(
             f"there is no file {path}: check the path, or write url::query for a database"
@@ -178,11 +179,11 @@ def _parse_place(text: str) -> DataSource:
     return TableFile(path=path)
 
 
-def _parse_fhir(text: str) -> FhirFiles:
-    folder, separated, declared = text.removeprefix(FHIR).rpartition(_MAP)
-    if not separated or not folder or not declared:
+def _parse_fhir(text: str, folder: Path) -> FhirFiles:
+    export, separated, declared = text.removeprefix(FHIR).rpartition(_MAP)
+    if not separated or not export or not declared:
         raise BadOption(f"FHIR resources need their map: fhir:FOLDER,map:FILE, got '{text}'")
-    source = FhirFiles(path=Path(folder).resolve(), map=Path(declared).resolve())
+    source = FhirFiles(path=(folder / export).resolve(), map=(folder / declared).resolve())
     for path in source_paths(source):
         if not path.exists():
             raise BadOption(f"there is no file or directory {path}: check the path")

@@ -40,8 +40,9 @@ class SiteEntry(_Declared):
     """A site of a scenario.
 
     Args:
-        data: A file or a directory, relative to the scenario's file; or the rows of a query, as
-            `url::query`. Empty if `--data` brings them.
+        data: A file or a directory, relative to the scenario's file; FHIR resources, as
+            `fhir:FOLDER,map:FILE`; or the rows of a query, as `url::query`. Empty if `--data`
+            brings them.
         words: How the columns and cells are to be understood, such as `decimal:comma`.
         split: The column of a table that says `train` or `test` for every row.
     """
@@ -60,9 +61,7 @@ class SiteEntry(_Declared):
             BadOption: There is no such file, or a database has no query.
             BadReading: A word is none, contradicts another one, or does not fit the data.
         """
-        of_database = "::" in self.data or "://" in self.data
-        place = self.data if of_database else str(folder / self.data)
-        found = parse_data_source(place, self.words)
+        found = parse_data_source(self.data, self.words, folder=folder)
         return found if self.split is None else found.model_copy(update={"split": self.split})
 
 
