@@ -145,21 +145,19 @@ def parse_one_source(given: Iterable[str]) -> DataSource:
     return parse_data_source(*sources[0])
 
 
-def parse_data_source(
-    text: str, words: Sequence[str] = (), *, folder: Path | None = None
-) -> DataSource:
+def parse_data_source(text: str, words: Sequence[str] = (), *, folder: Path = Path()) -> DataSource:
     """Parse a data source: a file, a directory, a URL and a query, or FHIR files and a map.
 
     Args:
         text: The source.
         words: How it is to be read (`sites.data.reading.WORDS`).
-        folder: From where a file is named; by default from where the command runs.
+        folder: From which files are named, unless from the root.
 
     Raises:
         BadOption: There is no such file, or the URL has no query.
         BadReading: A word is none, contradicts another one, or cannot hold for this source.
     """
-    return with_words(_parse_place(text, folder or Path()), words)
+    return with_words(_parse_place(text, folder), words)
 
 
 def _parse_place(text: str, folder: Path) -> DataSource:
@@ -182,10 +180,10 @@ def _parse_place(text: str, folder: Path) -> DataSource:
 
 
 def _parse_fhir(text: str, folder: Path) -> FhirFiles:
-    resources, separated, declared = text.removeprefix(FHIR).rpartition(_MAP)
-    if not separated or not resources or not declared:
+    export, separated, declared = text.removeprefix(FHIR).rpartition(_MAP)
+    if not separated or not export or not declared:
         raise BadOption(f"FHIR resources need their map: fhir:FOLDER,map:FILE, got '{text}'")
-    source = FhirFiles(path=(folder / resources).resolve(), map=(folder / declared).resolve())
+    source = FhirFiles(path=(folder / export).resolve(), map=(folder / declared).resolve())
     for path in source_paths(source):
         if not path.exists():
             raise BadOption(f"there is no file or directory {path}: check the path")

@@ -40,8 +40,9 @@ class SiteEntry(_Declared):
     """A site of a scenario.
 
     Args:
-        data: A file or a directory, relative to the scenario's file; or the rows of a query, as
-            `url::query`. Empty if `--data` brings them.
+        data: A file or a directory, relative to the scenario's file; FHIR resources, as
+            `fhir:FOLDER,map:FILE`; or the rows of a query, as `url::query`. Empty if `--data`
+            brings them.
         words: How the columns and cells are to be understood, such as `decimal:comma`.
         split: The column of a table that says `train` or `test` for every row.
     """

@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from sites.data.cells import Violation
 from sites.data.fhir.refusals import place_name, resource_name
-from sites.data.fhir.table import FhirTable, read_fhir
 from sites.data.source import DataSource, FhirFiles
 from sites.data.validation import BadTable
+
+if TYPE_CHECKING:
+    from sites.data.fhir.table import FhirTable
 
 
 @contextmanager
@@ -28,13 +31,15 @@ def places_named(source: DataSource) -> Iterator[None]:
     except BadTable as refusal:
         if not isinstance(source, FhirFiles):
             raise
+        from sites.data.fhir.table import read_fhir  # few sites have FHIR files
+
         table = read_fhir(source)
         ours = source.reading.columns
         named = [_with_places(one, table, ours) for one in refusal.violations]
         raise BadTable(named) from None
 
 
-def _with_places(one: Violation, table: FhirTable, ours: dict[str, str]) -> Violation:
+def _with_places(one: Violation, table: "FhirTable", ours: dict[str, str]) -> Violation:
     places = table.places.get(ours.get(one.column, one.column))
     if places is None:  # of persons, no more than the row is told
         return one

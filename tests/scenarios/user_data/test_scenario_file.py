@@ -17,7 +17,7 @@ from scenarios.user_data.scenario_file import (
     scenario_file_schema,
 )
 from scenarios.user_data.sources import with_user_data
-from sites.data.source import SqlQuery, TableFile
+from sites.data.source import FhirFiles, SqlQuery, TableFile
 from sites.schema.tables import ClassLabel, Number, Schema
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -94,6 +94,16 @@ def test_data_are_found_from_where_the_file_is(
     assert (first.separator, first.reading.decimal, first.split) == (";", ",", "side")
     assert second == SqlQuery(url="sqlite:///b.db", query="SELECT * FROM wards")
     assert "ward-c" not in declared.sources
+
+
+def test_fhir_files_and_their_map_are_found_from_where_the_file_is(file: Path) -> None:
+    (file.parent / "ehr").mkdir()
+    (file.parent / "ward.toml").touch()
+    file.write_text(
+        file.read_text().replace("sqlite:///b.db::SELECT * FROM wards", "fhir:ehr,map:ward.toml")
+    )
+    source = FhirFiles(path=file.parent / "ehr", map=file.parent / "ward.toml")
+    assert named_scenario_with_data(str(file)).sources["ward-b"] == source
 
 
 def test_data_of_the_command_line_take_the_place_of_those_in_the_file(file: Path) -> None:
