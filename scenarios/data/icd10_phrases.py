@@ -139,6 +139,7 @@ def _categories(
 
 def _tabular_list() -> ElementTree.Element:
     """Return the package's XML without importing the package, which would parse all of it."""
+    require_library("to write clinical notes", PACKAGE, extra="text")
     spec = importlib.util.find_spec(PACKAGE)
     folders = (spec.submodule_search_locations or []) if spec else []
     for folder in folders:
