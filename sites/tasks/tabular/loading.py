@@ -88,8 +88,9 @@ def _table_with_gaps(source: DataSource, schema: Schema) -> Table:
         filled = frame[label.column].astype(object).mask(gaps, stand_in)
         found = validate_table(frame.assign(**{label.column: filled}), schema)
     table = table_of(found, schema)
-    labels = np.where(gaps, np.nan if isinstance(label, NumberLabel) else -1, table.labels)
-    return replace(table, labels=labels.astype(table.labels.dtype))
+    labels = table.labels.copy()
+    labels[gaps] = np.nan if isinstance(label, NumberLabel) else -1
+    return replace(table, labels=labels)
 
 
 def load_columns(source: DataSource, schema: Schema) -> Columns:
