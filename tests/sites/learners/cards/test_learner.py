@@ -122,7 +122,7 @@ def test_the_learner_is_found_by_its_name_with_the_plan_of_the_run() -> None:
         True,
         16,
     )
-    assert (learner.reads_persons_exactly, learner.predicts) == (False, True)
+    assert (learner.noisy_instead, learner.predicts) == ("", True)
 
 
 def schema_with(**changes: Any) -> Schema:

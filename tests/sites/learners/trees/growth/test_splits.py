@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sites.learners.bin_cells import Cells
 from sites.learners.fine_bins import fine_bins
-from sites.learners.trees.growth.cells import Cells
 from sites.learners.trees.growth.node_sums import CountedRecords
 from sites.learners.trees.growth.splits import best_splits, leaf_values, node_totals
 from sites.learners.trees.plan import TreesPlan
