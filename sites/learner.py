@@ -62,10 +62,11 @@ class Learner(Protocol):
         """Whether its state is a model, so that there is something to judge."""
 
     @property
-    def reads_persons_exactly(self) -> bool:
-        """Whether its sums are of single persons' values, to which no noise can be added.
+    def noisy_instead(self) -> str:
+        """What to choose where privacy is demanded, if no noise can be added to its own sums.
 
-        Such a learner is refused where a site's policy demands privacy.
+        Empty if noise can be added. Otherwise, as its sums are of single persons' values, such a
+        learner is refused where a site's policy demands privacy.
         """
 
     def results(self, vector: Vector, statistics: Tally) -> Mapping[str, Any]:

@@ -49,9 +49,9 @@ class BinMeans:
         return True
 
     @property
-    def reads_persons_exactly(self) -> bool:
-        """False: they are counts."""
-        return False
+    def noisy_instead(self) -> str:
+        """Nothing: they are counts."""
+        return ""
 
     def results(self, vector: Vector, statistics: Tally) -> Mapping[str, Any]:
         """Return the share of each bin."""

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from consortium.site.periods import declare_period
 from sites.data.source import TableFile
 from tests.founded import Founded
@@ -15,11 +17,16 @@ def declare_later(
     sites: Sequence[str] = NAMES,
     count: int = 60,
     older: float = 0.0,
+    unlabelled: int = 0,
 ) -> None:
-    """Declare new records of a period at some sites, of people who are so many years older."""
+    """Declare new records of a period at some sites, of people who are so many years older.
+
+    The first ones, if any, have no label yet.
+    """
     for name in sites:
         site = founded.consortium.run.site(name)
         path = site / f"{period}.csv"
         found = records(f"{name}-{period}", count)
-        found.assign(age=found["age"] + older).to_csv(path, index=False)
+        labels = found["ill"].mask(np.arange(count) < unlabelled)
+        found.assign(age=found["age"] + older, ill=labels).to_csv(path, index=False)
         declare_period(site, period, TableFile(path=path))

@@ -51,7 +51,7 @@ def verify(
 ) -> None:
     """Check that logs are intact and do not contradict each other; exit 1 if not."""
     read, broken = _try_logs(logs, _find_charter(logs, charter))
-    Console().print(_log_table(read, total=len(read) + len(broken)))
+    Console(markup=False).print(_log_table(read, total=len(read) + len(broken)))
     for error in broken[1:]:
         print(escape_controls(f"{error.code}: {error}"))
     if broken:
@@ -82,7 +82,7 @@ def show(
                 _text(entry.event.kind),
                 _text(facts),
             )
-        Console().print(table)
+        Console(markup=False).print(table)
 
 
 @app.command("receipt")

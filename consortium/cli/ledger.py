@@ -35,7 +35,7 @@ _COLUMNS = ("entry", "reserved (UTC)", "what", "epsilon", "so far")
 _RELEASED = ("entry", "first (UTC)", "what", "times")
 _NUMBERS = ("entry", "times", "epsilon", "so far")  # columns set flush right
 
-console = Console()
+console = Console(markup=False)
 
 DATA = typer.Option(None, "--data", help="Show one data set only.")
 CSV = typer.Option(None, "--csv", help="Write all entries to a CSV file.")

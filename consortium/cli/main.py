@@ -79,7 +79,7 @@ def _commands(version: bool = version_option("consortium")) -> None:
     """Set up and run a consortium of institutions, and audit its runs."""
 
 
-errors = Console(stderr=True)
+errors = Console(stderr=True, markup=False)
 
 
 def main() -> None:

@@ -35,7 +35,7 @@ def check(directory: Path = SITE, charter: Path = CHARTER, settings: list[str] =
     agreed = Charter.read(charter)
     config = new_run_config(parse_overrides(settings), task=agreed.task)
     findings = dry_run(directory, agreed, config, now=time.time())
-    Console().print(_findings_table(findings))
+    Console(markup=False).print(_findings_table(findings))
     refused = [finding for finding in findings if finding.refused]
     if refused:
         print(f"this site would refuse: {'; '.join(one.refused for one in refused)}")

@@ -222,7 +222,7 @@ def asked_of(config: RunConfig, charter: Charter, task: Task[SiteData]) -> Asked
         ),
         # What is counted of a later period has no noise, whatever the training had.
         privacy=None if config.period else config.privacy.offered,
-        reads_persons_exactly=learner.reads_persons_exactly,
+        noisy_instead=learner.noisy_instead,
     )
 
 

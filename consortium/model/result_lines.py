@@ -36,7 +36,8 @@ def _regression_lines(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _score_card_lines(found: Mapping[str, Any]) -> Iterator[str]:
-    yield f"A score card, by exact counts and sums over all records. {scale_sentence(found)}"
+    how = "counts and sums with noise" if "noise" in found else "exact counts and sums"
+    yield f"A score card, by {how} over all records. {scale_sentence(found)}"
     yield ""
     yield f"| {' | '.join(HEADINGS)} |"
     yield "|---|---|--:|--:|--:|--:|"

@@ -60,12 +60,9 @@ def require_exact_sums(config: RunConfig, charter: Charter) -> None:
 
 def _instead(learner: Learner, wrong: Sequence[str]) -> str:
     """Return what to do where somebody asks for noise that cannot be added."""
-    if not learner.reads_persons_exactly or not any(one.startswith("dp.") for one in wrong):
+    if not learner.noisy_instead or not any(one.startswith("dp.") for one in wrong):
         return ""
-    return (
-        "; or, where privacy is demanded, set learner to gradient, whose training has noise, or to "
-        "describe, trees or scorecard, whose counts have"
-    )
+    return f"; or, where privacy is demanded, choose {learner.noisy_instead}"
 
 
 def _other_than_default(config: RunConfig, keys: tuple[str, ...]) -> list[str]:

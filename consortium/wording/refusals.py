@@ -86,7 +86,7 @@ _SAID_BY_THE_SITE = {
     "unclippable-model": "It cannot bound what one person changes in this model.",
     "site-error": "An unexpected error occurred there; its own log has the details.",
     "missing-file": "Its data file was not there.",
-    "missing-library": "Its data file needs a library that is not installed there.",
+    "missing-library": "A library that it needs is not installed there.",
     "unreadable-source": "Its data could not be read.",
     "broken-file": "Its data file does not match its extension, or rows do not match the header.",
     "unknown-format": "Its data file has an unsupported format.",

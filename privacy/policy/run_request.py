@@ -56,8 +56,8 @@ class Asked:
         rounds: Rounds of training.
         message_bytes: Bytes of the largest answer.
         privacy: The differential privacy that the run offers, or None.
-        reads_persons_exactly: Whether the learner needs exact sums of single persons' values, to
-            which no noise can be added.
+        noisy_instead: What to choose instead, if the learner needs exact sums of single persons'
+            values, to which no noise can be added; empty if noise can be.
         data_set: The site's name for its records; the only field set by the site.
     """
 
@@ -72,7 +72,7 @@ class Asked:
     rounds: int
     message_bytes: int
     privacy: AskedPrivacy | None = None
-    reads_persons_exactly: bool = False
+    noisy_instead: str = ""
     data_set: str = EVERY_DATA_SET
 
 
@@ -186,12 +186,13 @@ def _learner_needed(policy: Policy, asked: Asked) -> str:
 def _privacy_needed(policy: Policy, asked: Asked) -> str:
     """Return why a run without noise is refused, and what to do about it."""
     needed = "the policy allows differentially private training only"
-    if not asked.reads_persons_exactly:
+    if not asked.noisy_instead:
         return f"{needed}: set dp.unit to {policy.privacy.unit}, and dp.epsilon"
     return (
         f"{needed}, and learner={asked.learner} needs exact sums of single persons' values, to "
-        "which no noise can be added: train with learner=gradient and dp.epsilon, or let the "
-        "members agree, and this site's operator set privacy.required to false"
+        f"which no noise can be added: choose {asked.noisy_instead}, and set dp.unit to "
+        f"{policy.privacy.unit} and dp.epsilon; or let the members agree, and this site's operator "
+        "set privacy.required to false"
     )
 
 

@@ -15,8 +15,9 @@ USAGE = 2
 
 T = TypeVar("T")
 
-console = Console()
-errors = Console(stderr=True)
+# What is in brackets, such as a file's name, is printed and is no style.
+console = Console(markup=False)
+errors = Console(stderr=True, markup=False)
 
 
 def write_report(directory: RunDirectory) -> None:
@@ -30,7 +31,7 @@ def exit_failed(directory: RunDirectory, text: str) -> NoReturn:
     """Print what failed, write a report of what there is, and exit with code 1."""
     write_report(directory)
     said = escape_controls(text)
-    errors.print(f"{said}\nreport: {directory.report}", soft_wrap=True, markup=False)
+    errors.print(f"{said}\nreport: {directory.report}", soft_wrap=True)
     raise typer.Exit(FAILED)
 
 
@@ -44,5 +45,5 @@ def exit_on_refusal(action: Callable[[], T]) -> T:
 
 def exit_refused(text: str) -> NoReturn:
     """Print what was wrong with the request, and exit with code 2."""
-    errors.print(escape_controls(text), soft_wrap=True, highlight=False, markup=False)
+    errors.print(escape_controls(text), soft_wrap=True, highlight=False)
     raise typer.Exit(USAGE)

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from consortium.config import RunConfig
 from consortium.run.directory import RunDirectory
@@ -121,11 +122,11 @@ def _loss(cell: Cell, ideal: float) -> float:
     return math.nan if cell.value is None else max(0.0, ideal - cell.value)
 
 
-def _format_value(cell: Cell, ideal: float) -> str:
+def _format_value(cell: Cell, ideal: float) -> str | Text:
     if cell.value is None:
         return "stopped"
     spoiled = ideal - cell.value > TOLERANCE
-    return f"[bold red]{cell.value:.3f}[/]" if spoiled else f"{cell.value:.3f}"
+    return Text(f"{cell.value:.3f}", style="bold red" if spoiled else "")
 
 
 def _format_share(share: float | None) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from privacy.layout import Tally
 from sites.evaluation.binary import BinaryEvaluation
 from sites.evaluation.contract import Evaluation
@@ -21,11 +23,19 @@ class Counted:
         evaluation: Which reads the counts of scores and labels.
         scores: These counts; None if they are not known.
         columns: The counts of every column, as `TableStatistics` reads them; None if not known.
+        unlabelled: How many records have no label yet, by 64 bins of their scores where there are
+            two classes; None if all have one.
     """
 
     evaluation: Evaluation
     scores: Tally | None
     columns: Tally | None
+    unlabelled: Tally | None = None
+
+    @property
+    def records_without_label(self) -> int:
+        """How many records have no label yet: they are in no metric."""
+        return 0 if self.unlabelled is None else int(self.unlabelled.sum())
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
@@ -106,7 +116,8 @@ class PeriodFigures:
     @property
     def records(self) -> int:
         """Records of the period."""
-        return 0 if self.now.scores is None else self.now.evaluation.num_examples(self.now.scores)
+        scores, waiting = self.now.scores, self.now.records_without_label
+        return waiting + (0 if scores is None else self.now.evaluation.num_examples(scores))
 
 
 def _score_drift(before: Counted, now: Counted) -> Stability | None:
@@ -117,12 +128,11 @@ def _score_drift(before: Counted, now: Counted) -> Stability | None:
     if before.scores is None or now.scores is None:
         return None
     histograms = _histogram(one, before.scores), _histogram(other, now.scores)
-    if one.bins != other.bins:
-        histograms = (
-            one.bins.merge(histograms[0], FIXED),
-            other.bins.merge(histograms[1], FIXED),
-        )
-    return stability(*histograms)
+    if one.bins == other.bins and not now.records_without_label:
+        return stability(*histograms)
+    merged = one.bins.merge(histograms[0], FIXED), other.bins.merge(histograms[1], FIXED)
+    unlabelled = np.zeros(FIXED, np.int64) if now.unlabelled is None else now.unlabelled
+    return stability(merged[0], merged[1] + unlabelled)
 
 
 def _histogram(evaluation: BinaryEvaluation, tally: Tally) -> Tally:

@@ -37,9 +37,9 @@ class Gradient:
         return True
 
     @property
-    def reads_persons_exactly(self) -> bool:
-        """False: private training adds noise to updates."""
-        return False
+    def noisy_instead(self) -> str:
+        """Nothing: private training adds noise to updates."""
+        return ""
 
     def results(self, vector: Vector, statistics: Tally) -> Mapping[str, Any]:
         """Return nothing: the state is a model."""

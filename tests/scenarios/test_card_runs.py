@@ -196,7 +196,7 @@ def test_curves_keep_the_directions_that_the_banks_agreed_on(clear: Done) -> Non
 @pytest.mark.parametrize(
     ("chosen", "words"),
     [
-        ({"dp.unit": "record", "dp.epsilon": 1.0}, "scorecard sends exact tallies"),
+        ({"dp.unit": "record", "dp.epsilon": 1.0}, "scorecard adds the same noise"),
         ({"rule.name": "coordinate-median"}, "scorecard sends exact tallies"),
         ({"card.monotone": "months_late:up"}, "did you mean months_late_"),
     ],

@@ -104,7 +104,7 @@ def test_a_policy_that_demands_privacy_refuses_it_with_what_to_do(odds: Done) ->
     asked = asked_of(odds.config, site.charter, site.task)
     told = {one.code: str(one) for one in violations(strict(site.charter), asked)}
     assert "learner=glm needs exact sums of single persons' values" in told["privacy-required"]
-    assert "learner=gradient and dp.epsilon" in told["privacy-required"]
+    assert "choose learner=gradient, which trains with noise" in told["privacy-required"]
 
 
 def test_few_persons_are_not_shown_by_their_missing_values(tmp_path: Path) -> None:

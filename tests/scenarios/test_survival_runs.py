@@ -113,6 +113,7 @@ def test_a_policy_that_demands_privacy_refuses_it(lung: Done) -> None:
     asked = asked_of(lung.config, site.charter, site.task)
     told = {one.code: str(one) for one in violations(strict(site.charter), asked)}
     assert "learner=cox needs exact sums of single persons' values" in told["privacy-required"]
+    assert "choose learner=describe, which counts a survival curve" in told["privacy-required"]
 
 
 @pytest.mark.slow

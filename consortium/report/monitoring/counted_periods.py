@@ -117,4 +117,5 @@ def _now(recorded: Recorded) -> Counted | None:
         evaluation=evaluation.base,
         scores=evaluation.of_all(tally),
         columns=evaluation.of_columns(tally),
+        unlabelled=evaluation.of_unlabelled(tally),
     )

@@ -83,5 +83,6 @@ def own_figures(model: TrainedModel, count: OwnCount) -> PeriodFigures:
             evaluation=evaluation.base,
             scores=evaluation.of_all(count.tally),
             columns=evaluation.of_columns(count.tally),
+            unlabelled=evaluation.of_unlabelled(count.tally),
         ),
     )

@@ -56,6 +56,9 @@ def missing_sentences(period: CountedPeriod) -> Iterator[str]:
     """Yield who is not in the count of a period, a sentence each."""
     if period.figures is None:
         yield "Nothing was released of this period: the members or their policies withheld it."
+    elif period.figures.now.records_without_label:
+        waiting = words.count_with_noun(period.figures.now.records_without_label, "record")
+        yield f"{waiting} had no label yet: they are in the scores and features, and in no metric."
     if period.waiting:
         names = words.name_list(period.waiting)
         yield f"Too few new records of a class, so not counted: {names}"

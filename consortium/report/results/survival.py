@@ -19,6 +19,7 @@ from consortium.report.plots.intervals import Row
 from consortium.report.plots.ratios import draw_ratios
 from consortium.report.plots.survival import Curve, draw_survival
 from consortium.report.results.meta_analysis import meta_analysis_section, ratio_text
+from consortium.report.results.noise import noise_sentences
 from consortium.wording import formatting as words
 from privacy.errors import number_of
 
@@ -26,6 +27,7 @@ _MOST_CURVES = 6
 _MOST_DRAWN = 40
 _TICKS = 6
 _SMALL_P = 0.05
+_ENDS = "records that end in a step of time"
 _TIES = {"efron": "Efron", "breslow": "Breslow"}
 
 
@@ -34,6 +36,40 @@ def survival_sections(recorded: Recorded, found: Mapping[str, Any]) -> tuple[Sec
     sections = [_curves_section(recorded, found), _ratios_section(recorded, found)]
     alone = meta_analysis_section(recorded, found)
     return tuple(sections if alone is None else [*sections, alone])
+
+
+def noisy_curve_section(
+    recorded: Recorded, noise: Mapping[str, Any], found: Mapping[str, Any]
+) -> Section:
+    """Return the section on a survival curve from counts with noise.
+
+    Args:
+        recorded: The run.
+        noise: What results say of the noise of a Table 1.
+        found: The life table of these results.
+    """
+    (everybody,) = found["curves"]
+    told = noise_sentences(recorded, {**noise, "deviation": found["deviation"]}, counted=_ENDS)
+    blocks: list[Block] = []
+    if everybody["at_risk"][0]:
+        blocks = [_curves_plot(found, [everybody]), _times_table(found)]
+    blocks.append(
+        Paragraph(
+            "The curve is that of Kaplan and Meier on the declared times, from noisy counts of who "
+            "had the event and who was not watched any more: the nearest curve that only falls, "
+            "between 0 and 1. It ends where the noise would drown the number of those who are "
+            "still watched. Bands and errors are of chance and of noise. There is no curve by "
+            "group, and no test: each group would have noise of its own.",
+            "quiet",
+        )
+    )
+    return Section(
+        anchor="survival",
+        title="How long until the event?",
+        short="Survival curve",
+        lead=f"{told} {_median_text(everybody, found)}",
+        blocks=tuple(blocks),
+    )
 
 
 def _curves_section(recorded: Recorded, found: Mapping[str, Any]) -> Section:
@@ -143,9 +179,6 @@ def _times_table(found: Mapping[str, Any]) -> Table:
     rows = []
     for one in found["curves"]:
         low, high = (words.percent(one[name][place]) for name in ("low", "high"))
-        error = 1.959964 * one["restricted_mean_error"]
-        mean = one["restricted_mean"]
-        ends = f"{words.figure(mean - error)} to {words.figure(mean + error)}"
         rows.append(
             (
                 one["group"] or "all",
@@ -153,7 +186,7 @@ def _times_table(found: Mapping[str, Any]) -> Table:
                 words.count(sum(one["events"])),
                 words.DASH if one["median"] is None else _time(one["median"], ""),
                 f"{words.percent(one['survival'][place])} ({low} to {high})",
-                f"{words.figure(mean)} ({ends})",
+                _mean_text(one),
             )
         )
     return Table(
@@ -176,6 +209,15 @@ def _times_table(found: Mapping[str, Any]) -> Table:
         f"under the curve. The median is the first declared time by which half had the event; "
         f"{words.DASH}: fewer had.",
     )
+
+
+def _mean_text(curve: Mapping[str, Any]) -> str:
+    mean = curve["restricted_mean"]
+    if mean is None:
+        return words.DASH
+    error = 1.959964 * curve["restricted_mean_error"]
+    ends = f"{words.figure(mean - error)} to {words.figure(mean + error)}"
+    return f"{words.figure(mean)} ({ends})"
 
 
 def _ratios_section(recorded: Recorded, found: Mapping[str, Any]) -> Section:

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 from consortium.report.elements.blocks import Column, Paragraph, Section, Table
 from consortium.report.elements.run_reader import Recorded
 from consortium.report.results.noise import protected_people
+from consortium.report.results.survival import noisy_curve_section
 from consortium.wording import formatting as words
 
 _HIDDEN = "hidden"
@@ -14,17 +15,18 @@ Row: TypeAlias = tuple[str, ...]
 
 
 def description_sections(recorded: Recorded, found: Mapping[str, Any]) -> tuple[Section, ...]:
-    """Return the section with the table of a description."""
+    """Return the section with the table of a description, and that of its survival curve."""
     shown = found["records"][0] is not None
-    return (
-        Section(
-            anchor="table-1",
-            title="Who is in the records?",
-            short="Table 1",
-            lead=_lead(recorded, found),
-            blocks=(_table(found), Paragraph(_note(found), "quiet")) if shown else (),
-        ),
+    table = Section(
+        anchor="table-1",
+        title="Who is in the records?",
+        short="Table 1",
+        lead=_lead(recorded, found),
+        blocks=(_table(found), Paragraph(_note(found), "quiet")) if shown else (),
     )
+    if "life_table" not in found:
+        return (table,)
+    return table, noisy_curve_section(recorded, found["noise"], found["life_table"])
 
 
 def _lead(recorded: Recorded, found: Mapping[str, Any]) -> str:

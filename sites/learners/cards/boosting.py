@@ -25,6 +25,7 @@ from sites.learners.cards.merging import MOST_BINS
 from sites.learners.cards.plan import Direction
 from sites.learners.cards.state import CardState
 from sites.learners.counted_tables import TableRecords
+from sites.statistics.monotone import rising
 from sites.statistics.tally import UNIT
 
 RIDGE = 20.0  # as if so much of the second derivative spoke for a height of 0
@@ -259,19 +260,6 @@ def _projected(
             sign = 1.0 if direction == "down" else -1.0
             found[held] = sign * rising(sign * heights[held], metric[held])
     return found
-
-
-def rising(values: Vector, weights: Vector) -> Vector:
-    """Return the numbers nearest to some that never fall, by weighted squares, shape (n,)."""
-    pools: list[tuple[float, float, int]] = []
-    for value, weight in zip(values.tolist(), weights.tolist(), strict=True):
-        pools.append((value, weight, 1))
-        while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
-            (left, left_weight, n_left), (right, right_weight, n_right) = pools[-2:]
-            total = left_weight + right_weight
-            middle = (left * left_weight + right * right_weight) / total
-            pools[-2:] = [(middle, total, n_left + n_right)]
-    return np.concatenate([np.full(n, value) for value, _, n in pools])
 
 
 def log_odds_nearby(totals: Tally) -> float:

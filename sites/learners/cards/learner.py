@@ -122,9 +122,9 @@ class ScoreCard:
         return True
 
     @property
-    def reads_persons_exactly(self) -> bool:
-        """False: noise can be added to counts and sums by bin, of which a record moves few."""
-        return False
+    def noisy_instead(self) -> str:
+        """Nothing: noise can be added to counts and sums by bin, of which a record moves few."""
+        return ""
 
     @property
     def pieces(self) -> int:

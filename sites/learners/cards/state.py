@@ -24,7 +24,7 @@ from sites.learners.fine_bins import TableBins
 from sites.schema.tables import Category, Feature, Number, Schema
 
 _NOTHING = np.zeros(0, np.float32)
-_MOST_EXCHANGES = 2.0**24
+_MOST_EXCHANGES = _MOST_SITES = 2.0**24
 # Log-odds of a card, beyond which none goes: a step of the constant is below 2^25 at most, where
 # records are within 2^-32 of certain.
 _HIGHEST = 2.0**30
@@ -190,6 +190,8 @@ class StateForm:
         """
         arrays = self.layout.unflatten(require_finite(vector))
         (exchanges,) = whole_numbers("exchanges", arrays["exchanges"], high=_MOST_EXCHANGES)
+        held = arrays["sites"] if self.noisy else np.zeros(1)
+        (sites,) = whole_numbers("sites", held, high=_MOST_SITES)
         loss, pull = _numbers(arrays["loss"]).tolist()
         anchor = _numbers(arrays["anchor"])
         if (np.abs(anchor) > _HIGHEST).any():
@@ -203,7 +205,7 @@ class StateForm:
             gradient=_numbers(arrays["gradient"]),
             loss=loss,
             pull=pull,
-            sites=int(arrays["sites"][0]) if self.noisy else 0,
+            sites=int(sites),
         )
 
     def _bins_of(self, arrays: dict[str, NDArray[np.float32]]) -> tuple[CardBins, ...]:

@@ -12,6 +12,7 @@ from privacy.layout import Tally, Vector
 from sites.learners.counted_tables import Columns, TableRecords
 from sites.learners.fine_bins import PIECES, FineBins, bin_size, bins_of_feature
 from sites.schema.tables import ClassLabel, EventTimeLabel, Feature, Number, NumberLabel, Schema
+from sites.statistics.life_tables import LifeTable
 from sites.statistics.tables import BINS, TableStatistics
 from sites.statistics.tally import ImpossibleTally, TallyLayout, fixed_point
 
@@ -73,7 +74,8 @@ class GroupCounts:
     def layout(self) -> TallyLayout:
         """Names and sizes of the parts: `GROUP/records`, then `GROUP/COLUMN/WHAT`.
 
-        A group stands as its number in the order of the classes. `sites` is 1 of every site.
+        A group stands as its number in the order of the classes. `sites` is 1 of every site. With
+        noise, `life/WHAT` is a life table of all groups on the declared times.
         """
         sizes: dict[str, int] = {"sites": 1} if self.noisy else {}
         for group in range(len(self.groups)):
@@ -82,7 +84,16 @@ class GroupCounts:
                 sizes[f"{group}/{item.name}/bins"] = bin_size(item, pieces=self.pieces)
                 if isinstance(item, Number):
                     sizes |= {f"{group}/{item.name}/{what}": 2 for what in self._sums}
+        if self.ends is not None:
+            n_steps = len(self.ends.grid)
+            sizes |= {"life/events": n_steps, "life/withdrawn": n_steps + 1}
         return TallyLayout(sizes)
+
+    @property
+    def ends(self) -> EventTimeLabel | None:
+        """Of which a life table is counted: with noise, as a Cox model has it without."""
+        label = self.schema.label
+        return label if self.noisy and isinstance(label, EventTimeLabel) else None
 
     def bins(self, statistics: Tally) -> tuple[FineBins, ...]:
         """Return the bins of each described column, as pooled statistics cut them."""
@@ -120,13 +131,18 @@ class GroupCounts:
                     shares = _shares(item, columns[item.name][member])
                     parts[f"{place}/sum"] = fixed_point(shares - self.middle)
                     parts[f"{place}/square"] = fixed_point(shares**2)
+        if self.ends is not None:
+            times = np.asarray(records.labels[:, 1], np.float64)
+            life = LifeTable.of(times, groups == 1, self.ends.grid)
+            parts |= {"life/events": life.events, "life/withdrawn": life.withdrawn}
         return self.layout.join(parts)
 
     @cached_property
     def count_scale(self) -> float:
         """The scale of an entry that one record moves by 1 at most: D of `noise_scales`."""
         numbers = sum(isinstance(item, Number) for item in self.described)
-        return math.sqrt(1 + len(self.described) + numbers * (1 + _LOW_SHARE**2))
+        counted = 1 + len(self.described) + (self.ends is not None)
+        return math.sqrt(counted + numbers * (1 + _LOW_SHARE**2))
 
     @cached_property
     def noise_scales(self) -> Vector:
@@ -140,9 +156,10 @@ class GroupCounts:
         value is missing, a share from -1/2 to 1/2. It is rounded to u units of 2^-32, u at most
         2^31 in size, and moves a high part by floor(u / 2^16), at most 2^15 in size, and a low
         part by the rest, which is below 2^16. So the parts divided by 2^15 and 2^20 move by at most
-        1 and 1/16, and all entries together by at most D in L2, where
-        D^2 = 1 + C + N (1 + 1/256). The scales are D, times 1 for a count, 2^15 for a high part and
-        2^20 for a low one. `sites` does not depend on records.
+        1 and 1/16. In a life table, if there is one (L = 1, else 0), it ended in one step, with the
+        event or without, and moves one count by 1. All entries together move by at most D in L2,
+        where D^2 = 1 + C + N (1 + 1/256) + L. The scales are D, times 1 for a count, 2^15 for a
+        high part and 2^20 for a low one. `sites` does not depend on records.
 
         With these scales a sum of shares gets half as much noise as a count, and the low parts add
         2^-11 of it. With one scale for all entries, counts would get 2^15 times as much.

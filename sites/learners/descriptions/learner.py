@@ -81,9 +81,9 @@ class Description:
         return False
 
     @property
-    def reads_persons_exactly(self) -> bool:
-        """False: they are counts and bounded sums, to which noise can be added."""
-        return False
+    def noisy_instead(self) -> str:
+        """Nothing: they are counts and bounded sums, to which noise can be added."""
+        return ""
 
     def move(self, vector: Vector, statistics: Tally, pooled: Tally) -> Vector:
         """Return the pooled counts.

@@ -48,9 +48,12 @@ class GeneralisedLinear:
         return True
 
     @property
-    def reads_persons_exactly(self) -> bool:
-        """True: they are sums of products of single persons' values."""
-        return True
+    def noisy_instead(self) -> str:
+        """What has noise: its own are sums of products of single persons' values."""
+        return (
+            "learner=gradient, which trains with noise, or learner=describe, trees or scorecard, "
+            "which count with it"
+        )
 
     def move(self, vector: Vector, statistics: Tally, pooled: Tally) -> Vector:
         """Return the state after one more Newton step, or half the last one if it went too far."""

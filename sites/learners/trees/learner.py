@@ -101,9 +101,9 @@ class BoostedTrees:
         return True
 
     @property
-    def reads_persons_exactly(self) -> bool:
-        """False: noise can be added to sums by bin, of which a record moves few."""
-        return False
+    def noisy_instead(self) -> str:
+        """Nothing: noise can be added to sums by bin, of which a record moves few."""
+        return ""
 
     @cached_property
     def noise_scales(self) -> Vector:

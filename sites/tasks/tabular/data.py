@@ -58,9 +58,9 @@ class Table:
         return repr([value.tolist() for value in values]).encode()
 
     def classes(self, n_classes: int) -> NDArray[np.int64]:
-        """Return the class of each record, shape (n,); 0 for all if the label is a number."""
+        """Return the class of each record, shape (n,); 0 of a number, and -1 without a label."""
         codes = self.labels[:, 0] if self.labels.ndim == 2 else self.labels
-        return codes.astype(np.int64) * (n_classes > 0)
+        return codes.astype(np.int64) if n_classes else np.where(np.isnan(codes), -1, 0)
 
     def select(self, rows: NDArray[np.bool_]) -> "Table":
         """Return the records where the mask is true."""

@@ -4,6 +4,7 @@ It is a module of its own so that pandas is imported only in processes that read
 """
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sites.data.agreed_columns import agreed_columns
+from sites.data.cells import cell_text, declared_value
 from sites.data.fhir.cell_places import places_named
 from sites.data.guesses import notice_of_thousands
 from sites.data.holdout import PersonRecords, Sides
@@ -18,9 +20,9 @@ from sites.data.reading import AS_DECLARED, UTF_8
 from sites.data.source import DataSource, TableFile
 from sites.data.tables import read_table
 from sites.data.typed_tables import read_typed_table
-from sites.data.validation import fitting_table, validate_table
+from sites.data.validation import BadTable, fitting_table, validate_table
 from sites.plans import Labels
-from sites.schema.tables import Schema
+from sites.schema.tables import EventTimeLabel, NumberLabel, Schema
 from sites.tasks.tabular.data import Columns, Table, TableData
 
 _LOG = logging.getLogger(__name__)
@@ -50,6 +52,45 @@ def load_table(source: DataSource, schema: Schema, *, n_classes: int, sides: Sid
     return TableData(
         training=table.select(~held_out), held_out=table.select(held_out), n_classes=n_classes
     )
+
+
+def load_period(source: DataSource, schema: Schema, *, n_classes: int) -> TableData:
+    """Return the records of a later period, each of them on both sides: nobody trains on them.
+
+    A record whose label is still missing has the label -1, or NaN where it is a number.
+
+    Raises:
+        UnreadableSource: Nothing could be read; subclasses say why.
+        BadTable, MissingColumns: The table breaks the schema but for missing labels.
+    """
+    try:
+        table = table_of(read_valid_table(source, schema), schema)
+    except BadTable:
+        table = _table_with_gaps(source, schema)
+    return TableData(training=table, held_out=table, n_classes=n_classes)
+
+
+def _table_with_gaps(source: DataSource, schema: Schema) -> Table:
+    """Return records of which some have no label: a declared one stands for it while they are read.
+
+    Raises:
+        BadTable, MissingColumns: As `load_period` says.
+    """
+    label = schema.label
+    with places_named(source):
+        frame = read_agreed_table(source, schema)
+        if isinstance(label, EventTimeLabel) or label.column not in frame:
+            return table_of(validate_table(frame, schema), schema)
+        classes = () if isinstance(label, NumberLabel) else label.classes
+        texts = frame[label.column].map(cell_text)
+        gaps = texts.map(lambda text: declared_value(text, classes) is None).to_numpy(dtype=bool)
+        stand_in = label.low if isinstance(label, NumberLabel) else label.classes[0]
+        filled = frame[label.column].astype(object).mask(gaps, stand_in)
+        found = validate_table(frame.assign(**{label.column: filled}), schema)
+    table = table_of(found, schema)
+    labels = table.labels.copy()
+    labels[gaps] = np.nan if isinstance(label, NumberLabel) else -1
+    return replace(table, labels=labels)
 
 
 def load_columns(source: DataSource, schema: Schema) -> Columns:

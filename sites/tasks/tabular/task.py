@@ -6,7 +6,7 @@ a new process.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -85,11 +85,15 @@ class TabularTask:
         return evaluation_for(self.schema, self.counting)
 
     def load(self, source: DataSource, *, sides: Sides) -> TableData:
-        """Return a site's validated records, each person on the side that `sides` says."""
-        from sites.tasks.tabular.loading import load_table
+        """Return a site's validated records, each person on the side that `sides` says.
 
-        data = load_table(source, self.schema, n_classes=self._n_classes, sides=sides)
-        return replace(data, held_out=data.training) if self.counting.columns else data
+        Those of a later period, of which nobody is trained on, are on both sides.
+        """
+        from sites.tasks.tabular.loading import load_period, load_table
+
+        if self.counting.columns:
+            return load_period(source, self.schema, n_classes=self._n_classes)
+        return load_table(source, self.schema, n_classes=self._n_classes, sides=sides)
 
     def pool(self, parts: Sequence[TableData]) -> TableData:
         """Return the records of several sites as those of one."""

@@ -225,6 +225,31 @@ def test_a_withheld_evaluation_is_ordered_for_the_model_of_its_run(
     assert "figures" not in said.output  # the stand-in for the sites counted nothing
 
 
+def test_a_period_is_ordered_for_the_model_of_its_run(
+    coordinator: Path, summary: dict[str, object]
+) -> None:
+    config = {"aggregation": "encrypted", "num-server-rounds": "1", "quorum": "2"}
+    words = [word for key in config for word in ("--set", f"{key}={config[key]}")]
+    commands.invoke(app, ["run", str(coordinator), "--name", "a", *words])
+    run = RunDirectory(coordinator.resolve() / "runs" / "a")
+    told = {
+        **json.loads(run.summary.read_text()),
+        "config": json.loads(run.run_config.read_text()),
+        "charter_fingerprint": Charter.read(run.charter).fingerprint,
+    }
+    run.summary.write_text(json.dumps(told))
+    for period in ("2026-03", "2026-04"):  # the second one follows the directory of the first
+        words = ["monitor", str(coordinator), "--period", period, "--no-wait"]
+        said = commands.invoke(app, words)
+        assert said.exit_code == 0, said.output
+        order = json.loads((coordinator / "order.json").read_text())
+        assert order["run"] == str(run.path / "periods" / period)
+        chosen = {"evaluate-model": summary["model_digest"], "num-server-rounds": 0}
+        assert {**order["config"], **chosen, "period": period} == order["config"]
+    again = commands.invoke(app, ["monitor", str(coordinator), "--period", "2026-03"])
+    assert isinstance(again.exception, RunExists)
+
+
 @pytest.mark.parametrize(
     ("said", "why"),
     [

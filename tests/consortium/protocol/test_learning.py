@@ -45,9 +45,9 @@ def test_noise_that_fills_a_tally_is_refused_before_anything_is_counted() -> Non
 @pytest.mark.parametrize("learner", ["glm"])
 def test_what_reads_persons_exactly_says_what_else_to_do(learner: str) -> None:
     config = RunConfig.parse({"learner": learner, **NOISE})
-    assert learner_of(CHARTER, config).reads_persons_exactly
+    assert learner_of(CHARTER, config).noisy_instead
     with pytest.raises(
-        BadConfig, match=r"Set dp.*set learner to gradient.*or to describe, trees or"
+        BadConfig, match=r"Set dp.*choose learner=gradient.*or learner=describe, trees or"
     ):
         checked(learner)
 
@@ -55,4 +55,4 @@ def test_what_reads_persons_exactly_says_what_else_to_do(learner: str) -> None:
 @pytest.mark.parametrize("name", ["gradient", "describe", "glm", "trees", "scorecard"])
 def test_nothing_that_reads_persons_exactly_says_that_it_can_have_noise(name: str) -> None:
     learner = learner_of(CHARTER, RunConfig.parse({"learner": name}))
-    assert not (learner.reads_persons_exactly and isinstance(learner, BoundsEachRecord))
+    assert not (learner.noisy_instead and isinstance(learner, BoundsEachRecord))

@@ -1,6 +1,7 @@
 """`scenario describe` from the command line to the page: in the clear and encrypted the same."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -115,3 +116,20 @@ def test_noise_that_a_description_cannot_have_is_refused_in_words(tmp_path: Path
     done = CliRunner().invoke(app, [*command, "--set", "dp.epsilon=4"], env=WIDE)
     assert done.exit_code != 0
     assert "with dp.epsilon set dp.delta too" in " ".join(done.output.split())
+
+
+def test_with_noise_a_survival_curve_stands_beside_the_table(tmp_path: Path) -> None:
+    command = ["describe", "lung-survival", "--out", str(tmp_path / "run"), *NOISE]
+    amount = ["--set", "dp.epsilon=200", "--set", "dp.delta=1e-5"]
+    done = CliRunner().invoke(app, [*command, *amount], env=WIDE)
+    assert done.exit_code == 0, done.output
+    run = RunDirectory(tmp_path / "run")
+    found = json.loads((run.model / "results.json").read_text())["life_table"]
+    (curve,) = found["curves"]
+    falls = [1.0, *curve["survival"]]
+    assert all(0 <= after <= before for before, after in pairwise(falls))
+    assert abs(curve["at_risk"][0] - 180) < 30  # about 180 are trained on
+    page = run.report.read_text()
+    assert "How long until the event?" in page
+    assert "records that end in a step of time it has a standard error of" in page
+    assert "the nearest curve that only falls" in page

@@ -17,6 +17,7 @@ from sites.learners.descriptions.group_counts import GroupCounts
 from sites.learners.descriptions.tables.table_one import OVERALL, QUANTILES
 from sites.learners.fine_bins import FineBins
 from sites.schema.tables import Category, Number
+from sites.statistics.noisy_life_tables import NoisyLifeTable
 
 _CLEAR = 5  # deviations of its noise above which a number of values can stand below a fraction
 _SEEN = 5  # deviations of its noise above which a variance is shown
@@ -58,6 +59,49 @@ class NoisyTableOne:
                 "deviations": [_rounded(self._deviation(len(one))) for one in self._sets],
             },
             "columns": [self._column(one) for one in self.counts.bins(self.statistics)],
+            **self._life_table,
+        }
+
+    @property
+    def _life_table(self) -> Mapping[str, Any]:
+        """The survival curve of all groups; nothing if no time until an event was counted."""
+        label, layout = self.counts.ends, self.counts.layout
+        if label is None:
+            return {}
+        deviation = self._deviation(1)
+        table = NoisyLifeTable(
+            layout.part("life/events", self.pooled),
+            layout.part("life/withdrawn", self.pooled),
+            records=int(self._records.sum()),
+            classes=len(self._records),
+            deviation=deviation,
+        )
+        low, high = table.interval()
+        known, grid = np.arange(len(label.grid)) < table.n_known, label.grid
+        mean = table.restricted_mean(grid, sum(time <= label.judged_at for time in grid))
+        curve = {
+            "group": "",
+            "times": list(grid),
+            # Beyond what is known nobody is shown.
+            "at_risk": np.where(known, np.rint(table.at_risk), 0).astype(int).tolist(),
+            "events": np.maximum(table.events, 0).tolist(),
+            "withdrawn": np.maximum(table.withdrawn, 0).tolist(),
+            "survival": table.survival.tolist(),
+            "low": low.tolist(),
+            "high": high.tolist(),
+            "median": table.median(grid),
+            "restricted_mean": None if mean is None else mean[0],
+            "restricted_mean_error": None if mean is None else mean[1],
+        }
+        return {
+            "life_table": {
+                "time": label.time,
+                "unit": label.unit,
+                "horizon": label.judged_at,
+                "floor": 1,
+                "deviation": _rounded(deviation),
+                "curves": [curve],
+            }
         }
 
     @cached_property

@@ -9,6 +9,8 @@ import pytest
 
 from consortium.coordinator.later_runs.periods import CannotMonitor, period_config
 from consortium.model.files import read_model
+from consortium.report.monitoring.counted_periods import counted_periods
+from consortium.report.monitoring.rows import missing_sentences
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Summary, Tallies, read_record
 from consortium.site.periods import PeriodMemory
@@ -73,6 +75,19 @@ def test_a_period_counts_as_if_all_its_records_were_in_one_place(
         own += count.tally
         assert count.model == told.model_digest
     assert own.tolist() == expected.tolist()
+
+
+def test_records_without_a_label_yet_are_in_no_metric(tmp_path: Path) -> None:
+    founded = Founded(tmp_path)
+    run = founded.train("model")
+    declare_later(founded, "march", unlabelled=15)
+    period = counted(founded, run, "march")
+    (found,) = counted_periods(run)
+    assert found.figures is not None
+    assert found.figures.records == 60 * len(NAMES)
+    assert found.figures.now.records_without_label == 15 * len(NAMES)
+    assert read_record(period.summary, Summary).held_out == 45 * len(NAMES)
+    assert "60 records had no label yet" in " ".join(missing_sentences(found)).replace("\xa0", " ")
 
 
 def test_who_is_away_or_waits_in_march_is_in_april(tmp_path: Path) -> None:

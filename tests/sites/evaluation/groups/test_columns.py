@@ -22,7 +22,7 @@ SCHEMA = Schema(
     label=ClassLabel(column="ill", classes=("no", "yes")),
 )
 EVALUATION = in_bins(evaluation_for(SCHEMA, Counting(subgroups="sex", columns=True)), first_bins())
-ROW = st.tuples(st.floats(0, 1), st.integers(0, 1), st.floats(0, 100), st.integers(-1, 1))
+ROW = st.tuples(st.floats(0, 1), st.integers(-1, 1), st.floats(0, 100), st.integers(-1, 1))
 ROWS = st.lists(ROW, max_size=20)
 
 
@@ -41,7 +41,9 @@ def test_tallies_of_sites_add_up_to_that_of_all_records(
     found = tally(one + other)
     assert found.tolist() == (tally(one) + tally(other)).tolist()
     EVALUATION.check(found)
-    assert EVALUATION.num_examples(found) == len(one) + len(other)
+    labelled = [row for row in one + other if row[1] >= 0]
+    assert EVALUATION.num_examples(found) == len(labelled)
+    assert EVALUATION.of_unlabelled(found).sum() == len(one) + len(other) - len(labelled)
     columns = EVALUATION.of_columns(found)
     assert TableStatistics(SCHEMA).layout.count("records", columns) == len(one) + len(other)
 
@@ -62,6 +64,14 @@ def test_it_says_of_records_what_it_says_without_columns() -> None:
     assert EVALUATION.class_counts(found) == (1, 2)
     without = EVALUATION.tally(np.array([0.9]), np.array([1]))
     assert without.shape == found.shape
+
+
+def test_a_record_without_a_label_is_in_no_metric() -> None:
+    assert isinstance(EVALUATION, EvaluationWithColumns)
+    rows = [(0.9, 1, 30.0, 0), (0.2, 0, 40.0, 1)]
+    found = tally([*rows, (0.25, -1, 50.0, 1), (1.0, -1, 60.0, 1)])
+    assert EVALUATION.metrics(found) == EVALUATION.metrics(tally(rows))
+    assert np.flatnonzero(EVALUATION.of_unlabelled(found)).tolist() == [16, 63]
 
 
 def test_texts_have_no_columns() -> None:

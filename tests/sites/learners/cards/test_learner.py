@@ -117,9 +117,12 @@ def test_the_learner_is_found_by_its_name_with_the_plan_of_the_run() -> None:
     learner: object = learner_for("credit", SCHEMA, plans)
     assert isinstance(learner, ScoreCard)
     assert learner == ScoreCard.of(SCHEMA, plan)
-    assert (learner.name, learner.contribution.exact) == ("scorecard", True)
-    assert plans.exchanges("credit") == 16
-    assert (learner.reads_persons_exactly, learner.predicts) == (False, True)
+    assert (learner.name, learner.contribution.exact, plans.exchanges("")) == (
+        "scorecard",
+        True,
+        16,
+    )
+    assert (learner.noisy_instead, learner.predicts) == ("", True)
 
 
 def schema_with(**changes: Any) -> Schema:

@@ -13,6 +13,7 @@ from sites.learners.cards.learner import ScoreCard
 from sites.learners.cards.plan import CardPlan
 from sites.learners.count_noise import CountNoise
 from sites.tasks.tabular.data import TableData
+from tests.hostile_states import hostile_states, refused_or_done
 from tests.neighbours import (
     largest_state,
     moved_by_one_person,
@@ -160,3 +161,23 @@ def test_results_tell_the_noise_of_a_count_over_all_sites() -> None:
     assert found["noise"]["deviation"] == pytest.approx(2 * 3 * np.sqrt(3 * 2), rel=0.01)
     assert (found["noise"]["sites"], found["noise"]["most_records"]) == (2, 3)
     assert found["exchanges"] == 2
+
+
+LEARNER, OWN = noisy(), site_data(loans(400), loans(50))
+HONEST = fitted(LEARNER, [OWN], 2)
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_whatever_state_it_is_shown_a_site_refuses_it_by_name_or_counts(
+    data: st.DataObject,
+) -> None:
+    """A coordinator that lies gets a code; an error of another kind would be a fault of ours."""
+    task, none = task_of(LEARNER), nothing_counted(LEARNER)
+    shown = data.draw(hostile_states(HONEST, task.layout))
+    for work in (
+        lambda: task.bounded_count(OWN, none, shown, plan_of(noise_of())),
+        lambda: task.evaluate(OWN, none, shown),
+        lambda: LEARNER.results(shown, none),
+    ):
+        assert refused_or_done(work) in {"", "impossible-state"}

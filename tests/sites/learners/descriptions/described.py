@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from privacy.layout import Tally
 from sites.learners.counted_tables import Columns
-from sites.schema.tables import Category, ClassLabel, Number, NumberLabel, Schema
+from sites.schema.tables import Category, ClassLabel, EventTimeLabel, Number, NumberLabel, Schema
 from sites.statistics.tables import TableStatistics
 
 FEATURES = (
@@ -20,6 +20,12 @@ CLASSES = Schema(
 )
 NUMBERS = Schema(
     name="t", person="p", features=FEATURES, label=NumberLabel(column="cost", low=0, high=1000)
+)
+ENDS = Schema(
+    name="t",
+    person="p",
+    features=FEATURES,
+    label=EventTimeLabel(column="end", classes=("alive", "dead"), time="days", high=100, bins=10),
 )
 
 
@@ -46,6 +52,8 @@ def drawn(schema: Schema, n: int, seed: int) -> Records:
     rng = np.random.default_rng(seed)
     income = np.where(rng.random(n) < 0.1, np.nan, np.exp(rng.normal(9, 1, n)).clip(0, 1e6))
     labels = rng.integers(0, 2, n) if schema is CLASSES else rng.uniform(0, 1000, n)
+    if schema is ENDS:
+        labels = np.stack([rng.integers(0, 2, n), rng.uniform(0, 100, n)], axis=1)
     columns = {
         "age": rng.integers(18, 101, n).astype(np.float64),
         "income": income,

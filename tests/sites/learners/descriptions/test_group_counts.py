@@ -4,10 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sites.learners.descriptions.group_counts import GroupCounts
-from sites.schema.tables import Schema
+from sites.schema.tables import EventTimeLabel, Schema
+from sites.statistics.life_tables import LifeTable
 from sites.statistics.tables import TableStatistics
 from tests.sites.learners.descriptions.described import (
     CLASSES,
+    ENDS,
     NUMBERS,
     Records,
     drawn,
@@ -76,7 +78,7 @@ def moved(counts: GroupCounts, persons: Records, others: Records) -> float:
     return float(np.linalg.norm(difference[~still] / scales[~still]))
 
 
-@given(st.integers(1, 6), st.integers(0, 1000), st.sampled_from([CLASSES, NUMBERS]))
+@given(st.integers(1, 6), st.integers(0, 1000), st.sampled_from([CLASSES, NUMBERS, ENDS]))
 def test_a_person_with_k_records_moves_the_scaled_tally_by_k_at_most(
     k: int, seed: int, schema: Schema
 ) -> None:
@@ -115,3 +117,18 @@ def test_sites_are_counted_where_there_is_noise() -> None:
     statistics = np.zeros(TableStatistics(NUMBERS).layout.size, np.int64)
     assert counts.tally(records, statistics).tolist()[0] == 1
     assert not counts.tally(records, statistics)[1:].any()
+
+
+def test_a_life_table_is_counted_with_noise_and_not_without() -> None:
+    records, none = drawn(ENDS, 80, 3), np.zeros(TableStatistics(ENDS).layout.size, np.int64)
+    noisy, exact = GroupCounts(ENDS, noisy=True), GroupCounts(ENDS)
+    tally = noisy.tally(records, none)
+    label = ENDS.label
+    assert isinstance(label, EventTimeLabel)
+    times = np.asarray(records.labels[:, 1], np.float64)
+    life = LifeTable.of(times, records.labels[:, 0] == 1, label.grid)
+    assert noisy.layout.part("life/events", tally).tolist() == life.events.tolist()
+    assert noisy.layout.part("life/withdrawn", tally).tolist() == life.withdrawn.tolist()
+    assert "life/events" not in exact.layout.sizes
+    places = np.arange(noisy.layout.size)
+    assert set(noisy.noise_scales[noisy.layout.part("life/events", places)]) == {noisy.count_scale}

@@ -26,7 +26,7 @@ def test_a_run_that_names_it_has_it() -> None:
     learner = generalised_linear(schema_of(CLASSES), plans)
     task = task_for("credit", schema_of(CLASSES), ModelPlan(), seed=7, learning=plans)
     assert learner.name == "glm"
-    assert learner.reads_persons_exactly
+    assert "learner=gradient" in learner.noisy_instead
     assert learner.contribution.exact
     assert task.layout == learner.at_site(task).layout
     assert plans.exchanges("diagnosis") == 8

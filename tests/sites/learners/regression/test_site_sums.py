@@ -56,6 +56,10 @@ def test_no_entry_overflows_from_any_state_a_coordinator_may_plant(
     table = table_with(label, n, seed=seed, missing=0.3)
     fit = fitted(schema_of(label), plan, [table], exchanges=0)
     wild = np.random.default_rng(seed).choice([0, 1e-30, -1.0, 50.0, -3e38, 3e38], fit.vector.size)
+    k = fit.learner.regression.design.size
+    wild.reshape(2, -1)[:, 2 * k : 3 * k] = (
+        0  # what is the matter with an input: a code, or refused
+    )
     counted = counts_of(fit.learner, fit.statistics, wild, table)
     assert np.abs(counted).max() < LARGEST_ENTRY
 

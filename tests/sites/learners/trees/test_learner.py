@@ -214,7 +214,7 @@ def test_trees_have_as_many_rounds_as_levels() -> None:
     assert plans_of(SMALL).exchanges("") == 9
     learner = learner_for("diagnosis", schema_of(), plans_of(SMALL))
     assert learner == learner_of(schema_of())
-    assert not learner.reads_persons_exactly
+    assert learner.noisy_instead == ""
     assert learner.name == "trees"
 
 
