@@ -12,7 +12,7 @@ QUICK := -m "not slow" --doctest-modules
 export PYTHONDONTWRITEBYTECODE :=
 REPORT := --cov-report=term:skip-covered --cov-report=json:.coverage.json
 
-.PHONY: help install demo test test-all coverage docs bench lint constraints clean
+.PHONY: help install demo test test-all test-matrix coverage docs bench lint constraints clean
 
 help:
 	@echo "make install   the environment, in .venv"
@@ -20,6 +20,7 @@ help:
 	@echo "make test      lint, types, contracts, every test but the long ones;"
 	@echo "               and that the tests of privacy/ and strategies/ try all of them"
 	@echo "make test-all  every test"
+	@echo "make test-matrix  the package without PyTorch, on every supported Python that is there"
 	@echo "make coverage  what no quick test tries, in every package"
 	@echo "make docs      the documents, checked and built as a site, in site/"
 	@echo "make constraints  the newest versions in the ranges of pyproject.toml, into constraints.txt"
@@ -51,6 +52,9 @@ coverage: install
 
 test-all: lint
 	$(BIN)/python -m pytest $(SPREAD) --doctest-modules
+
+test-matrix: install
+	$(BIN)/python -m tests.matrix
 
 # no warning passes: a broken link, a missing heading or an orphan page ends it
 docs: install

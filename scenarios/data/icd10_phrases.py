@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 
 import pandas as pd
 
+from privacy.errors import require_library
 from scenarios.data.datasets import DatasetCorrupted
 
 Names: TypeAlias = "pd.Series[str]"

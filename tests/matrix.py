@@ -1,0 +1,97 @@
+"""Try the package on every supported Python that is there: `python -m tests.matrix`.
+
+For each, the package is built, installed without PyTorch in a new environment, and some scenarios
+that count are run. Their models must be those of this interpreter, to the bit.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+VERSIONS = ("3.11", "3.12", "3.13", "3.14")
+RUNS: tuple[tuple[str, ...], ...] = (
+    ("heart-odds",),
+    ("bank-scorecard",),
+    ("lung-survival", "--set", "aggregation=encrypted"),
+)
+
+
+def main() -> int:
+    """Print what ran, and return 1 if a version gave another model."""
+    with tempfile.TemporaryDirectory() as folder:
+        wanted = digests(Path(sys.executable).parent / "scenario", Path(folder) / "here")
+        wheel = built_wheel(Path(folder))
+        same = True
+        for version in VERSIONS:
+            python = interpreter(version)
+            if python is None:
+                print(f"{version}: not there, not run")
+                continue
+            program = installed(python, wheel, Path(folder) / version)
+            found = digests(program, Path(folder) / f"{version}-runs")
+            same = same and found == wanted
+            models = "the same models" if found == wanted else "OTHER MODELS"
+            print(f"{version}: {len(found)} scenarios, {models}", flush=True)
+    return 0 if same else 1
+
+
+def interpreter(version: str) -> str | None:
+    """Return the interpreter of a version that starts; some that are on the path do not."""
+    found = shutil.which(f"python{version}")
+    if found is None:
+        return None
+    started = subprocess.run([found, "--version"], check=False, capture_output=True)
+    return found if started.returncode == 0 else None
+
+
+def built_wheel(folder: Path) -> Path:
+    """Build the package in a copy, as building leaves files beside what is built."""
+    copy = folder / "source"
+    skipped = shutil.ignore_patterns(".*", "runs", "site", "tests", "build", "*.egg-info")
+    shutil.copytree(ROOT, copy, ignore=skipped)
+    run(
+        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", str(folder), str(copy)]
+    )
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def installed(python: str, wheel: Path, folder: Path) -> Path:
+    """Install the package in a new environment, and return its program."""
+    run([python, "-m", "venv", str(folder)])
+    run([str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", str(wheel)])
+    return folder / "bin" / "scenario"
+
+
+def digests(program: Path, folder: Path) -> dict[str, str]:
+    """Run the scenarios, and return the digest of each model."""
+    return dict(model_digests(program, folder))
+
+
+def model_digests(program: Path, folder: Path) -> Iterator[tuple[str, str]]:
+    """Yield the name of each scenario, and the digest of its model."""
+    folder.mkdir()
+    for name, *words in RUNS:
+        out = folder / name
+        run([str(program), "run", name, *words, "--out", str(out)], inside=folder)
+        yield name, json.loads((out / "summary.json").read_text())["model_digest"]
+
+
+def run(command: Sequence[str], *, inside: Path | None = None) -> None:
+    """Run a command without the repository on its path; show what it said if it fails."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        command, check=False, cwd=inside, env=environment, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
