@@ -31,13 +31,14 @@ def main() -> int:
         for version in VERSIONS:
             python = interpreter(version)
             if python is None:
-                print(f"{version}: not there, not run")
+                sys.stdout.write(f"{version}: not there, not run\n")
                 continue
             program = installed(python, wheel, Path(folder) / version)
             found = digests(program, Path(folder) / f"{version}-runs")
             same = same and found == wanted
             models = "the same models" if found == wanted else "OTHER MODELS"
-            print(f"{version}: {len(found)} scenarios, {models}", flush=True)
+            sys.stdout.write(f"{version}: {len(found)} scenarios, {models}\n")
+            sys.stdout.flush()
     return 0 if same else 1
 
 
