@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated
 
-from flwr.app import ArrayRecord, RecordDict
+from flwr.app import Array, ArrayRecord, RecordDict
 
 from privacy.canonical import DIGEST_SIZE
 from privacy.identity.public_identity import SIGNATURE_SIZE
@@ -55,6 +55,7 @@ _CONFIRMATION = "confirmation"
 _SET = "set"
 _ENTRIES = "entries"
 _COUNT_ENTRIES = "count-entries"
+_PARTS = "parts"
 
 _RECEIPTS = blob("joined receipts", low=0, high=MAX_RECEIPTS_BYTES)
 _TERMS = blob("joined mask terms", low=0, high=MAX_JOINED_TERMS_BYTES)
@@ -66,6 +67,7 @@ _BOUNDS = {
     _ENTRIES: MAX_ENTRIES_BYTES,
     _COUNT_ENTRIES: MAX_ENTRIES_BYTES,
 }
+_NAMES_BYTES = 2**10  # the names of the parts, and their lengths
 
 
 def pair_key_request(charter: str) -> RecordDict:
@@ -213,7 +215,7 @@ class ConfirmationRequest:
         return replace(self, entries=entries, count_entries=count_entries)
 
     def content(self) -> RecordDict:
-        """Return the content of the message."""
+        """Return the content of the message: one array, because each takes two requests more."""
         parts = {
             _OPENING: self.opening,
             _SET: self.shown.encode(),
@@ -221,7 +223,7 @@ class ConfirmationRequest:
             _COUNT_ENTRIES: encode_named(self.count_entries),
         }
         return wire.content(
-            {name: wire.bytes_array(part) for name, part in parts.items()},
+            {_PARTS: wire.bytes_array(encode_named(parts))},
             {
                 _CHARTER: self.charter,
                 _PURPOSE: self.purpose,
@@ -239,12 +241,10 @@ class ConfirmationRequest:
         """
         arrays, facts = wire.read_content(
             record,
-            arrays=frozenset(_BOUNDS),
+            arrays=frozenset({_PARTS}),
             facts=frozenset({_CHARTER, _PURPOSE, _ROUND, _ATTEMPT}),
         )
-        parts = {
-            name: wire.read_bytes(arrays[name], at_most=most) for name, most in _BOUNDS.items()
-        }
+        parts = _named_parts(arrays[_PARTS])
         purpose = wire.fact_str(facts, _PURPOSE, at_most=_NAME_LENGTH)
         if purpose not in (STATISTICS, TRAINING, EVALUATION):
             raise wire.MalformedRecord("no set of this purpose is confirmed")
@@ -268,6 +268,21 @@ def confirmation(encoded: bytes) -> RecordDict:
 def read_confirmation(record: RecordDict) -> bytes:
     """Return the encoded confirmation of a `confirmation`, or raise MalformedRecord."""
     return _read_one(record, _CONFIRMATION, at_most=MAX_CONFIRMATION_BYTES)
+
+
+def _named_parts(array: Array) -> dict[str, bytes]:
+    joined = wire.read_bytes(array, at_most=sum(_BOUNDS.values()) + _NAMES_BYTES)
+    parts = decode_named(joined, at_most=max(_BOUNDS.values()))
+    if parts.keys() != _BOUNDS.keys():
+        raise wire.MalformedRecord("a set to be confirmed has other parts than were agreed")
+    for name, most in _BOUNDS.items():
+        if len(parts[name]) > most:
+            raise wire.MalformedRecord(
+                f"at most {most} bytes of the part {name} were agreed, got {len(parts[name])}",
+                at_most=most,
+                came=len(parts[name]),
+            )
+    return parts
 
 
 def _read_one(record: RecordDict, name: str, *, at_most: int) -> bytes:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from privacy import canonical
 from privacy.canonical import MalformedEnvelope
+from privacy.protocol.announcements import decode_named, encode_named
 from privacy.protocol.envelope import MAX_ATTEMPTS, MAX_BUCKETS, MAX_ENVELOPE_BYTES, MAX_ROUND
 from privacy.protocol.masks.mask_part import (
     MAX_CONFIRMATION_BYTES,
@@ -100,6 +101,15 @@ def arrays(record: RecordDict, **changes: bytes | None) -> RecordDict:
     return RecordDict({"arrays": ArrayRecord(kept), "facts": said})
 
 
+def with_parts(record: RecordDict, **changes: bytes | None) -> RecordDict:
+    """Return a request to confirm with some of the parts in its one array changed."""
+    there, _ = wire.arrays_and_facts(record)
+    said = decode_named(there["parts"].data, at_most=2**20)
+    said |= {name: part for name, part in changes.items() if part is not None}
+    left = {name: part for name, part in said.items() if changes.get(name, b"") is not None}
+    return arrays(record, parts=encode_named(left))
+
+
 WRONG_REQUESTS: dict[str, Callable[[RecordDict], RecordDict]] = {
     "another purpose": lambda record: facts(record, purpose="release"),
     "no round": lambda record: facts(record, round=-1),
@@ -107,9 +117,11 @@ WRONG_REQUESTS: dict[str, Callable[[RecordDict], RecordDict]] = {
     "a charter too long": lambda record: facts(record, charter="c" * 65),
     "a fact too many": lambda record: facts(record, more=1),
     "an array too many": lambda record: arrays(record, more=b""),
-    "an array too few": lambda record: arrays(record, set=None),
-    "an opening too long": lambda record: arrays(record, opening=bytes(MAX_OPENING_BYTES + 1)),
-    "a set too long": lambda record: arrays(record, set=bytes(masks.MAX_SET_BYTES + 1)),
+    "an array too few": lambda record: arrays(record, parts=None),
+    "a part too many": lambda record: with_parts(record, more=b""),
+    "a part too few": lambda record: with_parts(record, set=None),
+    "an opening too long": lambda record: with_parts(record, opening=bytes(MAX_OPENING_BYTES + 1)),
+    "parts too long": lambda record: arrays(record, parts=bytes(masks.MAX_SET_BYTES + 2**23)),
 }
 
 
@@ -136,7 +148,7 @@ def test_a_set_with_a_part_of_another_form_is_refused(wrong: dict[str, Any]) -> 
     encoded = (SetToConfirm.forms[name].encode(part) for name, part in parts.items())
     written = SetToConfirm.tag + b"".join(encoded)
     with pytest.raises(MalformedEnvelope):
-        ConfirmationRequest.read(arrays(REQUEST.content(), set=written))
+        ConfirmationRequest.read(with_parts(REQUEST.content(), set=written))
 
 
 def test_a_share_that_is_too_long_is_refused() -> None:
@@ -151,7 +163,7 @@ def test_no_more_sums_are_read_than_there_are_buckets(count: int) -> None:
     # Everything after the number of sums is empty: five lengths.
     cut = before[: -(8 + 4 * 8)] + canonical.number(count)
     with pytest.raises(MalformedEnvelope):
-        ConfirmationRequest.read(arrays(REQUEST.content(), set=cut))
+        ConfirmationRequest.read(with_parts(REQUEST.content(), set=cut))
 
 
 @given(part=st.binary(max_size=64), more=st.binary(max_size=64))
