@@ -18,11 +18,11 @@ from sites.learners.cards.boosting import (
     log_odds_nearby,
     next_state,
     read_sums,
-    rising,
     sums_size,
 )
 from sites.learners.cards.merging import FEWEST_OF_CLASS, MOST_BINS
 from sites.learners.cards.state import CardState
+from sites.statistics.monotone import rising
 from sites.statistics.tally import MOST_RECORDS
 from sites.tasks.tabular.data import Table
 from tests.sites.learners.cards.card_records import fitted, learner_with, loans, tables
