@@ -1,12 +1,11 @@
 """What a schema for tables could be, for a person to correct: a guess, never used for a run."""
 
+import difflib
 import math
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import pandas as pd
 
 from consortium.cli.options import parse_data_source
 from consortium.site.data_check import DataCheck, check_data
@@ -15,10 +14,14 @@ from sites.data.guesses import date_forms, reader_with_signs, texts_of
 from sites.data.reading import DateForm, Reading
 
 MOST_VALUES = 12  # different ones of a column that are proposed as categories or classes
+_ALIKE = 0.75
 _OF_A_PERSON = re.compile(
-    r"(patient|person|subject|client|customer|borrower|participant)(en|s)?([_.-]?(id|no|nr|number))?"
-    r"|id|mrn|pid"
+    r"(patient|person|subject|client|customer|borrower|participant|case|fall|proband)(en|s)?"
+    r"(_?(id|no|nr|number))?|id|mrn|pid"
 )
+_NAMES_SOMEBODY = re.compile(r".*_(id|no|nr|number|key)")
+_AFFIRMED = frozenset({"yes", "y", "true", "positive", "dead", "ja", "oui", "si", "sí", "sim"})
+_DAYS = (-73_000.0, 36_500.0)  # from 1770 to 2069, counted from 1970-01-01
 
 
 class NoProposal(ConsortiumError, ValueError, code="no-proposal"):
@@ -30,27 +33,27 @@ class ProposedColumn:
     """A column as its cells look.
 
     Args:
-        theirs: Its name in the tables.
         ours: Its name in the schema.
+        theirs: Its name in the table of each site that has it.
         values: Its values if they are few.
         bounds: Rounded outwards, if its values are numbers or dates.
-        date: How its dates are written, if they are dates.
+        dates: How its dates are written, by site, if they are dates.
         missing: Whether a value is missing somewhere.
         n_texts: Number of different texts.
     """
 
-    theirs: str
     ours: str
+    theirs: Mapping[str, str]
     values: tuple[str, ...]
     bounds: tuple[float, float] | None
-    date: DateForm | None
+    dates: Mapping[str, DateForm]
     missing: bool
     n_texts: int
 
     @property
     def is_category(self) -> bool:
         """Whether it is read as categories: of two numbers, 0 and 1 say, each means something."""
-        two_numbers = len(self.values) == 2 and self.date is None
+        two_numbers = len(self.values) == 2 and not self.dates
         return two_numbers or (len(self.values) > 1 and self.bounds is None)
 
     @property
@@ -65,7 +68,7 @@ class Proposal:
 
     Args:
         sites: The table of each site, as it was typed.
-        words: How the tables have to be read, by site.
+        words: How each table has to be read, by site, but for its columns.
         columns: What their columns look like.
         person: The column that seems to say whose a row is; None if none does.
         label: The column that seems to be what is learnt.
@@ -83,6 +86,16 @@ class Proposal:
         return tuple(one for one in self.columns if one not in (self.person, self.label))
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Cells:
+    """The cells of a column in one table: its different texts, and what they may be."""
+
+    texts: Sequence[str]
+    numbers: Sequence[float]
+    form: DateForm | None
+    missing: bool
+
+
 def propose(
     sites: Mapping[str, str],
     words: Sequence[str] = (),
@@ -91,6 +104,8 @@ def propose(
     label: str | None = None,
 ) -> Proposal:
     """Return what a schema for the tables of some sites could be.
+
+    Columns of two tables are one if they have the same name, or nearly.
 
     Args:
         sites: A table for each site: a file, or `url::query`.
@@ -104,8 +119,11 @@ def propose(
         ConsortiumError: A table cannot be read.
     """
     checks = {site: _checked(text, words) for site, text in sites.items()}
-    columns = _columns(list(checks.values()))
-    named = {one.theirs: one for one in columns}
+    columns = tuple(
+        _column(ours, theirs, {site: checks[site] for site in theirs}, n_sites=len(sites))
+        for ours, theirs in _same_columns(checks).items()
+    )
+    named = {name: one for one in columns for name in (*one.theirs.values(), one.ours)}
     whose = _person(columns) if person is None else _named(person, named)
     learnt = _label(columns, whose) if label is None else _named(label, named)
     told = {site: (*words, *check.proposed) for site, check in checks.items()}
@@ -123,32 +141,86 @@ def _named(name: str, columns: Mapping[str, ProposedColumn]) -> ProposedColumn:
     return look_up(name, columns, kind="column", refusal=NoProposal)
 
 
-def _columns(checks: Sequence[DataCheck]) -> tuple[ProposedColumn, ...]:
-    theirs = dict.fromkeys(str(name) for check in checks for name in check.frame.columns)
-    found: list[ProposedColumn] = []
-    for name in theirs:
-        holding = [check for check in checks if name in check.frame.columns]
-        texts = pd.concat([texts_of(check.frame[name]) for check in holding])
-        n_rows = sum(len(check.frame) for check in checks)
-        ours = _agreeable_name(name, [one.ours for one in found])
-        found.append(_column(name, ours, texts, holding[0].reading, missing=len(texts) < n_rows))
-    return tuple(found)
+def _same_columns(checks: Mapping[str, DataCheck]) -> dict[str, dict[str, str]]:
+    """Return the name of each column at each site that has it, by the name in the schema."""
+    found: dict[str, dict[str, str]] = {}
+    for site, check in checks.items():
+        left = {str(name): _plain_name(str(name)) for name in check.frame.columns}
+        known = {ours: _known_as(ours, theirs, left) for ours, theirs in found.items()}
+        for ours, theirs in known.items():
+            if theirs in left:
+                found[ours][site] = theirs
+                del left[theirs]
+        for theirs, plain in left.items():
+            ours = _alike(plain, _without(found, site)) or _name_of_its_own(plain, found)
+            found.setdefault(ours, {})[site] = theirs
+    return found
+
+
+def _known_as(ours: str, theirs: Mapping[str, str], left: Mapping[str, str]) -> str:
+    """Return the column of a table that has a known name; "" if none has."""
+    same = [name for name in left if name in theirs.values()]
+    plain = [name for name, its in left.items() if its == ours]
+    return next(iter([*same, *plain]), "")
+
+
+def _alike(plain: str, known: Sequence[str]) -> str:
+    """Return the known name that is nearly the same, or has a unit more or less; "" if none is."""
+    longer = [one for one in known if one.startswith(f"{plain}_") or plain.startswith(f"{one}_")]
+    close = difflib.get_close_matches(plain, known, n=1, cutoff=_ALIKE)
+    return next(iter([*close, *(longer if len(longer) == 1 else [])]), "")
+
+
+def _without(found: Mapping[str, Mapping[str, str]], site: str) -> list[str]:
+    """Return the columns of other sites that this one seems to lack."""
+    return [ours for ours, theirs in found.items() if theirs and site not in theirs]
+
+
+def _plain_name(name: str) -> str:
+    """Return a name as a schema allows it: small letters without accents, and digits."""
+    letters = unicodedata.normalize("NFKD", name.casefold())
+    plain = re.sub(r"[^a-z0-9]+", "_", re.sub(r"[\u0300-\u036f]", "", letters)).strip("_")
+    return plain[:60] if plain[:1].isalpha() else f"column_{plain}"[:60].rstrip("_")
+
+
+def _name_of_its_own(plain: str, taken: Mapping[str, object]) -> str:
+    made, number = plain, 2
+    while made in taken:
+        made, number = f"{plain[:57]}_{number}", number + 1
+    return made
 
 
 def _column(
-    theirs: str, ours: str, texts: "pd.Series[Any]", reading: Reading, *, missing: bool
+    ours: str, theirs: Mapping[str, str], checks: Mapping[str, DataCheck], *, n_sites: int
 ) -> ProposedColumn:
-    distinct = [str(text) for text in texts.unique()]
-    numbers = _numbers(distinct, reading)
-    forms = [] if numbers or not distinct else date_forms(texts, reading)
+    parts = {site: _cells(check, theirs[site]) for site, check in checks.items()}
+    full = {site: part for site, part in parts.items() if part.texts}
+    distinct = [*dict.fromkeys(text for part in full.values() for text in part.texts)]
+    numeric = bool(full) and all(part.numbers for part in full.values())
+    numbers = [number for part in full.values() for number in part.numbers] if numeric else []
+    dates = {site: part.form for site, part in full.items() if part.form}
+    dated = not numeric and len(dates) == len(full)
     return ProposedColumn(
-        theirs=theirs,
         ours=ours,
-        values=_in_order(distinct, numbers) if len(distinct) <= MOST_VALUES else (),
-        bounds=_rounded_outwards(numbers) if numbers else _bounds_of_dates(forms),
-        date=forms[0] if forms else None,
-        missing=missing,
+        theirs=theirs,
+        values=_in_order(distinct, numeric=numeric) if len(distinct) <= MOST_VALUES else (),
+        bounds=_rounded_outwards(numbers) if numeric else (_DAYS if dated and dates else None),
+        dates=dates if dated else {},
+        missing=len(parts) < n_sites or any(part.missing for part in parts.values()),
         n_texts=len(distinct),
+    )
+
+
+def _cells(check: DataCheck, name: str) -> _Cells:
+    texts = texts_of(check.frame[name])
+    distinct = [str(text) for text in texts.unique()]
+    numbers = _numbers(distinct, check.reading)
+    forms = [] if numbers or not distinct else date_forms(texts, check.reading)
+    return _Cells(
+        texts=distinct,
+        numbers=numbers,
+        form=forms[0] if forms else None,
+        missing=len(texts) < len(check.frame),
     )
 
 
@@ -159,10 +231,11 @@ def _numbers(distinct: Sequence[str], reading: Reading) -> list[float]:
     return numbers if len(numbers) == len(distinct) else []
 
 
-def _in_order(distinct: Sequence[str], numbers: Sequence[float]) -> tuple[str, ...]:
-    if not numbers:
-        return tuple(sorted(distinct))
-    return tuple(text for _, text in sorted(zip(numbers, distinct, strict=True)))
+def _in_order(distinct: Sequence[str], *, numeric: bool) -> tuple[str, ...]:
+    """Return values in an order that a person would choose: what is affirmed last."""
+    if numeric:
+        return tuple(sorted(distinct, key=lambda text: float(text.replace(",", "."))))
+    return tuple(sorted(distinct, key=lambda text: (text.casefold() in _AFFIRMED, text)))
 
 
 def _rounded_outwards(numbers: Sequence[float]) -> tuple[float, float]:
@@ -174,23 +247,12 @@ def _rounded_outwards(numbers: Sequence[float]) -> tuple[float, float]:
     return below, above if above > below else below + step
 
 
-def _bounds_of_dates(forms: Sequence[DateForm]) -> tuple[float, float] | None:
-    """Return the days of two centuries, counted from 1970-01-01."""
-    return (-73_000.0, 36_500.0) if forms else None
-
-
-def _agreeable_name(name: str, taken: Sequence[str]) -> str:
-    """Return a name as a schema allows it, and that no other column has."""
-    plain = re.sub(r"[^a-z0-9_.-]+", "_", name.casefold()).strip("_")
-    start = plain if plain[:1].isalpha() else f"column_{plain}".rstrip("_")
-    made, number = start[:60], 2
-    while made in taken:
-        made, number = f"{start[:57]}_{number}", number + 1
-    return made
-
-
 def _person(columns: Sequence[ProposedColumn]) -> ProposedColumn | None:
-    return next((one for one in columns if _OF_A_PERSON.fullmatch(one.ours)), None)
+    named = [one for one in columns if _OF_A_PERSON.fullmatch(one.ours)]
+    numbered = [
+        one for one in columns if _NAMES_SOMEBODY.fullmatch(one.ours) and not one.is_readable
+    ]
+    return next(iter([*named, *numbered]), None)
 
 
 def _label(columns: Sequence[ProposedColumn], whose: ProposedColumn | None) -> ProposedColumn:

@@ -26,7 +26,7 @@ def proposed_file(proposal: Proposal, name: str, *, beside: Path) -> str:
     lines += _schema_lines(proposal, name)
     for site, data in proposal.sites.items():
         lines += [f"[sites.{site}]", f"data = {_text(_place(data, beside))}"]
-        words = [*proposal.words[site], *_words_of_columns(proposal)]
+        words = [*proposal.words[site], *_words_of_columns(proposal, site)]
         lines += [f"words = {_list(words)}"] if words else []
         lines.append("")
     lines += [
@@ -47,6 +47,9 @@ def _schema_lines(proposal: Proposal, name: str) -> Iterator[str]:
         yield f"person = {_text(whose.ours)} # whose a row is; a person's rows stay together"
     yield ""
     for column in proposal.others:
+        lacking = [site for site in proposal.sites if site not in column.theirs]
+        if lacking and column.is_readable:
+            yield f"# no column of {', '.join(lacking)} has such a name: say which, or remove it"
         yield from _feature_lines(column)
     yield "[schema.label] # what is learnt"
     yield f"column = {_text(proposal.label.ours)}"
@@ -62,7 +65,7 @@ def _schema_lines(proposal: Proposal, name: str) -> Iterator[str]:
 def _feature_lines(column: ProposedColumn) -> Iterator[str]:
     if not column.is_readable:
         many = f"{column.n_texts} different texts" if column.n_texts > MOST_VALUES else "one value"
-        yield f"# {column.theirs} is left out: it has {many if column.n_texts else 'no values'}"
+        yield f"# {column.ours} is left out: it has {many if column.n_texts else 'no values'}"
         yield ""
         return
     yield "[[schema.features]]"
@@ -82,15 +85,20 @@ def _bounds_lines(column: ProposedColumn) -> Iterator[str]:
     low, high = column.bounds or (0.0, 1.0)
     yield f"low = {low!r}"
     yield f"high = {high!r}"
-    if column.date:
+    if column.dates:
         yield 'unit = "days" # since 1970-01-01'
 
 
-def _words_of_columns(proposal: Proposal) -> list[str]:
-    renamed = [one for one in proposal.columns if one.ours != one.theirs]
-    used = [one for one in renamed if one.is_readable or one is proposal.person]
-    words = [f"column:{one.ours}={one.theirs}" for one in used]
-    words += [f"date:{one.ours}={one.date}" for one in proposal.others if one.date]
+def _words_of_columns(proposal: Proposal, site: str) -> list[str]:
+    """Return words for the columns of a site that are called otherwise, or hold dates."""
+    used = [one for one in proposal.columns if one.is_readable or one is proposal.person]
+    here = [(one, one.theirs[site]) for one in used if site in one.theirs]
+    words = [f"column:{one.ours}={theirs}" for one, theirs in here if theirs != one.ours]
+    words += [
+        f"date:{one.ours}={one.dates[site]}"
+        for one, _ in here
+        if site in one.dates and one is not proposal.person
+    ]
     return words if proposal.person else [*words, "persons:rows"]
 
 

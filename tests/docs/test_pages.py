@@ -36,7 +36,6 @@ from tests.docs.pages import (
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 PROGRAMS = ("consortium", "scenario")
-TO_COME = {"consortium/engines", "consortium/experiments"}  # decided, and not yet there
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
@@ -144,7 +143,7 @@ def test_an_option_that_is_not_there_is_found() -> None:
 @every_page
 def test_files_that_a_page_names_are_there(page: Path) -> None:
     rooms = r"(?:consortium|sites|strategies|privacy|scenarios|tests|docs)/[\w./-]*"
-    named = {code for code in codes(page) if re.fullmatch(rooms, code)} - TO_COME
+    named = {code for code in codes(page) if re.fullmatch(rooms, code)}
     here = [name for name in sorted(named) if "SITE" not in name]  # in a run directory
     assert [name for name in here if not (ROOT / name).exists()] == []
 

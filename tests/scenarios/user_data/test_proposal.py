@@ -13,7 +13,7 @@ from consortium.site.data_check import check_data
 from scenarios.user_data.proposal import NoProposal, propose
 from scenarios.user_data.proposed_file import proposed_file
 from scenarios.user_data.scenario_file import ScenarioFile
-from sites.schema.tables import Feature, Number, Schema
+from sites.schema.tables import ClassLabel, Feature, Number, Schema
 
 NAMES = st.sampled_from(["Age", "ALTER (Jahre)", "7", "größe", "age", "a.b", "x\ty"])
 MANY = 14
@@ -122,3 +122,44 @@ def test_two_columns_never_get_one_name() -> None:
         table = frame(**{"Age": range(MANY), "age": range(MANY), "AGE ": range(MANY)})
         declared = proposal_of({"north": table}, Path(folder), label="end")
     assert [one.name for one in features_of(declared)] == ["age", "age_2", "age_3"]
+
+
+def test_columns_of_two_tables_are_one_where_their_names_are_alike(tmp_path: Path) -> None:
+    """Each site gets the words for its own table: its names, and how it writes dates."""
+    born = [f"19{year}-0{month}-11" for year in (41, 63) for month in range(1, 8)]
+    north = frame(**{"Größe (cm)": range(MANY), "CRP [mg/l]": range(MANY), "Born": born})
+    other = [f"{day[8:]}.{day[5:7]}.{day[:4]}" for day in born]
+    south = frame(groesse_cm=range(MANY), crp=range(MANY), born=other)
+    declared = proposal_of({"north": north, "south": south}, tmp_path, label="end")
+    assert [one.name for one in features_of(declared)] == ["grosse_cm", "crp_mg_l", "born"]
+    assert declared.sites["north"].words == (
+        "column:grosse_cm=Größe (cm)",
+        "column:crp_mg_l=CRP [mg/l]",
+        "column:born=Born",
+        "date:born=YYYY-MM-DD",
+    )
+    assert declared.sites["south"].words == (
+        "column:grosse_cm=groesse_cm",
+        "column:crp_mg_l=crp",
+        "date:born=DD.MM.YYYY",
+    )
+
+
+def test_a_column_that_a_table_lacks_is_named_with_the_site(tmp_path: Path) -> None:
+    proposal_of({"north": frame(weight=range(MANY)), "south": frame()}, tmp_path, label="end")
+    text = (tmp_path / "study.toml").read_text()
+    assert "# no column of south has such a name: say which, or remove it\n[[schema" in text
+
+
+def test_what_is_affirmed_is_the_second_class(tmp_path: Path) -> None:
+    table = frame(died=["ja", "nein"] * 7)
+    assert proposal_of({"north": table}, tmp_path, label="died").table.label == ClassLabel(
+        column="died", classes=("nein", "ja")
+    )
+
+
+@pytest.mark.parametrize("name", ["Patienten-ID", "MRN", "Fall-Nr.", "Aufnahme Nr."])
+def test_a_column_whose_name_says_so_is_whose_a_row_is(name: str, tmp_path: Path) -> None:
+    table = frame(size=range(MANY)).rename(columns={"patient": name})
+    declared = proposal_of({"north": table}, tmp_path)
+    assert f"column:{declared.table.person}={name}" in declared.sites["north"].words
