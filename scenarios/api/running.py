@@ -18,7 +18,7 @@ from scenarios.api.declaration import Consortium, Site, Sites, members_of
 from scenarios.api.run import Run
 from scenarios.engines.preconditions import require_runnable
 from scenarios.engines.runner import RunFailed, ScenarioRun, run_scenario
-from scenarios.engines.site_reports import refusal_texts
+from scenarios.engines.site_reports import DataRefused, refusal_texts
 from scenarios.engines.staging import new_run_directory, require_sites
 from scenarios.experiments.record_checks import check_sites
 from scenarios.scenario import ENGINES, Engine, Scenario
@@ -30,10 +30,6 @@ from sites.schema.texts import AnySchema
 RUNS = Path("runs")
 
 Declared: TypeAlias = Consortium | AnySchema | str | Path
-
-
-class DataRefused(RunFailed, code="data-refused"):
-    """Sites refused the records that they were given; the message says which cells, and why."""
 
 
 class UnknownOption(ConsortiumError, TypeError, code="unknown-option"):
@@ -118,10 +114,7 @@ class _Request:
             return
         said = refusal_texts(directory, read_record(directory.summary, Summary))
         if said:
-            lines = "\n".join(f"{site}: {text}" for site, text in said.items())
-            raise DataRefused(
-                f"{lines}\n{more}\nthe run's directory: {directory.path}", sites=len(said)
-            )
+            raise DataRefused(said, more, f"the run's directory: {directory.path}")
 
     def sources(self, folder_of: Callable[[str], Path]) -> dict[str, DataSource]:
         """Return where the records are; those of a DataFrame are written into a site's folder.
@@ -195,7 +188,7 @@ def check(
     `finding`, a sentence.
 
     Raises:
-        ConsortiumError: Records cannot be read, or do not fit the schema.
+        DataRefused: Records cannot be read, or do not fit the schema; each site is named.
     """
     request = _Request.of(what, sites, options)
     with TemporaryDirectory() as folder:  # readable to its owner only

@@ -1,6 +1,6 @@
 """What the sites of a run on this machine said: why they refused, and what they found."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from consortium.run.absences import LEFT_OUT_BY_NAME, absences_of
@@ -10,7 +10,21 @@ from consortium.run.records import Summary
 from consortium.site.directory import SiteDirectory
 from consortium.site.record_check import open_alarms, read_check
 from consortium.wording.formatting import escape_controls
+from privacy.errors import ConsortiumError
 from scenarios.engines.staging import has_own_data
+
+
+class DataRefused(ConsortiumError, ValueError, code="data-refused"):
+    """Sites refused the records that they were given; the message says which cells, and why.
+
+    Args:
+        said: Why, by site.
+        more: Lines that follow.
+    """
+
+    def __init__(self, said: Mapping[str, str], *more: str) -> None:
+        lines = (f"{site}: {text}" for site, text in said.items())
+        super().__init__("\n".join((*lines, *more)), sites=len(said))
 
 
 def site_log(directory: RunDirectory, site: str) -> Path | None:

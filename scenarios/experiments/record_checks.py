@@ -1,7 +1,7 @@
 """What each site of a scenario finds in its records beside the others', without a run."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,10 @@ from consortium.run.directory import RunDirectory
 from consortium.site.directory import SiteDirectory, read_site_config
 from consortium.site.record_check import check_records
 from consortium.site.site import Site
+from privacy.errors import ConsortiumError
+from privacy.layout import Tally
 from scenarios.attacks.assignment import NOBODY, AttackAssignment
+from scenarios.engines.site_reports import DataRefused
 from scenarios.engines.staging import stage
 from scenarios.scenario import Scenario
 from sites.comparison.findings import Finding
@@ -35,18 +38,32 @@ def check_sites(
         lies: Which sites have altered records.
 
     Raises:
-        ConsortiumError: Records cannot be staged or read.
+        DataRefused: Records cannot be read, or do not fit the schema; each site is named.
+        ConsortiumError: The records cannot be staged.
     """
     with tempfile.TemporaryDirectory() as folder:
         run = RunDirectory(Path(folder))
         stage(run, scenario, own_data, config=config, lies=lies)
         sites = [_site_in(run.site(name), config) for name in scenario.sites]
-        counted = [config.privacy.statistics(site.task, site.data) for site in sites]
+        counted = _counted(sites, config)
         pooled = sum(counted, np.zeros_like(counted[0]))
         return {
             site.config.name: check_records(site, pooled - given).findings
             for site, given in zip(sites, counted, strict=True)
         }
+
+
+def _counted(sites: Sequence[Site], config: RunConfig) -> list[Tally]:
+    """Return each site's counts, or say of all sites at once which records cannot be counted."""
+    counted, refused = [], {}
+    for site in sites:
+        try:
+            counted.append(config.privacy.statistics(site.task, site.data))
+        except ConsortiumError as error:
+            refused[site.config.name] = str(error)
+    if refused:
+        raise DataRefused(refused)
+    return counted
 
 
 def _site_in(directory: Path, config: RunConfig) -> Site:

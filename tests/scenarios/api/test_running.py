@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 import consortium as c
-from scenarios.api.running import DataRefused, Options, UnknownOption
+from scenarios.api.running import Options, UnknownOption
+from scenarios.engines.site_reports import DataRefused
 from scenarios.user_data.proposal import propose
 from scenarios.user_data.proposed_file import proposed_file
 from sites.data.source import IobFiles
@@ -133,6 +134,15 @@ def test_a_check_finds_the_ward_that_measures_in_another_unit(
     found = c.check(schema, {**frames, "ward-a": other})
     assert list(found["site"]) == ["ward-a"]
     assert found["finding"][0].startswith("haemoglobin looks 1/")
+
+
+def test_a_check_names_every_site_whose_records_do_not_fit(
+    schema: c.Schema, frames: Frames
+) -> None:
+    broken = {name: frame.assign(age=-1) for name, frame in frames.items() if name != "ward-b"}
+    with pytest.raises(DataRefused, match=r"(?s)^ward-a: .*age: expected.*\nward-c: ") as refused:
+        c.check(schema, {**frames, **broken})
+    assert "ward-b" not in str(refused.value)
 
 
 def test_a_scenario_of_the_library_takes_frames_for_its_sites(frames: Frames) -> None:
