@@ -179,6 +179,11 @@ def _parse_place(text: str, folder: Path) -> DataSource:
     return TableFile(path=path)
 
 
+def fhir_option(resources: str, declared: str) -> str:
+    """Return how FHIR resources and their map are typed."""
+    return f"{FHIR}{resources}{_MAP}{declared}"
+
+
 def _parse_fhir(text: str, folder: Path) -> FhirFiles:
     export, separated, declared = text.removeprefix(FHIR).rpartition(_MAP)
     if not separated or not export or not declared:

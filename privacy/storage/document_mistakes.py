@@ -97,7 +97,11 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 -- an
 
 
 def _fields(models: list[type[BaseModel]]) -> dict[str, FieldInfo]:
-    return {name: field for model in models for name, field in model.model_fields.items()}
+    return {
+        field.alias or name: field  # as it is written in the document
+        for model in models
+        for name, field in model.model_fields.items()
+    }
 
 
 def _tag(model: type[BaseModel]) -> object:

@@ -5,7 +5,9 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from consortium.cli.options import fhir_option, parse_data_source
 from scenarios.user_data.proposal import MOST_VALUES, Proposal, ProposedColumn
+from sites.data.source import FhirFiles, SqlQuery
 
 _HEAD = (
     "# A proposal, made from what is in the tables: correct it before you run it.",
@@ -103,9 +105,18 @@ def _words_of_columns(proposal: Proposal, site: str) -> list[str]:
 
 
 def _place(data: str, beside: Path) -> str:
-    if "::" in data:
-        return data
-    return Path(os.path.relpath(Path(data).resolve(), beside.resolve())).as_posix()
+    """Return where data are as a file in a folder names them."""
+
+    def named(path: Path) -> str:
+        return Path(os.path.relpath(path, beside.resolve())).as_posix()
+
+    match parse_data_source(data):
+        case FhirFiles(path=path, map=declared):
+            return fhir_option(named(path), named(declared))
+        case SqlQuery():
+            return data
+        case found:
+            return named(found.path)
 
 
 def _text(text: str) -> str:

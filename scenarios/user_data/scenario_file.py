@@ -33,7 +33,7 @@ class BadScenarioFile(ConsortiumError, ValueError, code="bad-scenario-file"):
 
 
 class _Declared(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class SiteEntry(_Declared):

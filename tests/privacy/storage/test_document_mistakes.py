@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from consortium.charter.document import Charter
 from consortium.site.directory import BadSite, SiteConfig, read_site_config
@@ -115,3 +115,15 @@ def test_a_value_that_may_hold_a_password_is_not_quoted(url: str) -> None:
     assert "source.url" in found
     assert "hunter2" not in found
     assert ", got" not in found
+
+
+class _Renamed(BaseModel, extra="forbid"):
+    """A document whose key is a word that its model cannot use."""
+
+    table: int = Field(alias="schema")
+
+
+def test_a_key_is_named_as_the_document_writes_it() -> None:
+    said = "there is no key 'schemas': did you mean 'schema'?; the key 'schema' is missing"
+    assert mistakes(_Renamed, '{"schemas": 1}') == said
+    assert mistakes(_Renamed, '{"schema": "x"}').startswith("schema: ")

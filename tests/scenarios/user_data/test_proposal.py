@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consortium.site.data_check import check_data
-from scenarios.user_data.proposal import NoProposal, propose
+from scenarios.user_data.proposal import NoProposal, Proposal, ProposedColumn, propose
 from scenarios.user_data.proposed_file import proposed_file
 from scenarios.user_data.scenario_file import ScenarioFile
 from sites.schema.tables import ClassLabel, Feature, Number, Schema
@@ -163,3 +163,38 @@ def test_a_column_whose_name_says_so_is_whose_a_row_is(name: str, tmp_path: Path
     table = frame(size=range(MANY)).rename(columns={"patient": name})
     declared = proposal_of({"north": table}, tmp_path)
     assert f"column:{declared.table.person}={name}" in declared.sites["north"].words
+
+
+def test_data_are_named_from_the_folder_of_the_file(tmp_path: Path) -> None:
+    """Files, FHIR resources with their map; a query stays as it was typed."""
+    (tmp_path / "ehr").mkdir()
+    (tmp_path / "ehr" / "map.toml").write_text("")
+    places = {
+        "a": str(tmp_path / "a.csv"),
+        "f": f"fhir:{tmp_path / 'ehr'},map:{tmp_path / 'ehr' / 'map.toml'}",
+        "q": "sqlite:///a.db::SELECT 1",
+    }
+    (tmp_path / "a.csv").write_text("")
+    made = propose_nothing(places)
+    text = proposed_file(made, "study", beside=tmp_path / "studies")
+    assert [line for line in text.splitlines() if line.startswith("data = ")] == [
+        'data = "../a.csv"',
+        'data = "fhir:../ehr,map:../ehr/map.toml"',
+        'data = "sqlite:///a.db::SELECT 1"',
+    ]
+
+
+def propose_nothing(places: dict[str, str]) -> Proposal:
+    """Return a proposal of one column for tables that nobody reads."""
+    label = ProposedColumn(
+        ours="end",
+        theirs=dict.fromkeys(places, "end"),
+        values=("no", "yes"),
+        bounds=None,
+        dates={},
+        missing=False,
+        n_texts=2,
+    )
+    return Proposal(
+        sites=places, words=dict.fromkeys(places, ()), columns=[label], person=None, label=label
+    )

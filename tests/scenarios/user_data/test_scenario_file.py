@@ -129,6 +129,7 @@ def test_a_name_without_the_ending_is_one_of_the_library() -> None:
         ("low = 0,", "low = 200,", "needs low clearly below high"),
         ('words = ["dec', 'wrods = ["dec', "did you mean 'words'"),
         ("[sites.ward-b]", '[sites."Ward B"]', "Ward B"),
+        ("[schema]", "[schemas]", "there is no key 'schemas'.*did you mean 'schema'"),
         ("[schema]", "[schema", "no TOML in UTF-8"),
         ("full_class_examples", "full_class", "did you mean 'full_class_examples'"),
     ],
