@@ -31,7 +31,7 @@ from privacy.differential.discrete_gaussian import BadDeviation, discrete_gaussi
 from privacy.layout import Tally, Vector
 
 LARGEST_DEVIATION = 2.0**39  # of an entry: more would fill all of a tally's bits
-_SMOOTHING = 4  # of the theorem
+SMOOTHING = 4  # of the theorem: variance in every entry that has noise
 
 
 def noisy_tally(tally: Tally, scales: Vector, *, deviation: float) -> Tally:
@@ -54,7 +54,7 @@ def noisy_tally(tally: Tally, scales: Vector, *, deviation: float) -> Tally:
     noisy = tally.copy()
     for scale in np.unique(scales[scales > 0]).tolist():
         places = np.flatnonzero(scales == scale)
-        squared = Fraction(deviation * scale) ** 2 + _SMOOTHING
+        squared = Fraction(deviation * scale) ** 2 + SMOOTHING
         noisy[places] += discrete_gaussian(len(places), squared)
     return np.clip(noisy, 1 - LARGEST_ENTRY, LARGEST_ENTRY - 1)
 

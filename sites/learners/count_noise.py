@@ -10,7 +10,7 @@ from typing import Any
 
 from privacy.differential.accounting import calibrated_noise
 from privacy.differential.mechanisms import Unit
-from privacy.differential.noisy_counts import noisy_tally
+from privacy.differential.noisy_counts import SMOOTHING, noisy_tally
 from privacy.layout import Tally, Vector
 from sites.plans import PrivacyPlan
 
@@ -57,16 +57,19 @@ class CountNoise:
         """
         return self.multiplier * self.most_records
 
-    @property
-    def same_deviation(self) -> float:
-        """`deviation` to three digits, in which the last bit of a logarithm is lost.
+    def entry_deviation(self, scale: float) -> float:
+        """Return the standard deviation of one site's noise in an entry, as `noisy_tally` draws it.
 
-        So it is the same at every site, and what a state holds may follow from it.
+        To three digits, in which the last bit of a logarithm is lost: it is the same at every site,
+        and what a state holds may follow from it.
+
+        Args:
+            scale: Of the entry, above 0.
 
         Raises:
             ConsortiumError: As `multiplier` says.
         """
-        return float(f"{self.deviation:.3g}")
+        return float(f"{math.sqrt((self.deviation * scale) ** 2 + SMOOTHING):.3g}")
 
     def shown(self, *, sites: int, deviation: float) -> Mapping[str, Any]:
         """Return what results say of the noise, as plain JSON values.

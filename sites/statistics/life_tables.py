@@ -87,7 +87,13 @@ class LifeTable:
 
     def interval(self) -> tuple[Vector, Vector]:
         """Return 95 % limits of `survival`, on the scale of log(-log S); [0, 1] where undefined."""
-        return limits(self.survival, self.variance)
+        survival, variance = self.survival, self.variance
+        inner = (survival > 0) & (survival < 1) & np.isfinite(variance)
+        safe = np.where(inner, survival, 0.5)
+        reach = Z95 * np.sqrt(np.where(inner, variance, 0.0)) / np.abs(np.log(safe))
+        low, high = safe ** np.exp(reach), safe ** np.exp(-reach)
+        at_bound = survival == 1.0
+        return np.where(inner, low, np.where(at_bound, 1.0, 0.0)), np.where(inner, high, 1.0)
 
     def restricted_mean(self, grid: tuple[float, ...], n_steps: int) -> tuple[float, float]:
         """Return the mean time without the event within so many steps, and its standard error.
@@ -115,21 +121,6 @@ class LifeTable:
             if share <= Fraction(1, 2):
                 return float(end)
         return None
-
-
-def limits(survival: Vector, variance: Vector) -> tuple[Vector, Vector]:
-    """Return 95 % limits of shares, on the scale of log(-log S); [0, 1] where undefined.
-
-    Args:
-        survival: The shares, from 0 to 1.
-        variance: Of their logarithms.
-    """
-    inner = (survival > 0) & (survival < 1) & np.isfinite(variance)
-    safe = np.where(inner, survival, 0.5)
-    reach = Z95 * np.sqrt(np.where(inner, variance, 0.0)) / np.abs(np.log(safe))
-    low, high = safe ** np.exp(reach), safe ** np.exp(-reach)
-    at_bound = survival == 1.0
-    return np.where(inner, low, np.where(at_bound, 1.0, 0.0)), np.where(inner, high, 1.0)
 
 
 @dataclass(frozen=True)

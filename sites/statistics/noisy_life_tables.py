@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from privacy.layout import Tally, Vector
-from sites.statistics.life_tables import limits
+from sites.statistics.life_tables import Z95
 from sites.statistics.monotone import rising
 
 CLEAR = 3.0  # deviations of its noise above which a number at risk says that somebody is there
@@ -97,11 +97,13 @@ class NoisyLifeTable:
     def interval(self) -> tuple[Vector, Vector]:
         """Return 95 % limits of `survival`, by chance and by noise; the lower is 0 where unknown.
 
-        To Greenwood's variance is added that of the noise of the events, and at most as much as the
-        noise of the numbers at risk can add.
+        They are symmetric in the logarithm, and cut to 1. To Greenwood's variance is added that of
+        the noise of the events, and at most as much as the noise of the numbers at risk can add.
         """
-        low, high = limits(self.survival, self._variances(np.ones(len(self.events))))
-        return np.where(np.arange(len(low)) < self.n_known, low, 0.0), high
+        reach = np.exp(Z95 * np.sqrt(self._variances(np.ones(len(self.events)))))
+        low, high = self.survival / reach, np.minimum(self.survival * reach, 1.0)
+        known = np.arange(len(low)) < self.n_known
+        return np.where(known, low, 0.0), np.asarray(high, np.float64)
 
     def median(self, grid: tuple[float, ...]) -> float | None:
         """Return the end of the step by which half had the event; None if fewer had, or unknown."""

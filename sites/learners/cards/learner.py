@@ -203,7 +203,7 @@ class ScoreCard:
         card = printed_card(state, self.plan, self.label)
         if self.noise is None:
             return card
-        deviation = self.noise.deviation * self._count_scale
+        deviation = self.noise.entry_deviation(self._count_scale)
         # Whether points have settled nobody can say: more exchanges would have more noise each.
         told = {"settled": True, "noise": self.noise.shown(sites=state.sites, deviation=deviation)}
         return {**card, **told}
@@ -242,7 +242,7 @@ class ScoreCard:
         cells, size = Cells(fine), 2 * int(fine.starts[-1])
         every = np.ones(len(cells.live), bool)
         held = agreed_sums(pooled[1 : 1 + size].reshape(1, 2, -1), cells, every)[0]
-        deviation = noise.same_deviation * self._count_scale
+        deviation = noise.entry_deviation(self._count_scale)
         counts = np.split(held, fine.starts[1:-1], axis=1)
         binned = self._merged(fine, counts, noise=sites * deviation * deviation)
         return replace(first_noisy_step(binned, directions), sites=sites)

@@ -301,7 +301,7 @@ class BoostedTrees:
         noise = self.plans.noise
         if noise is None or not state.sites:
             return {}
-        count = noise.deviation * self.count_scale * float(KIND_SCALES[0])
+        count = noise.entry_deviation(self.count_scale * float(KIND_SCALES[0]))
         return {"noise": noise.shown(sites=state.sites, deviation=count)}
 
     @property
@@ -325,8 +325,9 @@ class BoostedTrees:
         """Return the noise of the sums over so many sites."""
         if self.plans.noise is None:
             return NO_NOISE
-        cell = self.plans.noise.same_deviation * self.count_scale * KIND_SCALES * self.units
-        return SumsNoise(sites * cell * cell)
+        scales = (self.count_scale * KIND_SCALES).tolist()
+        cell = self.units * [self.plans.noise.entry_deviation(one) for one in scales]
+        return SumsNoise(np.asarray(sites * cell * cell, np.float64))
 
     def _mean_loss(self, pooled: Tally) -> float:
         if self.form.noisy:

@@ -83,9 +83,10 @@ class NoisyTableOne:
             "group": "",
             "times": list(grid),
             # Beyond what is known nobody is shown.
-            "at_risk": np.where(known, np.rint(table.at_risk), 0).astype(int).tolist(),
-            "events": np.maximum(table.events, 0).tolist(),
-            "withdrawn": np.maximum(table.withdrawn, 0).tolist(),
+            "at_risk": np.where(known, np.rint(table.at_risk), 0.0).astype(int).tolist(),
+            # Below 0, too: sums of counts that are cut at 0 would be too large.
+            "events": table.events.tolist(),
+            "withdrawn": table.withdrawn.tolist(),
             "survival": table.survival.tolist(),
             "low": low.tolist(),
             "high": high.tolist(),
@@ -116,7 +117,8 @@ class NoisyTableOne:
 
     def _deviation(self, entries: int) -> float:
         """Return the deviation of the noise of a sum of so many counts, over all sites."""
-        return self.noise.deviation * self.counts.count_scale * math.sqrt(self._sites * entries)
+        own = self.noise.entry_deviation(self.counts.count_scale)
+        return own * math.sqrt(self._sites * entries)
 
     @cached_property
     def _records(self) -> Tally:

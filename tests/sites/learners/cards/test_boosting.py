@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
-from sklearn.isotonic import isotonic_regression
 
 from privacy.contribution import LARGEST_ENTRY
 from privacy.layout import Vector
@@ -22,7 +21,6 @@ from sites.learners.cards.boosting import (
 )
 from sites.learners.cards.merging import FEWEST_OF_CLASS, MOST_BINS
 from sites.learners.cards.state import CardState
-from sites.statistics.monotone import rising
 from sites.statistics.tally import MOST_RECORDS
 from sites.tasks.tabular.data import Table
 from tests.sites.learners.cards.card_records import fitted, learner_with, loans, tables
@@ -151,17 +149,6 @@ def test_a_feature_with_one_bin_has_no_say() -> None:
     assert state.bins[0].n_bins == 1
     assert not state.anchor[1 : 1 + MOST_BINS].any()
     assert not read_sums(state, count_sums(state, alike)).gradient[1 : 1 + MOST_BINS].any()
-
-
-@given(
-    st.lists(st.tuples(st.floats(-100, 100), st.floats(0.1, 100)), min_size=1, max_size=20),
-)
-def test_pooled_violators_are_the_isotonic_regression(drawn: list[tuple[float, float]]) -> None:
-    values, weights = (np.array(one) for one in zip(*drawn, strict=True))
-    found = rising(values, weights)
-    assert (np.diff(found) >= 0).all()
-    expected = isotonic_regression(values, sample_weight=weights)
-    assert found == pytest.approx(expected, abs=1e-6)
 
 
 @given(st.integers(1, 2**40), st.integers(1, 2**40))

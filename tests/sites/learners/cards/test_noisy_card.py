@@ -122,13 +122,13 @@ def test_features_that_say_nothing_are_not_summed_and_make_no_noise() -> None:
 def test_with_little_noise_the_card_ranks_as_the_exact_one_does() -> None:
     data, exact = site_data(loans(4000)), ScoreCard.of(SCHEMA, CardPlan())
     learner = noisy(noise_of(1e-3, most=1))
-    found = probabilities(learner, fitted(learner, [data], 12))
+    found = probabilities(learner, fitted(learner, [data], 12, drawn=False))
     task, vector = task_of(exact), np.zeros(task_of(exact).layout.dim)
     statistics = task.statistics_of(data)
     for _ in range(12):
         vector = exact.move(vector, statistics, task.count(data, statistics, vector))
     wanted = probabilities(exact, vector)
-    assert np.corrcoef(np.log(found / (1 - found)), np.log(wanted / (1 - wanted)))[0, 1] > 0.97
+    assert np.corrcoef(np.log(found / (1 - found)), np.log(wanted / (1 - wanted)))[0, 1] > 0.95
     assert abs(found.mean() - wanted.mean()) < 0.03
 
 
@@ -158,7 +158,7 @@ def test_results_tell_the_noise_of_a_count_over_all_sites() -> None:
     assert isinstance(learner, BoundsEachRecord)
     sites = [site_data(loans(500, seed=one)) for one in (1, 2)]
     found = learner.results(fitted(learner, sites, 2), nothing_counted(learner))
-    assert found["noise"]["deviation"] == pytest.approx(2 * 3 * np.sqrt(3 * 2), rel=0.01)
+    assert found["noise"]["deviation"] == pytest.approx(np.sqrt(2 * (36 * 3 + 4)), rel=0.01)
     assert (found["noise"]["sites"], found["noise"]["most_records"]) == (2, 3)
     assert found["exchanges"] == 2
 
