@@ -119,8 +119,11 @@ def reply_forms(
 ) -> Mapping[str, ReplyForm]:
     """Return what may leave in a run, by kind of question."""
     compares = compares_ledgers(config, charter)
-    return {
+    forms = {
         messages.HELLO: introduction(site, charter, sizes.layout, announces=compares),
         **(comparison(charter) if compares else {}),
         **at_site(config).reply_forms(charter, config, sizes),
     }
+    if not config.num_server_rounds:  # it evaluates: whoever asks, nobody trains
+        del forms[messages.TRAIN]
+    return forms

@@ -94,6 +94,17 @@ class PeriodMemory(SiteStore):
         for name, source, fingerprint in self._database.rows(query):
             yield Period(name=name, source=_SOURCE.validate_json(source), fingerprint=fingerprint)
 
+    def find(self, name: str) -> Period:
+        """Return a period.
+
+        Raises:
+            NoSuchPeriod: No records were declared for it.
+        """
+        for period in self.periods():
+            if period.name == name:
+                return period
+        raise _none_declared(name)
+
     def declare(self, wanted: Period) -> None:
         """Remember the records of a period.
 
@@ -111,9 +122,22 @@ class PeriodMemory(SiteStore):
                 wanted.fingerprint,
             )
 
-    def keep_count(self, period: str, count: OwnCount) -> None:
-        """Keep what this site counts of its own, before anything of it leaves."""
+    def keep_count(self, period: str, count: OwnCount, *, fingerprint: str) -> None:
+        """Keep what this site counts of its own, before anything of it leaves.
+
+        From now on no other records are counted under this name.
+
+        Args:
+            period: Its name.
+            count: What was counted.
+            fingerprint: Of the records that were counted.
+
+        Raises:
+            NoSuchPeriod: None were declared.
+            PeriodChanged: The operator declared others since these were read.
+        """
         with self._database.writing():
+            _require_declared(self.find(period), fingerprint)
             self._database.execute(
                 "INSERT OR REPLACE INTO counts VALUES (?, ?, ?, ?)",
                 period,
@@ -137,15 +161,19 @@ class PeriodMemory(SiteStore):
 
 def _require_apart(wanted: Period, other: Period, *, counted: bool) -> None:
     if other.name != wanted.name and other.fingerprint == wanted.fingerprint:
-        raise RecordsOfAnotherPeriod(
-            f"these are the records of {other.name}, and no record is in two periods: name the "
-            f"records that came after them for {wanted.name}"
-        )
+        raise _same_records(wanted, other)
     if other.name == wanted.name and other.fingerprint != wanted.fingerprint and counted:
         raise PeriodChanged(
             f"other records were counted for {wanted.name}, and the difference would be single "
             "persons: declare what came since for the next period"
         )
+
+
+def _same_records(wanted: Period, other: Period) -> RecordsOfAnotherPeriod:
+    return RecordsOfAnotherPeriod(
+        f"these are the records of {other.name}, and no record is in two periods: name the "
+        f"records that came after them for {wanted.name}"
+    )
 
 
 def declare_period(directory: Path, name: str, source: DataSource) -> Period:
@@ -159,20 +187,45 @@ def declare_period(directory: Path, name: str, source: DataSource) -> Period:
         source: Where its records are.
 
     Raises:
-        RecordsOfAnotherPeriod: They are those of another period, or those that the site trains on.
+        RecordsOfAnotherPeriod: They are those of another period, or those that the site trains on,
+            however they are to be read; or these have the name of the period.
         PeriodChanged: Others were counted under this name.
         BadSite: There is no site.
         OSError: A file cannot be read.
     """
     config = read_site_config(directory)
+    if config.data_set == _data_set_of(name):
+        raise RecordsOfAnotherPeriod(
+            f"{config.data_set} is the name of the records that this site trains on: agree on "
+            "another name for this period"
+        )
     wanted = Period(name=name, source=source, fingerprint=fingerprint_of(source))
-    if fingerprint_of(config.source) == wanted.fingerprint:
+    if _holds(wanted, fingerprint_of(config.source), read_as=config.source):
         raise RecordsOfAnotherPeriod(
             "these are the records that this site trains on: name those that came after them"
         )
     with PeriodMemory.at(directory) as memory:
+        # Before the memory is locked: the rows of a query can take long.
+        for other in list(memory.periods()):
+            if other.name != name and _holds(wanted, other.fingerprint, read_as=other.source):
+                raise _same_records(wanted, other)
         memory.declare(wanted)
     return wanted
+
+
+def _holds(wanted: Period, fingerprint: str, *, read_as: DataSource) -> bool:
+    """Return whether the records are those of a fingerprint, whatever words tell how to read them.
+
+    A fingerprint covers the words. So the records are taken as the other source is read.
+    """
+    words = {
+        name: getattr(read_as, name)
+        for name in ("reading", "encoding")
+        if name in type(wanted.source).model_fields and name in type(read_as).model_fields
+    }
+    alike = wanted.source.model_copy(update=words)
+    found = wanted.fingerprint if alike == wanted.source else fingerprint_of(alike)
+    return found == fingerprint
 
 
 def config_of_period(directory: Path, config: SiteConfig, name: str) -> SiteConfig:
@@ -182,7 +235,7 @@ def config_of_period(directory: Path, config: SiteConfig, name: str) -> SiteConf
         NoSuchPeriod: No records were declared for it.
     """
     period = _find_period(directory, name)
-    return config.model_copy(update={"source": period.source, "data_set": f"period-{name}"})
+    return config.model_copy(update={"source": period.source, "data_set": _data_set_of(name)})
 
 
 def require_declared_records(directory: Path, name: str, fingerprint: str) -> None:
@@ -192,19 +245,30 @@ def require_declared_records(directory: Path, name: str, fingerprint: str) -> No
         NoSuchPeriod: None were.
         PeriodChanged: They are others.
     """
-    if _find_period(directory, name).fingerprint != fingerprint:
+    _require_declared(_find_period(directory, name), fingerprint)
+
+
+def _require_declared(period: Period, fingerprint: str) -> None:
+    if period.fingerprint != fingerprint:
         raise PeriodChanged(
-            f"the records of {name} are others than those that were declared: bring them back, or "
-            "declare the period again if it was not counted yet"
+            f"the records of {period.name} are others than those that were declared: bring them "
+            "back, or declare the period again if it was not counted yet"
         )
 
 
+def _data_set_of(name: str) -> str:
+    """Return the name by which the ledger counts the persons of a period."""
+    return f"period-{name}"
+
+
 def _find_period(directory: Path, name: str) -> Period:
-    if SiteDirectory(directory).periods.exists():
-        with PeriodMemory.at(directory) as memory:
-            for period in memory.periods():
-                if period.name == name:
-                    return period
-    raise NoSuchPeriod(
+    if not SiteDirectory(directory).periods.exists():
+        raise _none_declared(name)
+    with PeriodMemory.at(directory) as memory:
+        return memory.find(name)
+
+
+def _none_declared(name: str) -> NoSuchPeriod:
+    return NoSuchPeriod(
         f"no records are declared for {name}: `consortium site period SITE {name} --data FILE`"
     )

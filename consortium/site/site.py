@@ -114,6 +114,9 @@ class Site:
         Args:
             tally: Of this site alone.
             score_bins: By which scores are counted.
+
+        Raises:
+            PeriodChanged: The operator declared other records since these were read.
         """
         if self.run_config.period:
             model = self.run_config.evaluate_model
@@ -121,6 +124,7 @@ class Site:
                 memory.keep_count(
                     self.run_config.period,
                     OwnCount(model=model, score_bins=score_bins, tally=tally),
+                    fingerprint=self.record_fingerprint,
                 )
 
     @property

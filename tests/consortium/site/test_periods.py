@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from consortium.cli.main import app
+from consortium.run.records import write_record
 from consortium.site.directory import read_site_config
 from consortium.site.periods import (
     NoSuchPeriod,
@@ -18,7 +19,7 @@ from consortium.site.periods import (
     declare_period,
     require_declared_records,
 )
-from sites.data.source import TableFile
+from sites.data.source import TableFile, with_words
 from tests.small_consortium import Consortium, records
 
 
@@ -48,7 +49,7 @@ def test_until_they_are_counted_other_records_may_take_their_place(site: Path) -
     later = declare_period(site, "march", file_of(site, "more"))
     count = OwnCount(model="00" * 32, score_bins=b"", tally=np.arange(3))
     with PeriodMemory.at(site) as memory:
-        memory.keep_count("march", count)
+        memory.keep_count("march", count, fingerprint=later.fingerprint)
         (kept,) = memory.counts("march")
     assert kept.tally.tolist() == [0, 1, 2]
     with pytest.raises(PeriodChanged, match="next period"):
@@ -56,6 +57,41 @@ def test_until_they_are_counted_other_records_may_take_their_place(site: Path) -
     require_declared_records(site, "march", later.fingerprint)
     with pytest.raises(PeriodChanged, match="declared"):
         require_declared_records(site, "march", "0" * 64)
+
+
+def test_other_words_for_the_same_file_do_not_make_other_records_of_it(site: Path) -> None:
+    march, word = file_of(site, "march"), ["missing:pressure=-999"]
+    declare_period(site, "march", march)
+    with pytest.raises(RecordsOfAnotherPeriod, match="march"):
+        declare_period(site, "april", with_words(march, word))
+    with pytest.raises(RecordsOfAnotherPeriod, match="march"):
+        declare_period(site, "april", with_words(march, ["encoding:latin-1"]))
+    with pytest.raises(RecordsOfAnotherPeriod, match="trains on"):
+        declare_period(site, "april", with_words(read_site_config(site).source, word))
+    declare_period(site, "march", with_words(march, word))  # not counted yet
+    with pytest.raises(RecordsOfAnotherPeriod, match="march"):
+        declare_period(site, "april", march)
+
+
+def test_what_was_declared_anew_meanwhile_is_not_counted_as_it_was(site: Path) -> None:
+    """Else both would be counted under one name, and their difference would be single persons."""
+    before = declare_period(site, "march", file_of(site, "march"))
+    declare_period(site, "march", file_of(site, "more"))
+    count = OwnCount(model="00" * 32, score_bins=b"", tally=np.arange(3))
+    with PeriodMemory.at(site) as memory:
+        with pytest.raises(PeriodChanged, match="declared"):
+            memory.keep_count("march", count, fingerprint=before.fingerprint)
+        with pytest.raises(NoSuchPeriod, match="april"):
+            memory.keep_count("april", count, fingerprint=before.fingerprint)
+        assert not memory.counts("march")
+
+
+def test_a_period_has_another_name_than_the_records_of_training(site: Path) -> None:
+    config = read_site_config(site).model_copy(update={"data_set": "period-march"})
+    write_record(site / "site.json", config)
+    with pytest.raises(RecordsOfAnotherPeriod, match="another name"):
+        declare_period(site, "march", file_of(site, "march"))
+    declare_period(site, "april", file_of(site, "march"))
 
 
 def test_a_period_is_a_data_set_of_its_own(site: Path) -> None:

@@ -16,6 +16,7 @@ from consortium.run.records import Summary, Tallies, read_record
 from consortium.site.periods import PeriodMemory
 from consortium.site.policy_templates import strict
 from privacy.layout import Tally
+from privacy.wire import messages
 from sites.data.holdout import NobodyHeldOut
 from sites.data.source import TableFile
 from sites.evaluation.score_bins import ScoreBins
@@ -24,7 +25,7 @@ from sites.tasks.registry import task_for
 from tests.decisions import decide
 from tests.founded import Founded
 from tests.later_periods import declare_later
-from tests.small_consortium import NAMES, TABLE
+from tests.small_consortium import NAMES, TABLE, Place, forget_processes
 
 CLEAR: dict[str, Any] = {"aggregation": "clear", "on_finding": "warn"}
 MASKED: dict[str, Any] = {"masks": True, "score_bins": "following"}
@@ -118,6 +119,23 @@ def test_a_period_is_counted_for_one_roster(tmp_path: Path) -> None:
     told = read_record(again.summary, Summary)
     assert told.withheld
     assert not tally_of(again).any()
+
+
+@pytest.mark.parametrize("chosen", [CLEAR, {}])
+def test_nobody_trains_on_a_period_whatever_a_coordinator_asks(
+    tmp_path: Path, chosen: dict[str, Any]
+) -> None:
+    founded = Founded(tmp_path, encrypted=not chosen)
+    run = founded.train("model", chosen=chosen)
+    declare_later(founded, "march")
+    forget_processes()
+    charter = founded.consortium.charter
+    config = period_config(run, charter, "march")
+    place = Place(founded.consortium.run.site("west"), config)
+    asked = messages.question(charter.fingerprint)
+    assert place.refusal("train", asked) == "question-not-allowed"
+    if chosen:  # an encrypted run makes its first state of the answers
+        assert place.refusal("query.statistics", asked) == "question-not-allowed"
 
 
 def test_a_policy_that_demands_privacy_refuses_a_period(tmp_path: Path) -> None:
