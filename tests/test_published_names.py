@@ -39,6 +39,7 @@ CODES = {
     "AnswerForgotten": "answer-forgotten",
     "AuditChainBroken": "audit-chain-broken",
     "AuditLogUnavailable": "audit-log-unavailable",
+    "BadAnnotations": "bad-annotations",
     "BadAgreement": "bad-agreement",
     "BadBudget": "bad-budget",
     "BadBundle": "bad-bundle",

@@ -14,6 +14,7 @@ import pandas as pd
 
 from privacy.errors import ConsortiumError, number_of
 from sites.data.agreed_columns import agreed_columns, renamed_columns
+from sites.data.annotated.corpus import notes_on_annotations
 from sites.data.annotations import read_annotated_sentences
 from sites.data.fhir.cell_places import places_named
 from sites.data.guesses import (
@@ -31,7 +32,7 @@ from sites.data.guesses import (
     words_for_signs,
 )
 from sites.data.reading import MADE_UP_PERSONS, Reading, parsed_words
-from sites.data.source import DataSource, IobFiles, with_words
+from sites.data.source import AnnotatedFiles, DataSource, SentenceFiles, with_words
 from sites.data.texts import read_texts
 from sites.data.validation import validate_table
 from sites.schema.tables import ClassLabel, NumberLabel, Schema
@@ -103,7 +104,7 @@ def check_data(source: DataSource, said: Sequence[str], schema: AnySchema | None
     if schema is None:
         _propose(check, words_for_signs(check.frame.head(_ENOUGH_ROWS), check.reading, None))
         return check
-    if isinstance(source, IobFiles):  # which have no columns to be named, nor numbers
+    if isinstance(source, SentenceFiles):  # which have no columns to be named, nor numbers
         _check_records(check, schema)
         return check
     have = [str(name) for name in check.frame.columns]
@@ -206,16 +207,21 @@ def _not_used(check: DataCheck) -> Iterator[str]:
         yield f"not used, as the schema does not name them: {', '.join(others)}"
 
 
+def _notices(check: DataCheck) -> Iterator[str]:
+    if check.reading.persons == "rows":
+        yield MADE_UP_PERSONS
+    if isinstance(check.source, AnnotatedFiles) and not check.refusal:
+        yield from notes_on_annotations(check.source)
+    thousands = notice_of_thousands(check.as_proposed, check.schema) if check.schema else ""
+    yield from [thousands] if thousands else []
+
+
 def _verdict(check: DataCheck) -> Iterator[str]:
     if check.persons is not None:
         classes = "; ".join(f"{name}: {n}" for name, n in check.classes.items())
         counted = f"; records of each class: {classes}" if classes else ""
         yield number_of(check.persons, "person") + counted
-    if check.reading.persons == "rows":
-        yield f"NOTICE: {MADE_UP_PERSONS}"
-    if check.schema is not None:
-        thousands = notice_of_thousands(check.as_proposed, check.schema)
-        yield from [f"NOTICE: {thousands}"] if thousands else []
+    yield from (f"NOTICE: {notice}" for notice in _notices(check))
     if check.proposed:
         yield "it was read with these words, which you have to type:"
         yield "  " + " ".join(f"--data {shlex.quote(word)}" for word in check.proposed)

@@ -97,6 +97,7 @@ _SAID_BY_THE_SITE = {
     "unknown side of the split; or it cannot be told whose they are.",
     "bad-sentences": "Some sentences break the agreed schema, or it cannot be told whose they are "
     "or on which side of the split.",
+    "bad-annotations": "What was marked in its documents is not in their text at that place.",
     "broken-iob": "The tags of its sentences are not IOB2.",
     "unknown-side": "A file of its sentences is not named after a side of the split.",
     "unknown-encoder": "The encoder that the run names was not there.",

@@ -12,7 +12,7 @@ from consortium.run.directory import RunDirectory
 from sites.data.annotations import read_unannotated_sentences
 from sites.data.cells import cell_text
 from sites.data.iob2_files import sentence_source
-from sites.data.source import DataSource, IobFiles
+from sites.data.source import DataSource, SentenceFiles
 from sites.data.texts import read_texts
 from sites.evaluation.entities import SENTENCE_END
 from sites.evaluation.multilabel import THRESHOLD
@@ -70,7 +70,7 @@ def _persons(source: DataSource, table: AnySchema) -> dict[str, NDArray[Any]]:
 
     Nobody can say which patient a line of the predictions means by the number of the row alone.
     """
-    if isinstance(source, IobFiles):
+    if isinstance(source, SentenceFiles):
         return {}  # whose documents are counted, not named
     theirs = source.reading.columns.get(table.person, table.person)
     frame = read_texts(source)

@@ -18,7 +18,7 @@ from sites.data.agreed_columns import agreed_columns
 from sites.data.cells import cell_text
 from sites.data.iob2_files import sentence_source
 from sites.data.record_columns import person_violations, persons_of
-from sites.data.source import SIDES, DataSource, IobFiles, TableFile, TextFolder
+from sites.data.source import SIDES, DataSource, SentenceFiles, TableFile, TextFolder
 from sites.data.tables import FORMATS, read_table
 from sites.data.texts import read_texts, require_texts
 from sites.data.validation import MissingColumns
@@ -235,7 +235,7 @@ def _read_source(source: DataSource) -> tuple[pd.DataFrame, str | None]:
                 for file, side in tables.items()
             ]
             return pd.concat(parts, ignore_index=True), SPLIT
-        case IobFiles():
+        case SentenceFiles():
             return read_texts(source), SPLIT if source.split else None
         case _:
             return read_texts(source), source.split

@@ -17,10 +17,11 @@ from consortium.cli.options import (
 from privacy.storage.document_mistakes import document_mistakes
 from scenarios.scenario import Scenario
 from scenarios.user_data.corpus import read_corpus, scenario_with_corpus
+from sites.data.annotated.corpus import notes_on_annotations
 from sites.data.guesses import notice_of_thousands
 from sites.data.iob2_files import sentence_source
 from sites.data.reading import MADE_UP_PERSONS
-from sites.data.source import DataSource
+from sites.data.source import AnnotatedFiles, DataSource
 from sites.schema.texts import AnySchema, EntitySchema
 
 # A URL has a colon before any "=", so that it is never taken for a site.
@@ -71,7 +72,7 @@ def scenario_with_user_data(scenario: Scenario, options: Sequence[str], *, seed:
             f"there is no file {whole[0]}: --data needs site=file for a site's own records, or the "
             "file or directory of one corpus"
         )
-    source = parse_data_source(*given[0])
+    source = source_for(scenario.table, parse_data_source(*given[0]))
     corpus = read_corpus(source, scenario.table)
     made, notes = scenario_with_corpus(scenario, corpus, seed=seed)
     return UserData(made, notes=(*notes_on(source, scenario.table), *notes))
@@ -118,6 +119,8 @@ def notes_on(source: DataSource, table: AnySchema) -> Iterator[str]:
     """Yield what a user should know about how a source is read."""
     if source.reading.persons == "rows":
         yield MADE_UP_PERSONS
+    if isinstance(source, AnnotatedFiles):
+        yield from notes_on_annotations(source)
     thousands = notice_of_thousands(source, table)
     if thousands:
         yield thousands

@@ -1,8 +1,6 @@
 """Read a site's annotated sentences and check them against the agreed schema."""
 
 import json
-import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,17 +13,14 @@ from privacy.errors import ConsortiumError
 from sites.data.agreed_columns import agreed_columns
 from sites.data.cells import Violation, has_half_character
 from sites.data.record_columns import person_violations, persons_of, side_violations
-from sites.data.source import DataSource, IobFiles
+from sites.data.source import DataSource, SentenceFiles
 from sites.data.texts import read_texts, require_texts
 from sites.data.validation import MissingColumns
 from sites.schema.texts import EntitySchema
 from sites.text.iob2_tags import OUTSIDE, Codes, codes_of, first_break, tag_names
+from sites.text.words import words_of
 
 TOKENS, TAGS, TEXT, SPLIT, PLACE = "tokens", "tags", "text", "split", "place"
-# A word may contain apostrophes and hyphens; any other mark is a token by itself.
-_MARK = "\ufdd1"  # no character of any text: it stands for a combining mark after another mark
-_WORDS = re.compile(rf"\w+(?:['\u2019-]\w+)*|[^\w\s]{_MARK}*")
-_SPACE_WITHOUT_WIDTH = "\u200b"
 _SHOWN = 5
 
 
@@ -52,32 +47,6 @@ class AnnotatedSentences:
     sides: NDArray[np.str_] | None = None
 
 
-def words_of(text: str) -> tuple[str, ...]:
-    """Return the words and punctuation marks of running text, in order, without white space.
-
-    Guarantee: text is parted in the same places however Unicode composes its characters.
-    """
-    outline = text if text.isascii() else _outline(text)
-    return tuple(text[word.start() : word.end()] for word in _WORDS.finditer(outline))
-
-
-def _outline(text: str) -> str:
-    """Return a text of the same length whose combining marks are of the kind of what they mark.
-
-    Those after a letter, and characters that only shape a word, are letters.
-    """
-    found: list[str] = []
-    for character in text:
-        kind = unicodedata.category(character)
-        shapes = kind == "Cf" and character != _SPACE_WITHOUT_WIDTH
-        before = found[-1] if found else " "
-        if (kind.startswith("M") or shapes) and not before.isspace():
-            found.append("a" if before.isalnum() or before == "_" else _MARK)
-        else:
-            found.append(character)
-    return "".join(found)
-
-
 def read_annotated_sentences(source: DataSource, schema: EntitySchema) -> AnnotatedSentences:
     """Return a site's annotated sentences; everything that is wrong is reported at once.
 
@@ -95,8 +64,8 @@ def read_annotated_sentences(source: DataSource, schema: EntitySchema) -> Annota
     _require_columns(frame, (TOKENS, TAGS, schema.person))
     tokens = [_cell_items(cell) for cell in frame[TOKENS]]
     tags = [_cell_items(cell) for cell in frame[TAGS]]
-    # The reader of IOB2 files makes persons and sides itself, from lines and file names.
-    made = isinstance(source, IobFiles)
+    # The readers of sentences make persons and sides itself, from lines and file names.
+    made = isinstance(source, SentenceFiles)
     split = SPLIT if made and source.split else source.split
     if split is not None:
         _require_columns(frame, (split,))
@@ -138,7 +107,7 @@ def read_unannotated_sentences(source: DataSource, schema: EntitySchema) -> list
 
 def _read_frame(source: DataSource, schema: EntitySchema, *, tagged: bool) -> pd.DataFrame:
     frame = read_texts(source, tagged=tagged)
-    if isinstance(source, IobFiles):
+    if isinstance(source, SentenceFiles):
         return frame.rename(columns={"person": schema.person})
     beside = [source.split] if source.split else []
     return agreed_columns(frame, source.reading, schema, labelled=tagged, beside=beside)

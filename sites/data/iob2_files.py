@@ -9,8 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 from privacy.errors import ConsortiumError
+from sites.data.annotated.formats import format_of, split_by_files
 from sites.data.reading import AS_DECLARED, BadReading
-from sites.data.source import SIDES, DataSource, IobFiles, TableFile, TextFolder
+from sites.data.source import SIDES, AnnotatedFiles, DataSource, IobFiles, TableFile, TextFolder
 from sites.data.tables import (
     BrokenFile,
     EmptyTable,
@@ -95,14 +96,19 @@ def read_iob(source: IobFiles, *, tagged: bool = True) -> pd.DataFrame:
 
 
 def sentence_source(source: DataSource) -> DataSource:
-    """Return the source as IOB2 files if its endings allow it, else the source itself.
+    """Return the source as files of sentences if it holds such, else the source itself.
 
-    The files' split is kept if all of them are named after their side.
+    They are annotated documents by their content, or IOB2 files by their endings. The files'
+    split is kept if all of them are named after their side.
 
     Raises:
         BadReading: Something was said of the columns, which such files do not have.
+        UnknownFormat: It is not clear in which format documents are annotated.
     """
     match source:
+        case TableFile(path=path) | TextFolder(path=path) if format_of(path):
+            _refuse_words(source)
+            return AnnotatedFiles(path=path, split=split_by_files(path))
         case TableFile(path=path) if path.suffix in ENDINGS:
             _refuse_words(source)
             return IobFiles(path=path)

@@ -118,26 +118,43 @@ class TextFolder(_Source):
     split: str | None = Field(default=None, pattern=NAME)
 
 
-class IobFiles(_Source):
-    """An IOB2 file, or a directory of such files: sentences with one tag per token.
-
-    A line holds a token and its tag, as the first and the last of its fields; all lines have as
-    many fields, and the first is not the number of the word. An empty line ends a sentence. A line
-    `-DOCSTART-` begins a document; without such lines, each file of a directory is a document.
+class SentenceFiles(_Source):
+    """Sentences with one tag per token; whose they are, and their side, the reader says.
 
     Args:
-        path: The file, or the directory (`.iob`, `.iob2`, `.conll`, `.bio`, `.tsv`, `.txt`).
+        path: The file, or the directory.
         split: `file` if each file is named after its side: `train`, `test`, or one of `dev`,
             `devel`, `valid` and `validation`, which are not used.
     """
 
-    kind: Literal["iob"] = "iob"
     path: Path
     split: Literal["file"] | None = None
 
 
+class IobFiles(SentenceFiles):
+    """An IOB2 file, or a directory of such files.
+
+    Their names end in `.iob`, `.iob2`, `.conll`, `.bio`, `.tsv` or `.txt`.
+
+    A line holds a token and its tag, as the first and the last of its fields; all lines have as
+    many fields, and the first is not the number of the word. An empty line ends a sentence. A line
+    `-DOCSTART-` begins a document; without such lines, each file of a directory is a document.
+    """
+
+    kind: Literal["iob"] = "iob"
+
+
+class AnnotatedFiles(SentenceFiles):
+    """Documents in which entities are marked by their places in the text.
+
+    What a file or directory holds says its format: `sites.data.annotated.formats`.
+    """
+
+    kind: Literal["annotated"] = "annotated"
+
+
 TableSource: TypeAlias = TableFile | SqlQuery | FhirFiles
-TextSource: TypeAlias = TextFolder | IobFiles
+TextSource: TypeAlias = TextFolder | IobFiles | AnnotatedFiles
 DataSource: TypeAlias = Annotated[TableSource | TextSource, Field(discriminator="kind")]
 
 FileIdentity: TypeAlias = tuple[str, int, int, int]
@@ -184,7 +201,7 @@ def is_parquet_folder(path: Path) -> bool:
 def source_paths(source: DataSource) -> tuple[Path, ...]:
     """Return the files and directories that hold the records; none for a query."""
     match source:
-        case TableFile(path=path) | IobFiles(path=path) | TextFolder(path=path, labels=None):
+        case TableFile(path=path) | SentenceFiles(path=path) | TextFolder(path=path, labels=None):
             return (path,)
         case TextFolder(path=path, labels=Path() as labels):
             return (path, labels)

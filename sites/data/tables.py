@@ -28,7 +28,7 @@ from sites.data.source import (
     STATISTICAL,
     DataSource,
     FhirFiles,
-    IobFiles,
+    SentenceFiles,
     SqlQuery,
     TableFile,
     TextFolder,
@@ -97,7 +97,7 @@ def read_table(source: DataSource) -> pd.DataFrame:
             from sites.data.fhir.table import read_fhir  # which stands on the errors of this module
 
             return read_fhir(source).frame
-        case TextFolder(path=path) | IobFiles(path=path):
+        case TextFolder(path=path) | SentenceFiles(path=path):
             raise UnknownFormat(f"{path} holds texts, not a table: use it with a text task")
     if frame.empty:
         raise EmptyTable(f"{place} has no rows: a site needs at least one record")

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from sites.data.annotated.corpus import read_annotated
 from sites.data.cells import cell_text, declared_value, text_if_present
 from sites.data.iob2_files import read_iob
-from sites.data.source import DataSource, IobFiles, TableFile, TextFolder
+from sites.data.source import AnnotatedFiles, DataSource, IobFiles, TableFile, TextFolder
 from sites.data.tables import (
     BadTexts,
     BrokenFile,
@@ -44,6 +45,8 @@ def read_texts(source: DataSource, *, tagged: bool = True) -> pd.DataFrame:
     match source:
         case IobFiles():
             return read_iob(source, tagged=tagged)
+        case AnnotatedFiles():
+            return read_annotated(source, tagged=tagged)
         case TextFolder():
             return _read_folder(source)
         case _:

@@ -29,6 +29,7 @@ FINAL_BY_THE_COORDINATOR = frozenset(
 FINAL_AT_THE_SITE = frozenset(
     {
         # what it has
+        "bad-annotations",
         "bad-sentences",
         "bad-charter",
         "bad-config",

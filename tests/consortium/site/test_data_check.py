@@ -8,10 +8,10 @@ import pytest
 
 from consortium.site.data_check import DataCheck, check_data, check_lines
 from sites.data.reading import parsed_words
-from sites.data.source import TableFile, TextFolder
+from sites.data.source import AnnotatedFiles, TableFile, TextFolder
 from sites.data.tables import BrokenFile, MissingFile
 from sites.schema.tables import Category, ClassLabel, Number, Schema
-from sites.schema.texts import AnySchema, NotesSchema
+from sites.schema.texts import AnySchema, EntitySchema, NotesSchema
 from sites.tasks.tabular.loading import load_table
 from tests.sites.sides import keyed
 
@@ -223,6 +223,16 @@ def test_texts_are_checked_as_well(tmp_path: Path) -> None:
     folder = check_data(TextFolder(path=tmp_path / "notes", label="ill"), [], NOTES)
     assert folder.fits
     assert "cough cough cough cou..." in said(folder)
+
+
+def test_what_was_adapted_of_annotated_documents_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("A cold.")
+    (tmp_path / "a.ann").write_text("T1\tDisease 2 6\tcold\nT2\tDisease 3 6\told\n")
+    schema = EntitySchema(name="notes", types=("Disease",))
+    check = check_data(AnnotatedFiles(path=tmp_path), [], schema)
+    assert check.fits
+    assert check.persons == 1
+    assert "NOTICE: 1 entity not used" in said(check)
 
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:

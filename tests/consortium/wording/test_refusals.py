@@ -2,6 +2,7 @@ from types import ModuleType
 
 import pytest
 
+import sites.data.annotated.texts
 import sites.data.annotations
 import sites.data.fhir.maps
 import sites.data.fhir.refusals
@@ -60,6 +61,7 @@ AT_A_SITE = [
     sites.data.fhir.maps.BadFhirMap,
     sites.data.fhir.refusals.BadResources,
     sites.data.tables.BadTexts,
+    sites.data.annotated.texts.BadAnnotations,
     sites.data.annotations.BadSentences,
     sites.data.iob2_files.BrokenIob,
     sites.data.iob2_files.UnknownSide,

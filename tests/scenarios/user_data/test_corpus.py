@@ -23,7 +23,7 @@ from scenarios.user_data.corpus import Corpus, UndividedCorpus, read_corpus, sce
 from scenarios.user_data.sources import scenario_with_user_data
 from sites.data.annotations import read_annotated_sentences
 from sites.data.reading import AS_DECLARED, BadReading
-from sites.data.source import FhirFiles, IobFiles, TableFile, TextFolder
+from sites.data.source import AnnotatedFiles, FhirFiles, IobFiles, TableFile, TextFolder
 from sites.data.tables import BadTexts, read_table
 from sites.data.validation import MissingColumns, validate_table
 from sites.schema.tables import ClassLabel, Number
@@ -53,6 +53,22 @@ def test_persons_are_kept_together_and_divided_evenly(persons: list[int], seed: 
     sizes = frame.assign(site=owner).groupby("site")["patient"].nunique()
     assert sizes.sum() == n_persons
     assert sizes.max() - sizes.min() <= 1
+
+
+def test_annotated_documents_may_be_one_corpus_or_those_of_a_site(tmp_path: Path) -> None:
+    """What could not be kept of them is told."""
+    for name in ENTITIES.sites:
+        (tmp_path / f"{name}.txt").write_text("An old cold.")
+        (tmp_path / f"{name}.ann").write_text("T1\tX 3 11\told cold\nT2\tX 7 11\tcold\n")
+    whole = scenario_with_user_data(ENTITIES, [str(tmp_path)], seed=1)
+    assert whole.scenario.records is not None
+    assert set(whole.scenario.records()["tags"]) == {("O", "B-X", "I-X", "O")}
+    site = ENTITIES.sites[0]
+    own = scenario_with_user_data(ENTITIES, [f"{site}={tmp_path}"], seed=1)
+    assert own.sources == {site: AnnotatedFiles(path=tmp_path)}
+    said = f"{len(ENTITIES.sites)} entities not used, which overlap a longer or an earlier one"
+    assert said in whole.notes
+    assert f"{site}: {said}" in own.notes
 
 
 def test_fhir_files_may_be_one_corpus_or_those_of_a_site(tmp_path: Path) -> None:

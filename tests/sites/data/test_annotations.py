@@ -1,13 +1,10 @@
 """Laws of annotated sentences: equal from every source, with mistakes named by their place."""
 
 import json
-import unicodedata
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 from privacy.errors import ConsortiumError
 from sites.data.annotations import (
@@ -15,7 +12,6 @@ from sites.data.annotations import (
     BadSentences,
     read_annotated_sentences,
     read_unannotated_sentences,
-    words_of,
 )
 from sites.data.source import DataSource, IobFiles, TableFile
 from sites.data.tables import BadTexts
@@ -152,34 +148,3 @@ def test_a_sentence_to_predict_that_cannot_be_read_is_named_by_its_row(
     good = {name: ["fever"] if name == "tokens" else "fever" for name in bad}
     with pytest.raises((BadSentences, BadTexts), match="row 2"):
         read_unannotated_sentences(jsonl(tmp_path, good, bad), SCHEMA)
-
-
-def test_words_end_at_punctuation_and_white_space() -> None:
-    text = "Type-2 diabetes (Crohn's?), β-blocker\n5.5 mg"
-    assert words_of(text) == (
-        *("Type-2", "diabetes", "(", "Crohn's", "?", ")", ","),
-        *("β-blocker", "5", ".", "5", "mg"),
-    )
-
-
-@given(st.text(st.characters(categories=["L", "M", "N", "P", "S", "Z"])))
-@example("e\u0301te\u0301-la")
-@example("a \u2260 b")
-def test_words_end_in_the_same_places_however_characters_are_composed(text: str) -> None:
-    """As macOS writes its file names, and others what is in the files."""
-    composed, parted = (unicodedata.normalize(form, text) for form in ("NFC", "NFD"))
-    found = tuple(unicodedata.normalize("NFC", word) for word in words_of(parted))
-    assert found == words_of(composed)
-
-
-@pytest.mark.parametrize(
-    "word",
-    ["cafe\u0301s", "\u0e19\u0e49\u0e33", "\u0939\u093f\u0928\u094d\u0926\u0940", "ty\u00adpe"],
-)
-def test_a_word_is_whole_with_its_marks(word: str) -> None:
-    assert words_of(f"({word}) {word},") == ("(", word, ")", word, ",")
-
-
-@given(st.text())
-def test_words_hold_all_of_a_text_but_its_white_space(text: str) -> None:
-    assert "".join(words_of(text)) == "".join(text.split())

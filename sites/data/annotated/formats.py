@@ -1,0 +1,84 @@
+"""Which format of annotated documents a file or directory holds, by its content."""
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from sites.data.annotated.brat import read_brat
+from sites.data.annotated.pubtator import TITLE, read_pubtator
+from sites.data.annotated.texts import AnnotatedText
+from sites.data.source import SIDES
+from sites.data.tables import UnknownFormat
+
+Format: TypeAlias = Literal["brat", "PubTator"]
+
+READERS: dict[Format, Callable[..., Iterator[AnnotatedText]]] = {
+    "brat": read_brat,
+    "PubTator": read_pubtator,
+}
+_SURE = (".pubtator",)
+_ENDINGS = (*_SURE, ".txt")
+_START = 4096  # bytes that are looked at
+_SHOWN = 5
+
+
+def format_of(path: Path) -> Format | None:
+    """Return the format of a file or directory; None if it holds no annotated documents.
+
+    A directory with an `.ann` file in it, or below it, is brat's. Other formats are told by how
+    each file begins.
+
+    Raises:
+        UnknownFormat: A file's ending promises annotations which its content does not hold, or
+            a directory holds several formats, or annotated documents and other texts.
+    """
+    if _is_brat(path):
+        return "brat"
+    found = {file: _format_of_file(file) for file in document_files(path)}
+    formats = {*found.values()}
+    if formats <= {None}:
+        return None
+    if len(formats) > 1:
+        shown = sorted(f"{file.name} ({kind or 'text'})" for file, kind in found.items())[:_SHOWN]
+        raise UnknownFormat(
+            f"{path} holds files of several formats, such as {', '.join(shown)}: keep one format "
+            "in a directory"
+        )
+    return formats.pop()
+
+
+def document_files(path: Path) -> list[Path]:
+    """Return the files, one or those of a directory, that may hold many annotated documents."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    return [file for file in files if file.suffix.lower() in _ENDINGS and file.is_file()]
+
+
+def side_of(file: Path) -> str | None:
+    """Return the side that a file's name says, up to its first dot; None if it says none."""
+    return SIDES.get(file.name.partition(".")[0].lower())
+
+
+def split_by_files(path: Path) -> Literal["file"] | None:
+    """Return `file` if a directory's files of documents are all named after their side."""
+    files = document_files(path) if path.is_dir() and not _is_brat(path) else []
+    return "file" if files and all(map(side_of, files)) else None
+
+
+def _is_brat(path: Path) -> bool:
+    if path.is_dir():
+        return next(islice(path.rglob("*.ann"), 1), None) is not None
+    beside = path.parent / f"{path.stem}.ann"
+    return path.suffix == ".ann" or (path.suffix == ".txt" and beside.is_file())
+
+
+def _format_of_file(file: Path) -> Format | None:
+    with file.open("rb") as opened:
+        start = opened.read(_START).decode("utf-8-sig", errors="replace").lstrip()
+    if TITLE.fullmatch(start.partition("\n")[0].removesuffix("\r")):
+        return "PubTator"
+    if file.suffix.lower() in _SURE:
+        raise UnknownFormat(
+            f"{file} does not begin with a line ID|t|title, as a file of PubTator does"
+        )
+    return None
