@@ -35,7 +35,8 @@ COMMANDS = {
         "consortium.cli.run:app",
     ),
     "monitor": LazyCommand(
-        "Count how a later period differs from what a run's model learned from.",
+        "Count how a later period differs from what a run's model learned from. Nothing is "
+        "trained.",
         "consortium.cli.run:app",
     ),
     "wait": LazyCommand(

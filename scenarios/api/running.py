@@ -220,8 +220,9 @@ def _settings(options: Options) -> dict[str, Scalar]:
     chosen: dict[str, Scalar] = dict(options.get("config", {}))
     if "rounds" in options:
         chosen["num-server-rounds"] = options["rounds"]
-    if "encrypted" in options:
-        chosen["aggregation"] = "encrypted" if options["encrypted"] else "clear"
+    sealed = options.get("encrypted")
+    if sealed is not None:
+        chosen["aggregation"] = "encrypted" if sealed else "clear"
     if "seed" in options:
         chosen["seed"] = options["seed"]
     return chosen

@@ -83,7 +83,10 @@ def test_eight_exchanges_are_enough_for_five_banks(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("chosen", "said"),
     [
-        ({"dp.unit": "record", "dp.epsilon": 1.0}, "set learner to gradient, whose training has"),
+        (
+            {"dp.unit": "record", "dp.epsilon": 1.0},
+            "privacy is demanded, choose learner=gradient",
+        ),
         ({"rule.name": "coordinate-median"}, "Set rule.name to mean$"),
     ],
 )

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from privacy.errors import MissingLibrary
 from scenarios.data import datasets
 from scenarios.data import icd10_phrases as diagnoses
 from scenarios.data.datasets import DatasetCorrupted, drug_names
@@ -65,7 +66,7 @@ def test_another_version_of_the_package_is_refused(monkeypatch: pytest.MonkeyPat
     with pytest.raises(DatasetCorrupted, match=r"install that version"):
         diagnoses.diagnoses.__wrapped__()
     monkeypatch.setattr(diagnoses, "PACKAGE", "no_such_package")
-    with pytest.raises(DatasetCorrupted):
+    with pytest.raises(MissingLibrary, match=r"consortium-fl\[text\]"):
         diagnoses.diagnoses.__wrapped__()
 
 

@@ -136,7 +136,7 @@ def _require_kept_values(
         raise BrokenFile(
             f"{source.path} holds no value for {number_of(len(found), 'formula')}, in {shown}: "
             "open it in the program that calculates them, and save it",
-            cells=len(found),
+            values=len(found),
         )
 
 

@@ -76,6 +76,7 @@ FINAL_AT_THE_SITE = frozenset(
         "bad-score-bins",
         "continued-elsewhere",
         "evaluated-before",
+        "impossible-state",
         "ledger-restored",
         "non-finite-predictions",
         "other-buckets",

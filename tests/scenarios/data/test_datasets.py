@@ -9,6 +9,7 @@ import pytest
 
 from scenarios.data import build, datasets
 from scenarios.data.datasets import (
+    IN_REPOSITORY_ONLY,
     DatasetCorrupted,
     RecordWithoutSite,
     UnknownDataset,
@@ -144,7 +145,13 @@ def test_a_file_with_a_changed_byte_is_refused(name: str, tmp_path: Path) -> Non
 
 def test_an_absent_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetCorrupted, match="absent"):
-        load_dataset("ames", folder=tmp_path)
+        load_dataset("lung", folder=tmp_path)
+
+
+@pytest.mark.parametrize("name", sorted(IN_REPOSITORY_ONLY))
+def test_of_data_without_a_licence_a_package_says_where_they_are(name: str, tmp_path: Path) -> None:
+    with pytest.raises(DatasetCorrupted, match=r"no stated licence.* clone the repository"):
+        load_dataset(name, folder=tmp_path)
 
 
 def test_an_unknown_name_is_an_error_that_lists_the_known_ones() -> None:

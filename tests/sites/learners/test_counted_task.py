@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from sites.learners.descriptions.learner import Description, DescriptionTask
+from sites.learners.counted_task import CountedTask
+from sites.learners.descriptions.learner import Description
 from sites.plans import BadPlan, ModelPlan, PrivacyPlan, TrainingPlan
 from sites.tasks.registry import task_for
 from sites.tasks.tabular.use_cases import tabular_task
@@ -53,4 +54,4 @@ def test_counts_that_nobody_bounded_have_no_noise() -> None:
     plan = PrivacyPlan(noise_multiplier=1.0, clip_norm=1.0, sampling_rate=1.0, steps=1)
     nothing = np.zeros(1, np.int64)
     with pytest.raises(BadPlan, match=r"set dp\.unit to off"):
-        super(DescriptionTask, TASK).noisy_count(Data(), nothing, np.zeros(1), plan)  # type: ignore[arg-type]
+        CountedTask.noisy_count(TASK, Data(), nothing, np.zeros(1), plan)  # type: ignore[misc]
