@@ -211,6 +211,7 @@ CODES = {
     "PersonOnBothSides": "person-on-both-sides",
     "PolicyUnreadable": "policy-unreadable",
     "PolicyViolation": "policy-violation",
+    "PortTaken": "port-taken",
     "PrivacyRequired": "privacy-required",
     "QueryFailed": "query-failed",
     "QuestionNotAllowed": "question-not-allowed",

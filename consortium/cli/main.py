@@ -47,7 +47,8 @@ COMMANDS = {
         "consortium.cli.run:app",
     ),
     "watch": LazyCommand(
-        "Show a run on a page of this machine while it goes on.", "consortium.cli.run:app"
+        "Show a run on a page of this machine while it goes on; Ctrl-C ends it.",
+        "consortium.cli.run:app",
     ),
     "report": LazyCommand(
         "Say how good a run's model is, who took part and what is withheld; write its page.",

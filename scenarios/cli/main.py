@@ -29,7 +29,8 @@ COMMANDS = {
         "scenarios.cli.runs:app",
     ),
     "watch": LazyCommand(
-        "Show a run on a page of this machine while it goes on.", "scenarios.cli.progress:app"
+        "Show a run on a page of this machine while it goes on; Ctrl-C ends it.",
+        "scenarios.cli.progress:app",
     ),
     "init": LazyCommand(
         "Propose a scenario of your own from tables, as a file for you to correct.",

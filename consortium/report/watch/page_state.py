@@ -83,7 +83,8 @@ class PageState:
         started: When the run began; empty before that.
         status: One word.
         is_well: Whether that word is good news.
-        ending: When the run ends, or how it ended.
+        question: What the heading asks.
+        ending: The answer: when the run ends, or how it ended.
         key: Key figures, each with its name.
         this_round: The round that the table of sites is about.
         sites: One line for each member.
@@ -98,6 +99,7 @@ class PageState:
     started: str
     status: str
     is_well: bool
+    question: str
     ending: str
     key: tuple[tuple[str, str], ...]
     this_round: str
@@ -122,6 +124,7 @@ def page_state(files: RunFiles) -> PageState:
         started=words.moment(so_far.started, seconds=True),
         status=status,
         is_well=status in {"running", "finished", "waiting"},
+        question="How did it end?" if _has_ended(files) else "When will it end?",
         ending=_ending(files, wanted),
         key=_key_figures(files, wanted),
         this_round=_round_name(so_far.server_round, wanted),
@@ -166,6 +169,10 @@ def _status(files: RunFiles) -> str:
     return "interrupted" if files.so_far.started else "waiting"
 
 
+def _has_ended(files: RunFiles) -> bool:
+    return bool(files.summary or files.so_far.failure)
+
+
 def _ending(files: RunFiles, wanted: int) -> str:
     summary, so_far = files.summary, files.so_far
     if summary:
@@ -196,8 +203,8 @@ def _not_led(files: RunFiles) -> str:
     if not files.so_far.started:
         return "Nothing is recorded yet: no process leads the run."
     return (
-        "It does not go on: no process leads the run, and it has not ended. Resume it from its last "
-        "finished round."
+        "It does not go on: no process leads the run, and it has not ended. Resume it from its "
+        "last finished round."
     )
 
 
@@ -260,11 +267,17 @@ def _part_in_round(files: RunFiles, name: str, missing: Absence | None) -> str:
         return f"no, left out: {_absence(found).reason}"
     if missing is not None:
         return f"no, not in the run: {missing.reason}"
+    return _part_of_who_is_silent(files, name)
+
+
+def _part_of_who_is_silent(files: RunFiles, name: str) -> str:
+    """Return whether an answer is awaited of a site that has joined."""
+    so_far = files.so_far
     if so_far.server_round is None:
         return "it has joined; no round has begun"
     if name not in so_far.cohort:
         return "no: it was not asked in this round"
-    over = files.summary or so_far.failure or not files.is_led
+    over = _has_ended(files) or not files.is_led
     return "asked; no answer was accepted" if over else "yes: asked, its answer is awaited"
 
 
@@ -285,7 +298,10 @@ def _budget_sentence(config: RunConfig | None) -> str:
         return "The settings of the run are not written yet."
     offered = config.privacy.offered
     if offered is None:
-        return "This run trains without differential privacy, so it takes nothing from a budget."
+        return (
+            "This run trains without differential privacy: budgets stay as they are, and there is "
+            "no proven bound on what its model says about one person."
+        )
     if offered.epsilon is None:
         return "What this run takes from a budget, each site computes from the noise that is set."
     return (
@@ -307,7 +323,7 @@ def _budget_left(files: RunFiles, name: str) -> str:
             left = max(0.0, line.allowed - line.spent)
             return f"epsilon {left:.2f} of {line.allowed:g}, after the measured runs"
     if files.config is not None and files.config.privacy.offered is None:
-        return "as before: this run takes nothing"
+        return "as before the run"
     return "not published; the ledger at the site says it"
 
 

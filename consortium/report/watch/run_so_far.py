@@ -85,13 +85,6 @@ class RunSoFar:
         """Take in the next event; one of an unknown kind changes nothing but the time."""
         self.at_s = float(event.get("at_s", self.at_s))
         match event:
-            case {"event": "run-started", "started": started}:
-                self.started = started
-            case {"event": "run-resumed", "server_round": first}:
-                self.failure = ""
-                self.rounds = {at: one for at, one in self.rounds.items() if at < first}
-            case {"event": "run-failed", "code": code, "text": text}:
-                self.failure = f"{code}: {text}"
             case {"event": SitesJoined.kind, "sites": sites}:
                 self.joined.update(sites)
             case {"event": RoundStarted.kind, "server_round": at, "cohort": cohort}:
@@ -105,6 +98,7 @@ class RunSoFar:
                 self._finish_round(int(at), event)
             case _:
                 self._note_sum(event)
+                self._note_course(event)
 
     def _begin_round(self, server_round: int, cohort: tuple[str, ...]) -> None:
         """Begin a round, or another attempt at it, which voids the answers of the one before."""
@@ -135,6 +129,16 @@ class RunSoFar:
             bytes=event["bytes_down"] + event["bytes_up"],
             at_s=self.at_s,
         )
+
+    def _note_course(self, event: Mapping[str, Any]) -> None:
+        match event:
+            case {"event": "run-started", "started": started}:
+                self.started = started
+            case {"event": "run-resumed", "server_round": first}:
+                self.failure = ""
+                self.rounds = {at: one for at, one in self.rounds.items() if at < first}
+            case {"event": "run-failed", "code": code, "text": text}:
+                self.failure = f"{code}: {text}"
 
     def _note_sum(self, event: Mapping[str, Any]) -> None:
         match event:
