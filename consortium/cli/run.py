@@ -94,10 +94,10 @@ def monitor(
     name: str = NAME,
     wait: bool = WAIT,
 ) -> None:
-    """Count how a later period differs from what a run's model learned from. Nothing is trained.
+    """Count how a later period differs from what a run's model learned from.
 
-    Each site counts the records that its operator declared (`consortium site period`). Figures of
-    all periods stand in the run's report and in its `periods.csv`.
+    Nothing is trained. Each site counts the records that its operator declared (`consortium site
+    period`). Figures of all periods stand in the run's report and in its `periods.csv`.
     """
     from consortium.report.monitoring.rows import period_lines  # no other command reads a report
 
