@@ -211,6 +211,7 @@ CODES = {
     "PersonOnBothSides": "person-on-both-sides",
     "PolicyUnreadable": "policy-unreadable",
     "PolicyViolation": "policy-violation",
+    "PortTaken": "port-taken",
     "PrivacyRequired": "privacy-required",
     "QueryFailed": "query-failed",
     "QuestionNotAllowed": "question-not-allowed",
@@ -367,14 +368,14 @@ ENTRIES = {
 
 COMMANDS = {
     "consortium": "audit charter coordinator encoder evaluate export monitor provision report "
-    "resume run run-config site status stop wait",
+    "resume run run-config site status stop wait watch",
     "consortium audit": "evidence program receipt show verify",
     "consortium charter": "new revise show sign",
     "consortium coordinator": "delete-uploads down init install key renew up",
     "consortium site": "allow approve check code down forget init install ledger period preview "
     "public recount renew-node-key stop-all up",
     "scenario": "audit-sum check check-data compare describe doctor init inspect list monitor "
-    "practice predict resume rules run",
+    "practice predict resume rules run watch",
 }
 
 

@@ -47,6 +47,10 @@ COMMANDS = {
         "Show what is running and since when, who is online, the last round and the last error.",
         "consortium.cli.run:app",
     ),
+    "watch": LazyCommand(
+        "Show a run on a page of this machine while it goes on; Ctrl-C ends it.",
+        "consortium.cli.run:app",
+    ),
     "report": LazyCommand(
         "Say how good a run's model is, who took part and what is withheld; write its page.",
         "consortium.cli.report:report",

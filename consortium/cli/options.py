@@ -54,6 +54,12 @@ def party_argument(party: str, require: Callable[[Path], None]) -> Any:  # noqa:
 
 SITE = party_argument("site", require_site)
 COORDINATOR = party_argument("coordinator", require_coordinator)
+PORT = typer.Option(0, min=0, max=65_535, help="The port of the page; by default any free one.")
+
+
+def announce_page(address: str) -> None:
+    """Print where a page is served, and how that ends."""
+    print(f"{address}\nOpen it in a browser on this machine. Ctrl-C ends it.", flush=True)
 
 
 def parse_overrides(settings: Iterable[str]) -> dict[str, Scalar]:

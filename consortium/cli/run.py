@@ -1,4 +1,4 @@
-"""`consortium run`, `resume`, `wait`, `status`, `stop`: control a coordinator's runs."""
+"""`consortium run`, `resume`, `wait`, `status`, `watch`, `stop`: control a coordinator's runs."""
 
 import secrets
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from consortium.charter.document import Charter
-from consortium.cli.options import COORDINATOR, SET_HELP, parse_overrides
+from consortium.cli.options import COORDINATOR, PORT, SET_HELP, announce_page, parse_overrides
 from consortium.config import RunConfig, new_run_config
 from consortium.coordinator.later_runs.continuation import WaitingRun
 from consortium.coordinator.later_runs.later_evaluation import later_config
@@ -94,10 +94,10 @@ def monitor(
     name: str = NAME,
     wait: bool = WAIT,
 ) -> None:
-    """Count how a later period differs from what a run's model learned from. Nothing is trained.
+    """Count how a later period differs from what a run's model learned from.
 
-    Each site counts the records that its operator declared (`consortium site period`). Figures of
-    all periods stand in the run's report and in its `periods.csv`.
+    Nothing is trained. Each site counts the records that its operator declared (`consortium site
+    period`). Figures of all periods stand in the run's report and in its `periods.csv`.
     """
     from consortium.report.monitoring.rows import period_lines  # no other command reads a report
 
@@ -186,6 +186,18 @@ def status(
         else coordinator_status(directory)
     ):
         print(line)
+
+
+@app.command("watch")
+def watch(
+    directory: Path = COORDINATOR,
+    name: str = typer.Argument("", metavar="[RUN]", help="The run's name; by default the last."),
+    port: int = PORT,
+) -> None:
+    """Show a run on a page of this machine while it goes on; Ctrl-C ends it."""
+    from consortium.report.watch.server import serve_run  # no other command serves a page
+
+    serve_run(_find_run(directory, name).path, port=port, tell=announce_page)
 
 
 @app.command("stop")

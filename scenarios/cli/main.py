@@ -28,6 +28,10 @@ COMMANDS = {
         "Run a scenario; compare it with each site alone and with all records in one place.",
         "scenarios.cli.runs:app",
     ),
+    "watch": LazyCommand(
+        "Show a run on a page of this machine while it goes on; Ctrl-C ends it.",
+        "scenarios.cli.progress:app",
+    ),
     "init": LazyCommand(
         "Propose a scenario of your own from tables, as a file for you to correct.",
         "scenarios.cli.proposal:app",

@@ -1,19 +1,40 @@
-"""Progress of a run on the terminal, read from `events.jsonl` whichever process writes it."""
+"""Progress of a run, read from its files whichever process writes them.
+
+`show_progress` shows it on the terminal, and `scenario watch` on a page.
+"""
 
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from consortium.cli.options import PORT, announce_page
 from consortium.run.event_reader import EventReader
 from privacy.errors import number_of
+from scenarios.cli.terminal import exit_on_refusal
+
+app = typer.Typer()
 
 _POLL_EVERY_S = 0.1
+
+
+@app.command("watch")
+def watch(
+    run_directory: Annotated[
+        Path, typer.Argument(metavar="RUN", help="The directory of a run, at work or ended.")
+    ],
+    port: int = PORT,
+) -> None:
+    """Show a run on a page of this machine while it goes on; Ctrl-C ends it."""
+    from consortium.report.watch.server import serve_run  # a run needs no server
+
+    exit_on_refusal(lambda: serve_run(run_directory, port=port, tell=announce_page))
 
 
 @contextmanager
