@@ -9,17 +9,19 @@ from typing import Literal, TypeAlias
 
 from sites.data.annotated.bioc import read_bioc
 from sites.data.annotated.brat import read_brat
+from sites.data.annotated.label_studio import read_label_studio
 from sites.data.annotated.pubtator import TITLE, read_pubtator
 from sites.data.annotated.texts import AnnotatedText
 from sites.data.source import SIDES
 from sites.data.tables import UnknownFormat
 
-Format: TypeAlias = Literal["brat", "PubTator", "BioC"]
+Format: TypeAlias = Literal["brat", "PubTator", "BioC", "Label Studio"]
 
 READERS: dict[Format, Callable[..., Iterator[AnnotatedText]]] = {
     "brat": read_brat,
     "PubTator": read_pubtator,
     "BioC": read_bioc,
+    "Label Studio": read_label_studio,
 }
 _SURE = (".pubtator", ".xml", ".json")
 _ENDINGS = (*_SURE, ".txt")
@@ -98,4 +100,6 @@ def _format_of_json(file: Path) -> Format | None:
         return None
     several = found if isinstance(found, list) else [found]
     keys = [{*one} if isinstance(one, dict) else set() for one in several]
+    if keys and all(one >= {"data", "annotations"} for one in keys):
+        return "Label Studio"
     return "BioC" if keys and all("documents" in one for one in keys) else None
