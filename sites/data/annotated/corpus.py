@@ -82,7 +82,7 @@ def _read_texts(source: AnnotatedFiles, *, tagged: bool) -> Iterator[AnnotatedTe
     """Yield the source's texts, and refuse a document that comes a second time."""
     seen: dict[str, str] = {}
     for text in _texts_of_files(source, tagged=tagged):
-        if text.document in seen:
+        if text.part == 0 and text.document in seen:
             raise BrokenFile(
                 f"{text.place} is a second document of the name of {seen[text.document]}: rename "
                 "or remove one, as the sentences of a document stay together"
@@ -97,7 +97,7 @@ def _texts_of_files(source: AnnotatedFiles, *, tagged: bool) -> Iterator[Annotat
     kind = format_of(source.path)
     if kind is None:
         raise UnknownFormat(
-            f"{source.path} holds no annotated documents: {' and '.join(READERS)} can be read"
+            f"{source.path} holds no annotated documents: {', '.join(READERS)} can be read"
         )
     for file in [source.path] if kind == "brat" else document_files(source.path):
         side = _side(file) if source.split else ""

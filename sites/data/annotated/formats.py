@@ -1,24 +1,31 @@
 """Which format of annotated documents a file or directory holds, by its content."""
 
+import json
+import re
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from sites.data.annotated.bioc import read_bioc
 from sites.data.annotated.brat import read_brat
+from sites.data.annotated.label_studio import read_label_studio
 from sites.data.annotated.pubtator import TITLE, read_pubtator
 from sites.data.annotated.texts import AnnotatedText
 from sites.data.source import SIDES
 from sites.data.tables import UnknownFormat
 
-Format: TypeAlias = Literal["brat", "PubTator"]
+Format: TypeAlias = Literal["brat", "PubTator", "BioC", "Label Studio"]
 
 READERS: dict[Format, Callable[..., Iterator[AnnotatedText]]] = {
     "brat": read_brat,
     "PubTator": read_pubtator,
+    "BioC": read_bioc,
+    "Label Studio": read_label_studio,
 }
-_SURE = (".pubtator",)
+_SURE = (".pubtator", ".xml", ".json")
 _ENDINGS = (*_SURE, ".txt")
+_COLLECTION = re.compile(r"<collection[\s>]")
 _START = 4096  # bytes that are looked at
 _SHOWN = 5
 
@@ -30,12 +37,16 @@ def format_of(path: Path) -> Format | None:
     each file begins.
 
     Raises:
-        UnknownFormat: A file's ending promises annotations which its content does not hold, or
-            a directory holds several formats, or annotated documents and other texts.
+        UnknownFormat: A single file's ending promises annotations that its content does not hold,
+            or a directory holds several formats, or annotated documents and other texts.
     """
     if _is_brat(path):
         return "brat"
     found = {file: _format_of_file(file) for file in document_files(path)}
+    if path.suffix.lower() in _SURE and found == {path: None}:
+        raise UnknownFormat(
+            f"{path} holds no annotated documents: {', '.join(READERS)} can be read"
+        )
     formats = {*found.values()}
     if formats <= {None}:
         return None
@@ -77,8 +88,18 @@ def _format_of_file(file: Path) -> Format | None:
         start = opened.read(_START).decode("utf-8-sig", errors="replace").lstrip()
     if TITLE.fullmatch(start.partition("\n")[0].removesuffix("\r")):
         return "PubTator"
-    if file.suffix.lower() in _SURE:
-        raise UnknownFormat(
-            f"{file} does not begin with a line ID|t|title, as a file of PubTator does"
-        )
-    return None
+    if file.suffix.lower() == ".xml" and _COLLECTION.search(start):
+        return "BioC"
+    return _format_of_json(file) if file.suffix.lower() == ".json" else None
+
+
+def _format_of_json(file: Path) -> Format | None:
+    try:
+        found = json.loads(file.read_bytes())
+    except (ValueError, RecursionError):
+        return None
+    several = found if isinstance(found, list) else [found]
+    keys = [{*one} if isinstance(one, dict) else set() for one in several]
+    if keys and all(one >= {"data", "annotations"} for one in keys):
+        return "Label Studio"
+    return "BioC" if keys and all("documents" in one for one in keys) else None

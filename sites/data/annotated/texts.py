@@ -51,6 +51,7 @@ class AnnotatedText:
         text: What was read.
         annotations: What was marked in it.
         place: Where a person finds the text.
+        part: Which passage of the document it is, from 0.
         side: On which side of the split it is; empty if the source does not say.
     """
 
@@ -58,6 +59,7 @@ class AnnotatedText:
     text: str
     annotations: tuple[Annotation, ...]
     place: str
+    part: int = 0
     side: str = ""
 
 
@@ -84,15 +86,16 @@ def require_ranges(annotation: Annotation, length: int) -> None:
 def require_same_words(annotation: Annotation, text: str) -> None:
     """Check that a text holds at an annotation's place what the annotation says.
 
-    The words of several parts are joined by a space. Line feeds count as spaces, as no format
-    here can write one.
+    The words of several parts are joined by a space, or are all from the first to the last. Line
+    feeds count as spaces, as most formats cannot write one.
 
     Raises:
         BadAnnotations: It holds something else.
     """
     require_ranges(annotation, len(text))
-    found = " ".join(text[start:end] for start, end in annotation.parts)
-    if _on_one_line(found) != _on_one_line(annotation.says):
+    joined = " ".join(text[start:end] for start, end in annotation.parts)
+    whole = text[annotation.start : annotation.end]
+    if _on_one_line(annotation.says) not in {_on_one_line(joined), _on_one_line(whole)}:
         raise BadAnnotations(
             f"{annotation.place}: the text at {annotation.start} to {annotation.end} is not what "
             "the annotation says: positions count characters (Unicode code points) from 0, so "

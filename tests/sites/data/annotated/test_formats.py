@@ -33,9 +33,12 @@ def test_sentences_and_notes_are_no_annotated_documents(tmp_path: Path, text: st
 
 
 def test_an_ending_that_promises_another_content_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.pubtator").write_text("A note.\n")
-    with pytest.raises(UnknownFormat, match="does not begin with a line ID"):
-        format_of(tmp_path)
+    """But beside other files of a directory it may be anything."""
+    for name in ("a.pubtator", "a.xml", "a.json"):
+        (tmp_path / name).write_text('["A note."]\n')
+        with pytest.raises(UnknownFormat, match="holds no annotated documents"):
+            format_of(tmp_path / name)
+    assert format_of(tmp_path) is None
 
 
 def test_several_formats_in_a_directory_are_refused(tmp_path: Path) -> None:
