@@ -16,6 +16,8 @@ from consortium.coordinator.later_runs.later_evaluation import write_into_evalua
 from consortium.coordinator.led_run import LedRun
 from consortium.coordinator.recorder import Recorder
 from consortium.coordinator.resume import write_run_config
+from consortium.coordinator.tracking.contract import RunName
+from consortium.coordinator.tracking.registry import begin_trackers
 from consortium.modes.registry import mode_of
 from consortium.protocol.evaluation_bins import evaluation_of
 from consortium.protocol.learning import learner_of
@@ -59,12 +61,14 @@ def _lead(run: RunDirectory, grid: Grid, config: RunConfig) -> None:
     charter = Charter.read(run.charter)
     RedoSlots(run.vault, PartyDirectory(run.coordinator).audit_log).put_back()
     trail = CoordinatorAuditTrail.open_for(run, charter, config)
+    recorder = Recorder(run, evaluation_of(config, charter))
     led = LedRun(
         grid=AuditedGrid(grid, trail),
         config=config,
         charter=charter,
-        recorder=Recorder(run, evaluation_of(config, charter)),
+        recorder=recorder,
         trail=trail,
+        trackers=begin_trackers(recorder.metrics_of, RunName(charter.name, run.path.name)),
     )
     write_run_config(run, config)
     try:
@@ -79,6 +83,7 @@ def _lead(run: RunDirectory, grid: Grid, config: RunConfig) -> None:
     else:
         trail.note_end("finished", led.ending.model_digest)
     finally:
+        led.trackers.close()
         trail.close()
     _write_summary(led, status="finished")
 

@@ -47,7 +47,12 @@ CHANGES = (
     Change("asynchronous rounds", "modes", "consortium/modes", "InTheClear"),
     Change("another secure sum", "encrypted", "consortium/modes/encrypted.py", "Encrypted"),
     Change("boosted trees", "learners", "sites/learners", "Gradient"),
-    Change("an export to MLflow", "tracking", "consortium/coordinator/observers.py", "note_event"),
+    Change(
+        "an export to MLflow",
+        "tracking",
+        "consortium/coordinator/tracking/registry.py",
+        "TensorBoardFolder",
+    ),
     Change("a plot in the report", "plots", "consortium/report/plots", "draw_heatmap"),
     Change("a field in the ledger", "ledger", "privacy/differential/ledger_entries.py", "Reserved"),
     Change(

@@ -73,6 +73,7 @@ CODES = {
     "BadTable": "bad-table",
     "BadTarget": "bad-target",
     "BadTexts": "bad-texts",
+    "BadTracker": "bad-tracker",
     "BrokenFile": "broken-file",
     "BrokenIob": "broken-iob",
     "BudgetExhausted": "budget-exhausted",

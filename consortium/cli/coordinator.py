@@ -5,7 +5,8 @@ from pathlib import Path
 
 import typer
 
-from consortium.cli.options import COORDINATOR
+from consortium.cli.options import COORDINATOR, TRACK_HELP
+from consortium.coordinator.tracking.registry import parse_trackers, trackers_in_environment
 from consortium.deployment.control_client import Control
 from consortium.deployment.superlink import SuperLink
 from consortium.deployment.supervisor import (
@@ -85,24 +86,28 @@ def up(
     uploads_days: int = typer.Option(
         UPLOADS_DAYS, min=1, help="Uploads of encrypted runs are deleted after so many days."
     ),
+    track: list[str] = typer.Option([], "--track", help=TRACK_HELP),
     verbose: bool = typer.Option(False, "--verbose", help="Log more."),
 ) -> None:
     """Run the SuperLink behind its gateway until told to stop; restart it if it dies."""
     if verbose:
         log_in_detail()
+    followed = parse_trackers(track)
     superlink = SuperLink(directory)
     if fresh_registry:
         require_not_running(superlink)
         superlink.forget_registry()
     if detached:
         words = ["coordinator", "up", str(directory), "--uploads-days", str(uploads_days)]
+        words += [word for one in followed for word in ("--track", one)]
         print(f"up, process {start_detached(words, superlink)}")
         return
 
     def delete() -> None:
         delete_old_uploads(directory, now=datetime.now(UTC), days=uploads_days)
 
-    supervise_service(superlink, ready=Control(superlink).enrol_nodes, hourly=delete)
+    with trackers_in_environment(followed):
+        supervise_service(superlink, ready=Control(superlink).enrol_nodes, hourly=delete)
 
 
 @app.command("down")

@@ -28,6 +28,10 @@ WORDS_HELP = (
     "encoding:latin-1, missing:CODE, values:COLUMN:THEIRS=OURS, date:COLUMN=DD.MM.YYYY, "
     "persons:rows, sheet:NAME, codes:COLUMN. May be repeated."
 )
+TRACK_HELP = (
+    "Also write each round's released figures for another program: tensorboard:FOLDER or "
+    "prometheus:FILE.prom. May be repeated."
+)
 FHIR = "fhir:"
 _MAP = ",map:"
 SET_HELP = "key=value of the run config; may be repeated. `consortium run-config` lists the keys."

@@ -9,6 +9,7 @@ from consortium.config import RunConfig
 from consortium.coordinator.audit_trail import CoordinatorAuditTrail
 from consortium.coordinator.observers import observe_with
 from consortium.coordinator.recorder import Recorder
+from consortium.coordinator.tracking.trackers import Trackers
 from consortium.protocol.evaluation_bins import evaluation_of
 from consortium.protocol.learning import learner_of
 from consortium.run.directory import RunDirectory
@@ -41,6 +42,7 @@ class LedRun:
         charter: What the members agreed on.
         recorder: Writes what happens to the run's directory.
         trail: Writes the coordinator's audit log.
+        trackers: Programs that follow the run.
         ending: What is kept of the run so far; a mode sets it as soon as it has kept more.
     """
 
@@ -49,6 +51,7 @@ class LedRun:
     charter: Charter
     recorder: Recorder
     trail: CoordinatorAuditTrail
+    trackers: Trackers
     ending: Ending = Ending()
 
     @property
@@ -57,7 +60,7 @@ class LedRun:
         sent = learner_of(self.charter, self.config).contribution
         counted = evaluation_of(self.config, self.charter).layout.size
         most = max(sent.tally_size, counted)
-        return observe_with(self.trail, self.recorder, tally_size=most)
+        return observe_with(self.trail, self.recorder, self.trackers, tally_size=most)
 
     @property
     def directory(self) -> RunDirectory:

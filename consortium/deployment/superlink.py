@@ -1,6 +1,7 @@
 """Run the coordinator's SuperLink: with TLS, node authentication and a database on disk."""
 
 import errno
+import os
 import shutil
 import socket
 import ssl
@@ -24,7 +25,7 @@ from consortium.deployment.processes import (
 )
 from consortium.deployment.programs.path_shims import write_shims
 from consortium.provisioning.installation import init_coordinator
-from consortium.run.directory import COORDINATOR
+from consortium.run.directory import COORDINATOR, TRACK
 from consortium.run.party_directory import CoordinatorDirectory
 from privacy.storage.secret_files import read_private
 
@@ -71,7 +72,8 @@ class SuperLink(FlowerService):
     @property
     def environment(self) -> Mapping[str, str]:
         """The environment of its processes; a run begins half a second after it was ordered."""
-        return {**super().environment, "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.5"}
+        tracked = {name: os.environ[name] for name in (TRACK,) if name in os.environ}
+        return {**super().environment, **tracked, "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.5"}
 
     def start(self, *, host: str | None = None) -> "subprocess.Popen[bytes]":
         """Start the SuperLink behind its gateway; return once it answers there.

@@ -12,6 +12,7 @@ from privacy.errors import ConsortiumError
 ENVIRONMENT = "CONSORTIUM_RUN_DIR"
 SITE = "CONSORTIUM_SITE_DIR"
 COORDINATOR = "CONSORTIUM_COORDINATOR_DIR"
+TRACK = "CONSORTIUM_TRACK"  # programs that follow the runs of a coordinator
 EVALUATED_LATER = "evaluated-later"  # the event of a finished run
 _LATER = re.compile(r"(.+)-evaluation-[0-9]+")
 

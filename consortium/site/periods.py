@@ -218,9 +218,9 @@ def _holds(wanted: Period, fingerprint: str, *, read_as: DataSource) -> bool:
 
     A fingerprint covers the words. So the records are taken as the other source is read.
     """
-    words = {
+    words: dict[str, Any] = {
         name: getattr(read_as, name)
-        for name in ("reading", "encoding")
+        for name in ("reading", "encoding", "sheet")
         if name in type(wanted.source).model_fields and name in type(read_as).model_fields
     }
     alike = wanted.source.model_copy(update=words)

@@ -11,6 +11,7 @@ import typer
 
 from consortium.cli.options import parse_overrides
 from consortium.config import Scalar
+from consortium.coordinator.tracking.registry import parse_trackers
 from consortium.run.directory import RunDirectory
 from consortium.run.logs import log_in_detail
 from consortium.run.records import Summary
@@ -66,10 +67,15 @@ class RunRequest:
         self.verbose = verbose
         if verbose:
             log_in_detail()
+        self.track: tuple[str, ...] = ()
         self.attack: str | None = None
         self.liars = 0
         self.lies = AttackAssignment(seed=self.config.seed, attacks=self.scenario.faults)
         exit_on_refusal(lambda: require_runnable(self.config, self.scenario.charter))
+
+    def choose_trackers(self, track: list[str] | None) -> None:
+        """Note the programs that shall follow the run."""
+        self.track = exit_on_refusal(lambda: parse_trackers(track or []))
 
     def choose_liars(self, attack: str | None, liars: int) -> None:
         """Replace the scenario's liars by the user's choice, if there is one."""
@@ -97,6 +103,7 @@ class RunRequest:
             own_data=self.sources,
             lies=self.lies,
             verbose=self.verbose,
+            track=self.track,
         )
         console.print(
             f"{self.scenario.title}: {number_of(len(self.scenario.sites), 'site')}, {self.engine}"
@@ -136,7 +143,7 @@ class RunRequest:
 
 
 def resume_with_progress(
-    directory: RunDirectory, *, engine: str, verbose: bool
+    directory: RunDirectory, *, engine: str, verbose: bool, track: list[str] | None = None
 ) -> tuple[Scenario, Summary]:
     """Resume an interrupted run, with progress on the terminal."""
     from scenarios.engines.runner import interrupted_run, resume_run  # torch, where it is needed
@@ -146,7 +153,8 @@ def resume_with_progress(
     order = exit_on_refusal(
         lambda: interrupted_run(directory, engine=_parse_engine(engine), verbose=verbose)
     )
-    return order.scenario, _run_with_progress(order, directory, resume_run)
+    followed = replace(order, track=exit_on_refusal(lambda: parse_trackers(track or [])))
+    return order.scenario, _run_with_progress(followed, directory, resume_run)
 
 
 def _run_with_progress(

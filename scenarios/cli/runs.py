@@ -7,7 +7,7 @@ from typing import Annotated, TypeAlias
 import typer
 from rich.table import Table
 
-from consortium.cli.options import SET_HELP, WORDS_HELP
+from consortium.cli.options import SET_HELP, TRACK_HELP, WORDS_HELP
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Comparison, Summary
 from privacy.errors import ConsortiumError, number_of
@@ -41,6 +41,7 @@ AttackOption = Annotated[
     typer.Option("--attack", help="What liars do, such as sign-flip; none: no site lies."),
 ]
 LiarsOption = Annotated[int, typer.Option("--liars", min=0, help="Sites that lie, with --attack.")]
+TrackOption = Annotated[list[str] | None, typer.Option("--track", help=TRACK_HELP)]
 VerboseOption = Annotated[bool, typer.Option("--verbose", help="Show Flower's own log; log more.")]
 AllowAbsentOption = Annotated[
     bool,
@@ -68,12 +69,14 @@ def _add_command(command: str, finish: Finish) -> None:
         attack: AttackOption = None,
         liars: LiarsOption = 1,
         allow_absent: AllowAbsentOption = False,
+        track: TrackOption = None,
         verbose: VerboseOption = False,
     ) -> None:
         request = RunRequest(
             name, engine=engine, settings=settings, seed=seed, data=data, verbose=verbose
         )
         request.choose_liars(attack, liars)
+        request.choose_trackers(track)
         directory, summary = request.run(out)
         refused = refused_own_data(directory, summary)
         request.leave_out(refused)
@@ -116,11 +119,12 @@ def resume(
     *,
     engine: EngineOption = "inprocess",
     allow_absent: AllowAbsentOption = False,
+    track: TrackOption = None,
     verbose: VerboseOption = False,
 ) -> None:
     """Resume a run that was interrupted or parked, after the last round it saved."""
     directory = RunDirectory(run_directory.resolve())
-    scenario, summary = resume_with_progress(directory, engine=engine, verbose=verbose)
+    scenario, summary = resume_with_progress(directory, engine=engine, verbose=verbose, track=track)
     write_report(directory)
     _print_metrics(scenario, summary)
     _print_end(directory, summary)

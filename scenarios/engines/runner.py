@@ -11,6 +11,7 @@ from consortium.charter.document import Charter
 from consortium.client_app import app as client_app
 from consortium.config import RunConfig
 from consortium.coordinator.resume import interrupted_config
+from consortium.coordinator.tracking.registry import trackers_in_environment
 from consortium.deployment.app_bundle import RUNTIME_PACKAGES, Bundle
 from consortium.deployment.simulation import simulate_run
 from consortium.modes.registry import mode_of
@@ -56,6 +57,7 @@ class ScenarioRun:
         own_data: The user's own data, by site.
         lies: Which sites attack, and how.
         verbose: Whether Flower's own log is shown.
+        track: Trackers that are told of the run (`parse_trackers`).
         on_staged: Called once everything is staged, before anything runs.
     """
 
@@ -65,6 +67,7 @@ class ScenarioRun:
     own_data: Mapping[str, DataSource] = field(default_factory=dict)
     lies: AttackAssignment = NOBODY
     verbose: bool = False
+    track: tuple[str, ...] = ()
     on_staged: Callable[[RunDirectory], None] = field(default=lambda run: None)
 
 
@@ -128,7 +131,8 @@ def resume_run(order: ScenarioRun, run: RunDirectory) -> Summary:
 
 def _run_on_engine(order: ScenarioRun, run: RunDirectory) -> Summary:
     try:
-        _ENGINES[order.engine](order, run)
+        with trackers_in_environment(order.track):
+            _ENGINES[order.engine](order, run)
     except ConsortiumError as error:
         # The ServerApp writes why it failed to the summary; engines say little or nothing.
         if not run.summary.exists():

@@ -2,6 +2,7 @@ from pathlib import Path
 
 from consortium.coordinator.observers import observe_with
 from consortium.coordinator.recorder import Recorder
+from consortium.coordinator.tracking.trackers import Trackers
 from consortium.run.directory import RunDirectory
 from scenarios.library.registry import scenario_named
 from sites.evaluation.contract import evaluation_for
@@ -21,6 +22,7 @@ def test_the_audit_log_has_an_event_before_the_run_directory_does(tmp_path: Path
             noted.append((event, run.events.exists()))
 
     event = RoundStarted(server_round=1, cohort=("east",))
-    observe_with(Trail(), recorder)(event)  # type: ignore[arg-type]  # only what is called
+    trackers = Trackers(recorder.metrics_of, {})
+    observe_with(Trail(), recorder, trackers)(event)  # type: ignore[arg-type]  # what is called
     assert noted == [(event, False)]
     assert "round-started" in run.events.read_text()

@@ -1,0 +1,116 @@
+"""Which trackers there are, and which of them a run tells: the coordinator's own choice.
+
+It is not in the run config, which sites agree to: it asks nothing of a site. It is in the
+environment, so that it reaches the process that leads a run.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias
+
+from consortium.coordinator.tracking import prometheus_file, tensorboard_folder
+from consortium.coordinator.tracking.contract import RunName, Tracker
+from consortium.coordinator.tracking.prometheus_file import PrometheusFile
+from consortium.coordinator.tracking.tensorboard_folder import TensorBoardFolder
+from consortium.coordinator.tracking.trackers import MetricsOf, Trackers
+from consortium.run.directory import TRACK
+from privacy.errors import ConsortiumError, require_library, unknown_name
+
+Begin: TypeAlias = Callable[[Path, RunName], Tracker]
+
+
+class BadTracker(ConsortiumError, ValueError, code="bad-tracker"):
+    """A tracker was asked for that there is not, or in a form that it does not have."""
+
+
+@dataclass(frozen=True)
+class TrackerKind:
+    """A kind of tracker.
+
+    Args:
+        begin: Begins it at a path.
+        require: Refuses a path, or a machine, on which it cannot work.
+    """
+
+    begin: Begin
+    require: Callable[[Path], None]
+
+
+def _require_suffix(path: Path) -> None:
+    if path.suffix != prometheus_file.SUFFIX:
+        raise BadTracker(
+            f"node_exporter reads files whose name ends in {prometheus_file.SUFFIX}, got '{path}'"
+        )
+    if not path.parent.is_dir():
+        raise BadTracker(f"there is no folder {path.parent}: make it, or name another")
+
+
+def _require_tensorboard(_path: Path) -> None:
+    named = tensorboard_folder
+    require_library(named.PURPOSE, named.LIBRARY, extra=named.EXTRA)
+
+
+KINDS: Mapping[str, TrackerKind] = {
+    "prometheus": TrackerKind(PrometheusFile, _require_suffix),
+    "tensorboard": TrackerKind(TensorBoardFolder, _require_tensorboard),
+}
+
+
+def parse_trackers(given: Sequence[str]) -> tuple[str, ...]:
+    """Return what was asked for as KIND:PATH, with each path from the root.
+
+    Raises:
+        BadTracker: There is no such kind, or the path does not fit it.
+        MissingLibrary: A library is not installed.
+    """
+    return tuple(_parsed(words) for words in given)
+
+
+def _parsed(words: str) -> str:
+    kind, colon, path = words.partition(":")
+    if not colon or not path or not path.isprintable():
+        raise BadTracker(f"a tracker needs KIND:PATH, such as tensorboard:curves; got '{words}'")
+    if kind not in KINDS:
+        raise BadTracker(unknown_name(kind, KINDS, kind="tracker"))
+    place = Path(path).resolve()
+    KINDS[kind].require(place)
+    return f"{kind}:{place}"
+
+
+@contextmanager
+def trackers_in_environment(words: Sequence[str]) -> Iterator[None]:
+    """Ask for trackers of the runs that are led within this block, in whichever process.
+
+    Args:
+        words: What `parse_trackers` returned; if there are none, what is asked for already holds.
+    """
+    before = os.environ.get(TRACK)
+    if words:
+        os.environ[TRACK] = "\n".join(words)
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.environ[TRACK] = before
+        else:
+            os.environ.pop(TRACK, None)
+
+
+def begin_trackers(metrics_of: MetricsOf, name: RunName) -> Trackers:
+    """Begin the trackers that the environment asks for.
+
+    Args:
+        metrics_of: Returns the released metrics of a round.
+        name: The run.
+    """
+    asked = os.environ.get(TRACK, "").split("\n")
+    return Trackers(metrics_of, {words: partial(_begin, words, name) for words in asked if words})
+
+
+def _begin(words: str, name: RunName) -> Tracker:
+    kind, _, path = _parsed(words).partition(":")
+    return KINDS[kind].begin(Path(path), name)
