@@ -10,7 +10,6 @@ from sites.data.fhir.cells import Cells, Series, empty_cells
 from sites.data.fhir.documents import read_documents
 from sites.data.fhir.events import Event, Selection, chosen_events, require_date
 from sites.data.fhir.maps import (
-    Days,
     DocumentColumn,
     EventsColumn,
     FhirMap,

@@ -62,7 +62,7 @@ class PersonColumn(Declared):
 
     table: Literal["person"]
     value: Literal["age", "gender", "race", "ethnicity"]
-    means: dict[Concept, str] = {}
+    means: dict[Concept, str] = Field(default={})
 
     @model_validator(mode="after")
     def _says_what_concepts_mean(self) -> "PersonColumn":
@@ -134,9 +134,9 @@ class MeasurementColumn(ConceptSet):
     take: Literal["exists", "count", "first", "latest", "min", "max", "mean"]
     value: Literal["number", "concept", "day"] | None = None
     unit: Concept | None = None
-    units: dict[Concept, float | Conversion] = {}
+    units: dict[Concept, float | Conversion] = Field(default={})
     limits: Literal["refuse", "leave-out", "bound"] = "refuse"
-    means: dict[Concept, str] = {}
+    means: dict[Concept, str] = Field(default={})
     answers: tuple[str, str] = ("no", "yes")
 
     @model_validator(mode="after")

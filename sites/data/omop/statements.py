@@ -5,7 +5,7 @@ the three databases do not agree on them.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -127,10 +127,8 @@ def _event_statement(
         where = f"{names.concept} IN ({listed})"
         if chosen.descendants:
             ancestors = _qualified(declared.vocabulary or declared.schema_name, "concept_ancestor")
-            where += (
-                f" OR {names.concept} IN (SELECT descendant_concept_id FROM {ancestors}"
-                f" WHERE ancestor_concept_id IN ({listed}))"
-            )
+            below = _statement_text(("descendant_concept_id",), ancestors)
+            where += f" OR {names.concept} IN ({below} WHERE ancestor_concept_id IN ({listed}))"
     columns = (names.key, "person_id", names.day, *also)
     return _statement(declared, table, columns, day=names.day, where=where)
 
@@ -138,11 +136,15 @@ def _event_statement(
 def _statement(
     declared: OmopMap, table: str, columns: tuple[str, ...], *, day: str = "", where: str = ""
 ) -> Statement:
-    # Names are those of this file and of schemas, which the map holds to letters and digits.
-    text = f"SELECT {', '.join(columns)} FROM {_qualified(declared.schema_name, table)}"  # noqa: S608
+    text = _statement_text(columns, _qualified(declared.schema_name, table))
     if where:
         text += f" WHERE {where}"
     return Statement(table, columns, day, f"{text} ORDER BY {columns[0]}")
+
+
+def _statement_text(columns: Sequence[str], table: str) -> str:
+    # All names are those of this file, and a schema's, which the map holds to letters and digits.
+    return f"SELECT {', '.join(columns)} FROM {table}"  # noqa: S608
 
 
 def _qualified(schema: str | None, table: str) -> str:
