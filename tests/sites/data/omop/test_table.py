@@ -87,7 +87,7 @@ DEATHS = st.lists(st.tuples(PEOPLE, DAYS), max_size=4, unique_by=lambda one: one
 BELOW = [*below(10, 11), *below(20, 21)]  # 12 and 22 stand below nothing
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.too_slow])
 @given(events=EVENTS, measured=MEASURED, deaths=DEATHS, index=st.sampled_from(("first", "latest")))
 def test_cells_are_what_pandas_makes_of_the_rows_in_either_database(
     tmp_path_factory: pytest.TempPathFactory,
