@@ -52,6 +52,8 @@ CODES = {
     "BadDeviation": "bad-deviation",
     "BadEvent": "bad-event",
     "BadFhirMap": "bad-fhir-map",
+    "BadOmopMap": "bad-omop-map",
+    "BadCdmRows": "bad-cdm-rows",
     "BadIdentity": "bad-identity",
     "BadKit": "bad-kit",
     "BadModel": "bad-model",

@@ -15,6 +15,7 @@ from sites.data.reading import is_word, require_word
 from sites.data.source import (
     DataSource,
     FhirFiles,
+    OmopDatabase,
     SqlQuery,
     TableFile,
     TextFolder,
@@ -33,6 +34,8 @@ TRACK_HELP = (
     "prometheus:FILE.prom. May be repeated."
 )
 FHIR = "fhir:"
+OMOP = "omop:"
+MAPPED = (FHIR, OMOP)  # what is read by a map
 _MAP = ",map:"
 SET_HELP = "key=value of the run config; may be repeated. `consortium run-config` lists the keys."
 
@@ -101,8 +104,8 @@ def parse_data_sources(given: Iterable[str]) -> dict[str, DataSource]:
     """Parse `site=source` options into data sources by site.
 
     A source is a file; the URL of a database and a query, separated by `::`, as in
-    `north=sqlite:///loans.db::SELECT * FROM loans`; or FHIR resources and their map, as in
-    `north=fhir:export,map:ward.toml`. Words say how it is to be read.
+    `north=sqlite:///loans.db::SELECT * FROM loans`; or FHIR resources or an OMOP database and their
+    map, as in `north=fhir:export,map:ward.toml`. Words say how it is to be read.
 
     Raises:
         BadOption: An option does not have that form, or its file does not exist.
@@ -134,7 +137,7 @@ def sources_with_words(given: Iterable[str]) -> list[tuple[str, list[str]]]:
         else:
             sources.append((option, []))
     for source, _ in sources:
-        if not Path(source).exists() and "::" not in source and not source.startswith(FHIR):
+        if not Path(source).exists() and "::" not in source and not source.startswith(MAPPED):
             require_word(source)
     return [(source, [*for_all, *words]) for source, words in sources]
 
@@ -156,7 +159,7 @@ def parse_one_source(given: Iterable[str]) -> DataSource:
 
 
 def parse_data_source(text: str, words: Sequence[str] = (), *, folder: Path = Path()) -> DataSource:
-    """Parse a data source: a file, a directory, a URL and a query, or FHIR files and a map.
+    """Parse a data source: a file, a directory, a URL and a query, or what a map reads.
 
     Args:
         text: The source.
@@ -173,6 +176,8 @@ def parse_data_source(text: str, words: Sequence[str] = (), *, folder: Path = Pa
 def _parse_place(text: str, folder: Path) -> DataSource:
     if text.startswith(FHIR):
         return _parse_fhir(text, folder)
+    if text.startswith(OMOP):
+        return _parse_omop(text, folder)
     url, separated, query = text.partition("::")
     if separated and query:
         return SqlQuery(url=url, query=query)
@@ -203,3 +208,21 @@ def _parse_fhir(text: str, folder: Path) -> FhirFiles:
         if not path.exists():
             raise BadOption(f"there is no file or directory {path}: check the path")
     return source
+
+
+def _parse_omop(text: str, folder: Path) -> OmopDatabase:
+    url, separated, named = text.removeprefix(OMOP).rpartition(_MAP)
+    if not separated or not url or not named:  # the URL may hold a password: it is not quoted
+        raise BadOption("an OMOP database needs its map: omop:URL,map:FILE")
+    declared = (folder / named).resolve()
+    if not declared.exists():
+        raise BadOption(f"there is no file {declared}: check the path")
+    if "://" not in url:
+        path = (folder / url).resolve()
+        if path.suffix != ".duckdb":
+            raise BadOption(
+                "an OMOP database is a URL such as sqlite:///ward.db, or a file of DuckDB that "
+                "ends in .duckdb: omop:URL,map:FILE"
+            )
+        url = str(path)
+    return OmopDatabase(url=url, map=declared)

@@ -31,8 +31,15 @@ from sites.data.guesses import (
     words_for_file,
     words_for_signs,
 )
+from sites.data.omop.statements import statement_lines
 from sites.data.reading import MADE_UP_PERSONS, Reading, parsed_words
-from sites.data.source import AnnotatedFiles, DataSource, SentenceFiles, with_words
+from sites.data.source import (
+    AnnotatedFiles,
+    DataSource,
+    OmopDatabase,
+    SentenceFiles,
+    with_words,
+)
 from sites.data.texts import read_texts
 from sites.data.validation import validate_table
 from sites.schema.tables import ClassLabel, NumberLabel, Schema
@@ -194,6 +201,9 @@ def check_lines(check: DataCheck) -> Iterator[str]:
         cells = (f"{n}={_short_text(cell)}" for n, cell in zip(frame.columns, row, strict=True))
         yield f"  {place}: {' | '.join(cells)}"
     yield ""
+    if isinstance(check.source, OmopDatabase):
+        yield from statement_lines(check.source.map)
+        yield ""
     yield from _verdict(check)
 
 

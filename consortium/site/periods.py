@@ -8,6 +8,7 @@ fingerprint. What it counted itself stays here, for its operator.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydantic import TypeAdapter

@@ -106,6 +106,8 @@ _SAID_BY_THE_SITE = {
     "bad-reading": "What was said of how to read its data does not fit them.",
     "bad-fhir-map": "The map of its FHIR resources is not one.",
     "bad-resources": "Some of its FHIR resources cannot be made into cells of the table.",
+    "bad-omop-map": "The map of its OMOP tables is not one.",
+    "bad-cdm-rows": "Some rows of its OMOP tables cannot be made into cells of the table.",
     "bad-table": "Its data break the agreed schema.",
     "missing-columns": "Its data lack columns of the agreed schema.",
     "person-on-both-sides": "One person's records were on both sides of its split into training "

@@ -41,8 +41,8 @@ class SiteEntry(_Declared):
 
     Args:
         data: A file or a directory, relative to the scenario's file; FHIR resources, as
-            `fhir:FOLDER,map:FILE`; or the rows of a query, as `url::query`. Empty if `--data`
-            brings them.
+            `fhir:FOLDER,map:FILE`; an OMOP database, as `omop:URL,map:FILE`; or the rows of a
+            query, as `url::query`. Empty if `--data` brings them.
         words: How the columns and cells are to be understood, such as `decimal:comma`.
         split: The column of a table that says `train` or `test` for every row.
     """

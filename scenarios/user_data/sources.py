@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from consortium.cli.options import (
-    FHIR,
+    MAPPED,
     BadOption,
     parse_data_source,
     parse_data_sources,
@@ -67,7 +67,7 @@ def scenario_with_user_data(scenario: Scenario, options: Sequence[str], *, seed:
             "--data is either site=file for single sites or one corpus for all sites, not both; "
             "words such as column:OURS=THEIRS say how to read it"
         )
-    if not (Path(whole[0]).exists() or any(sign in whole[0] for sign in ("::", "://", FHIR))):
+    if not (Path(whole[0]).exists() or any(sign in whole[0] for sign in ("::", "://", *MAPPED))):
         raise BadOption(
             f"there is no file {whole[0]}: --data needs site=file for a site's own records, or the "
             "file or directory of one corpus"

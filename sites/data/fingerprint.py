@@ -7,7 +7,7 @@ because it must work without pandas.
 import hashlib
 from pathlib import Path
 
-from sites.data.source import DataSource, FhirFiles, SqlQuery, TableFile
+from sites.data.source import DataSource, FhirFiles, OmopDatabase, SqlQuery, TableFile
 
 _NO_WORDS = "{}"
 
@@ -27,7 +27,7 @@ def fingerprint_of(source: DataSource) -> str:
     words = source.model_dump_json(include={"reading", "encoding", "sheet"}, exclude_defaults=True)
     if words != _NO_WORDS:
         digest.update(words.encode())
-    if isinstance(source, SqlQuery):
+    if isinstance(source, SqlQuery | OmopDatabase):
         from sites.data.tables import read_table  # files are digested without pandas
 
         digest.update(read_table(source).to_csv(index=False).encode())

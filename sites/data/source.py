@@ -92,6 +92,23 @@ class FhirFiles(_Source):
     split: None = None
 
 
+class OmopDatabase(_Source):
+    """A database with tables of the OMOP CDM 5.4, and the map that makes rows of them.
+
+    Guarantee: the object's `repr` does not show the URL, which may hold a password.
+
+    Args:
+        url: SQLAlchemy URL of the database; or the path of a DuckDB file, which ends in `.duckdb`.
+        map: The map (`sites.data.omop.maps.OmopMap`), in TOML or JSON.
+        split: None: the site holds out a fifth of its persons by a rule of its own.
+    """
+
+    kind: Literal["omop"] = "omop"
+    url: str = Field(repr=False)
+    map: Path
+    split: None = None
+
+
 class TextFolder(_Source):
     """A directory of `.txt` files in UTF-8, one record per file.
 
@@ -153,7 +170,7 @@ class AnnotatedFiles(SentenceFiles):
     kind: Literal["annotated"] = "annotated"
 
 
-TableSource: TypeAlias = TableFile | SqlQuery | FhirFiles
+TableSource: TypeAlias = TableFile | SqlQuery | FhirFiles | OmopDatabase
 TextSource: TypeAlias = TextFolder | IobFiles | AnnotatedFiles
 DataSource: TypeAlias = Annotated[TableSource | TextSource, Field(discriminator="kind")]
 
@@ -199,7 +216,7 @@ def is_parquet_folder(path: Path) -> bool:
 
 
 def source_paths(source: DataSource) -> tuple[Path, ...]:
-    """Return the files and directories that hold the records; none for a query."""
+    """Return the files and directories that hold the records, and maps; none for a query."""
     match source:
         case TableFile(path=path) | SentenceFiles(path=path) | TextFolder(path=path, labels=None):
             return (path,)
@@ -207,6 +224,8 @@ def source_paths(source: DataSource) -> tuple[Path, ...]:
             return (path, labels)
         case FhirFiles(path=path, map=declared):
             return (path, declared)
+        case OmopDatabase(map=declared):
+            return (declared,)
     return ()
 
 

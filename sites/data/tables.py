@@ -28,6 +28,7 @@ from sites.data.source import (
     STATISTICAL,
     DataSource,
     FhirFiles,
+    OmopDatabase,
     SentenceFiles,
     SqlQuery,
     TableFile,
@@ -87,6 +88,7 @@ def read_table(source: DataSource) -> pd.DataFrame:
         UnreadableSource: Nothing could be read, or there are no rows.
         BadTexts: JSON lines hold half a character, which no text in UTF-8 can.
         BadResources: FHIR resources cannot be made into cells.
+        BadCdmRows: Rows of the OMOP CDM cannot be made into cells.
     """
     match source:
         case TableFile(path=path):
@@ -97,6 +99,10 @@ def read_table(source: DataSource) -> pd.DataFrame:
             from sites.data.fhir.table import read_fhir  # which stands on the errors of this module
 
             return read_fhir(source).frame
+        case OmopDatabase():
+            from sites.data.omop.table import read_omop
+
+            return read_omop(source).frame
         case TextFolder(path=path) | SentenceFiles(path=path):
             raise UnknownFormat(f"{path} holds texts, not a table: use it with a text task")
     if frame.empty:
@@ -257,22 +263,35 @@ def repeated_columns_error(names: Sequence[str], path: Path) -> BrokenFile:
     return BrokenFile(f"{path} {reason_repeated_names(names)}")
 
 
-def _read_query(source: SqlQuery) -> pd.DataFrame:
+def open_database(url: str) -> "sqlalchemy.Engine":
+    """Return an engine for the database at a URL; nothing is connected yet.
+
+    Raises:
+        QueryFailed: The URL is none, or its driver is not installed; the message does not quote it.
+        MissingFile: It names a file of SQLite that is not there.
+    """
     import sqlalchemy  # imported here, as few sites keep their records in a database
 
     try:
-        engine = sqlalchemy.create_engine(source.url)
+        engine = sqlalchemy.create_engine(url)
     except ImportError as error:
         raise QueryFailed(f"the driver of this database is not installed: {error}") from error
     except (sqlalchemy.exc.ArgumentError, ValueError):  # a ValueError where a port is no number
         reason = "the URL is not one of SQLAlchemy, such as sqlite:///file.db"
         raise QueryFailed(reason) from None  # what SQLAlchemy says may quote it
     _require_database_file(engine.url)
+    return engine
+
+
+def _read_query(source: SqlQuery) -> pd.DataFrame:
+    import sqlalchemy
+
+    engine = open_database(source.url)
     try:
         with engine.connect() as connection:  # without a commit, nothing is written
             frame = pd.read_sql_query(sqlalchemy.text(source.query), connection)
     except (sqlalchemy.exc.SQLAlchemyError, pd.errors.DatabaseError) as error:
-        raise QueryFailed(f"the database refused the query: {_reason(error)}") from error
+        raise QueryFailed(f"the database refused the query: {reason_of_database(error)}") from error
     finally:
         engine.dispose()
     repeated = sorted({*frame.columns[frame.columns.duplicated()]})
@@ -284,7 +303,7 @@ def _read_query(source: SqlQuery) -> pd.DataFrame:
     return _index_from_one(frame)
 
 
-def _reason(error: Exception) -> str:
+def reason_of_database(error: Exception) -> str:
     """Return what the database said, in one line, without the query and without links."""
     found = error.__cause__ or error
     said = str(getattr(found, "orig", None) or found)

@@ -29,6 +29,7 @@ BENCHMARKS = (
     "startup",
     "tables",
     "fhir",
+    "omop",
 )
 LIMIT_S = 1_800
 FOLDER = Path("runs") / "bench"

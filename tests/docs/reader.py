@@ -18,6 +18,7 @@ from scenarios.data.datasets import heart_hospitals, load_dataset
 from tests.docs.pages import README, ROOT, Command, blocks, commands
 from tests.fhir_exports import NOTES_MAP, heart_map, write_heart_export, write_notes_export
 from tests.forked import Forked
+from tests.omop_databases import heart_omop_map, write_heart_database
 from tests.synthetic_notes import synthetic_notes
 
 DOCS = ROOT / "docs"
@@ -87,6 +88,9 @@ def write_readers_files(folder: Path) -> None:
     database.close()
     write_heart_export(ours, folder / "ehr")
     (folder / "heart.toml").write_text(heart_map())
+    for ending in ("db", "duckdb"):
+        write_heart_database(ours, folder / f"cdm.{ending}")
+    (folder / "omop.toml").write_text(heart_omop_map())
     broken = ours.astype(object)
     broken.loc[broken.index[1], "age"] = "63 years"
     broken.loc[broken.index[3], "chest_pain"] = "severe"

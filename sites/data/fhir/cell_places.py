@@ -1,24 +1,25 @@
-"""Name the places in FHIR files from which refused cells of a table come."""
+"""Name the places from which refused cells of a table come that a map made."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sites.data.cells import Violation
 from sites.data.fhir.refusals import place_name, resource_name
-from sites.data.source import DataSource, FhirFiles
+from sites.data.source import DataSource, FhirFiles, OmopDatabase
 from sites.data.validation import BadTable
 
 if TYPE_CHECKING:
     from sites.data.fhir.table import FhirTable
+    from sites.data.omop.table import CellPlaces
 
 
 @contextmanager
 def places_named(source: DataSource) -> Iterator[None]:
-    """Within it, a refusal of a table from FHIR files names the resource behind each cell.
+    """Within it, a refusal names the FHIR resource, or the row of OMOP tables, behind each cell.
 
-    The files are read again for that, so that a table which fits keeps no places.
+    The records are read again for that, so that a table which fits keeps no places.
 
     Args:
         source: Of the table; a refusal of any other source's table stays as it is.
@@ -29,14 +30,34 @@ def places_named(source: DataSource) -> Iterator[None]:
     try:
         yield
     except BadTable as refusal:
-        if not isinstance(source, FhirFiles):
-            raise
-        from sites.data.fhir.table import read_fhir  # few sites have FHIR files
-
-        table = read_fhir(source)
         ours = source.reading.columns
-        named = [_with_places(one, table, ours) for one in refusal.violations]
+        match source:  # few sites have these, so that their readers are imported here
+            case FhirFiles():
+                from sites.data.fhir.table import read_fhir
+
+                table = read_fhir(source)
+                named = [_with_places(one, table, ours) for one in refusal.violations]
+            case OmopDatabase():
+                from sites.data.omop.table import read_omop
+
+                places = read_omop(source).places
+                named = [_with_omop_places(one, places, ours) for one in refusal.violations]
+            case _:
+                raise
         raise BadTable(named) from None
+
+
+def _with_omop_places(
+    one: Violation, places: Mapping[str, "CellPlaces"], ours: dict[str, str]
+) -> Violation:
+    of_column = places.get(ours.get(one.column, one.column))
+    if of_column is None:  # of persons, no more than the row is told
+        return one
+    values = tuple(
+        f"{value} from {of_column.place(row - 1)}"
+        for value, row in zip(one.values, one.rows, strict=True)
+    )
+    return replace(one, values=values)
 
 
 def _with_places(one: Violation, table: "FhirTable", ours: dict[str, str]) -> Violation:

@@ -13,6 +13,7 @@ import pandas as pd
 
 Value: TypeAlias = float | str
 Series: TypeAlias = "pd.Series[Any]"
+Take: TypeAlias = Literal["exists", "count", "first", "latest", "min", "max", "mean"]
 _NOWHERE = -1
 
 
@@ -145,6 +146,27 @@ class Mean:
             self._sums[row] / self._counts[row] if self._counts[row] else math.nan for row in rows
         ]
         return pd.Series(means, dtype=np.float64)
+
+
+def empty_cells(take: Take, answers: tuple[str, str], n_rows: int) -> Cells:
+    """Return the cells of a column before anything is seen.
+
+    Args:
+        take: What is taken of the resources of a row.
+        answers: For `exists`, what a cell says if there is none, and if there is one.
+        n_rows: Number of rows.
+    """
+    match take:
+        case "exists":
+            return Tallied(n_rows, answers)
+        case "count":
+            return Tallied(n_rows)
+        case "first" | "latest":
+            return Nearest(take, n_rows)
+        case "min" | "max":
+            return Extreme(take, n_rows)
+        case "mean":
+            return Mean(n_rows)
 
 
 def _series(values: Sequence[Value | None]) -> Series:

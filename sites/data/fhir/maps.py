@@ -8,7 +8,7 @@ import json
 import tomllib
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -23,24 +23,27 @@ ColumnName: TypeAlias = Annotated[str, Field(pattern=NAME)]
 Days: TypeAlias = tuple[int, int] | Literal["always"]
 NUMBERS = ("min", "max", "mean")
 NEAREST = ("first", "latest")
+Map = TypeVar("Map", bound=BaseModel)
 
 
 class BadFhirMap(UnreadableSource, code="bad-fhir-map"):
     """The map of a site's FHIR resources is not one."""
 
 
-class _Declared(BaseModel):
+class Declared(BaseModel):
+    """A part of a map: it has no key but those declared."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Conversion(_Declared):
+class Conversion(Declared):
     """How a quantity in another unit becomes one in the column's unit: `factor` * x + `plus`."""
 
     factor: float
     plus: float = 0.0
 
 
-class PatientColumn(_Declared):
+class PatientColumn(Declared):
     """A column from the person's Patient resource.
 
     Args:
@@ -59,11 +62,11 @@ class PatientColumn(_Declared):
     def _window_is_of_a_death(self) -> "PatientColumn":
         if (self.value == "deceased") != (self.within_days is not None):
             raise ValueError("within_days is said of 'deceased', and of it always")
-        _require_ordered_window(self.within_days)
+        require_ordered_window(self.within_days)
         return self
 
 
-class _EventColumn(_Declared):
+class _EventColumn(Declared):
     codes: tuple[Token, ...] = ()
     within_days: Days
     answers: tuple[str, str] = ("no", "yes")
@@ -88,7 +91,7 @@ class RecordColumn(_EventColumn):
 
     @model_validator(mode="after")
     def _window_is_ordered(self) -> "RecordColumn":
-        _require_ordered_window(self.within_days)
+        require_ordered_window(self.within_days)
         return self
 
 
@@ -132,7 +135,7 @@ class ObservationColumn(_EventColumn):
             self.means and self.value not in ("coded", "boolean")
         ):
             raise ValueError("means says what is coded, or a boolean")
-        _require_ordered_window(self.within_days)
+        require_ordered_window(self.within_days)
         return self
 
     def conversion(self, unit: str) -> Conversion | None:
@@ -142,7 +145,7 @@ class ObservationColumn(_EventColumn):
         return Conversion(factor=found) if isinstance(found, float) else found
 
 
-class DocumentColumn(_Declared):
+class DocumentColumn(Declared):
     """A column from the document that makes the row: the index is of type DocumentReference.
 
     Args:
@@ -168,12 +171,18 @@ Column: TypeAlias = Annotated[
 ]
 
 
-def _require_ordered_window(days: Days | None) -> None:
+def require_ordered_window(days: Days | None) -> None:
+    """Refuse a window that begins after it ends, with a ValueError."""
     if isinstance(days, tuple) and days[0] > days[1]:
         raise ValueError(f"within_days begins after it ends: {list(days)}")
 
 
-class Index(_Declared):
+def is_within(days: Days, day: int) -> bool:
+    """Return whether a day, from the index day, is one of those that count."""
+    return days == "always" or days[0] <= day <= days[1]
+
+
+class Index(Declared):
     """The day from which a row's days are counted; who has none is no row.
 
     Args:
@@ -201,7 +210,7 @@ class Index(_Declared):
         return self
 
 
-class FhirMap(_Declared):
+class FhirMap(Declared):
     """How FHIR resources become rows: one a person, or one for each resource of the index.
 
     Args:
@@ -241,21 +250,32 @@ def read_map(path: Path) -> FhirMap:
         MissingFile: There is no such file.
         BadFhirMap: It is not a map; the message names what is wrong, and the nearest key.
     """
+    return read_declared(path, FhirMap, refusal=BadFhirMap)
+
+
+def read_declared(path: Path, kind: type[Map], *, refusal: type[UnreadableSource]) -> Map:
+    """Return the map of a kind in a TOML (`.toml`) or JSON (`.json`) document.
+
+    Raises:
+        MissingFile: There is no such file.
+        UnreadableSource: As `refusal`: it is not such a map; the message names what is wrong, and
+            the nearest key.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise MissingFile(f"there is no map {path} ({error.strerror}): check the path") from error
     except UnicodeDecodeError as error:
-        raise BadFhirMap(f"{path} is not UTF-8 text: save it as UTF-8") from error
+        raise refusal(f"{path} is not UTF-8 text: save it as UTF-8") from error
     try:
         document = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        kind = "JSON" if path.suffix == ".json" else "TOML"
-        raise BadFhirMap(f"{path} is not {kind}: {error}") from error
+        form = "JSON" if path.suffix == ".json" else "TOML"
+        raise refusal(f"{path} is not {form}: {error}") from error
     try:
-        return FhirMap.model_validate(document)
+        return kind.model_validate(document)
     except ValidationError as error:
-        raise BadFhirMap(f"{path}: {document_mistakes(error, FhirMap)}") from error
+        raise refusal(f"{path}: {document_mistakes(error, kind)}") from error
 
 
 def map_json_schema() -> str:

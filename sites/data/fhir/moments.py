@@ -77,11 +77,20 @@ def _moment_of_day(written: str, rule: PartialDates, path: str) -> Moment:
             advice="complete it, or say in the map which day partial_dates stand for",
             got=written,
         )
-    day = _day_of_part(written, rule).toordinal()
+    day = day_of_part(written, rule).toordinal()
     return Moment(day, (day - _EPOCH_DAY) * _DAY_S)
 
 
-def _day_of_part(written: str, rule: PartialDates) -> date:
+def day_of_part(written: str, rule: PartialDates) -> date:
+    """Return the day that a date, a month or a year such as 1950-03 stands for.
+
+    Args:
+        written: It; whole dates are taken as they are.
+        rule: Which day a part stands for; not `refuse`.
+
+    Raises:
+        ValueError: There is no such date.
+    """
     year, *rest = map(int, written.split("-"))
     if len(rest) > 1:
         return date(year, *rest)

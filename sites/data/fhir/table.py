@@ -6,11 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from sites.data.fhir.cells import Cells, Extreme, Mean, Nearest, Series, Tallied
+from sites.data.fhir.cells import Cells, Series, empty_cells
 from sites.data.fhir.documents import read_documents
 from sites.data.fhir.events import Event, Selection, chosen_events, require_date
 from sites.data.fhir.maps import (
-    Days,
     DocumentColumn,
     EventsColumn,
     FhirMap,
@@ -18,6 +17,7 @@ from sites.data.fhir.maps import (
     ObservationColumn,
     PatientColumn,
     RecordColumn,
+    is_within,
     read_map,
 )
 from sites.data.fhir.moments import Moment, completed_years
@@ -146,7 +146,10 @@ class _Reading:
             for name, one in self._map.columns.items()
             if isinstance(one, RecordColumn | ObservationColumn)
         }
-        cells = {name: _empty_cells(one, len(rows.days)) for name, one in columns.items()}
+        cells = {
+            name: empty_cells(one.take, one.answers, len(rows.days))
+            for name, one in columns.items()
+        }
         of_patient = rows.by_patient()
         for event in self._events(columns):
             column = columns[event.name]
@@ -168,7 +171,7 @@ class _Reading:
         rule = self._map.partial_dates
         dated = column.within_days != "always" or column.take in ("first", "latest")
         moment = require_date(event.resource, rule) if dated else Moment(index_day, 0.0)
-        if not _is_within(column.within_days, moment.day - index_day):
+        if not is_within(column.within_days, moment.day - index_day):
             return None
         value: Value = float(moment.day - index_day)
         if isinstance(column, ObservationColumn):
@@ -193,7 +196,7 @@ class _Reading:
     def _died(self, name: str, column: PatientColumn, patient: int, index_day: int) -> bool:
         said = self._patients.deceased[patient]
         if isinstance(said, Moment):
-            return _is_within(column.within_days or "always", said.day - index_day)
+            return is_within(column.within_days or "always", said.day - index_day)
         if said and column.within_days != "always":
             why = Refused(
                 "deceasedBoolean",
@@ -204,24 +207,6 @@ class _Reading:
             resource = {"resourceType": "Patient", "id": names[0]}
             self._refusals.add(name, why, place=self._patients.places[patient], resource=resource)
         return bool(said)
-
-
-def _empty_cells(column: RecordColumn | ObservationColumn, n_rows: int) -> Cells:
-    match column.take:
-        case "exists":
-            return Tallied(n_rows, column.answers)
-        case "count":
-            return Tallied(n_rows)
-        case "first" | "latest":
-            return Nearest(column.take, n_rows)
-        case "min" | "max":
-            return Extreme(column.take, n_rows)
-        case "mean":
-            return Mean(n_rows)
-
-
-def _is_within(days: Days, day: int) -> bool:
-    return days == "always" or days[0] <= day <= days[1]
 
 
 def _age(born: int | None, day: int) -> float:

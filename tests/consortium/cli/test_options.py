@@ -18,7 +18,7 @@ from consortium.config import DEFAULTS, KEYS, BadConfig, RunConfig, Scalar
 from consortium.site.directory import read_site_config
 from privacy.errors import ConsortiumError
 from sites.data.reading import BadReading, Reading
-from sites.data.source import FhirFiles, SqlQuery, TableFile, source_paths
+from sites.data.source import FhirFiles, OmopDatabase, SqlQuery, TableFile, source_paths
 
 
 @given(key=st.sampled_from(sorted(KEYS)))
@@ -235,3 +235,41 @@ def test_a_site_is_set_up_with_fhir_files(tmp_path: Path) -> None:
     assert said.exit_code == 0, said.output
     source = FhirFiles(path=tmp_path, map=tmp_path / "ward.toml")
     assert read_site_config(tmp_path / "north").source == source
+
+
+def test_an_omop_database_is_named_with_its_map(tmp_path: Path) -> None:
+    declared = tmp_path / "ward.toml"
+    declared.touch()
+    for typed, url in (
+        ("sqlite:///a,b.db", "sqlite:///a,b.db"),
+        ("postgresql+psycopg://u:secret@host/cdm", "postgresql+psycopg://u:secret@host/cdm"),
+        (f"{tmp_path}/cdm.duckdb", f"{tmp_path}/cdm.duckdb"),
+    ):
+        found = OmopDatabase(url=url, map=declared)
+        option = f"omop:{typed},map:{declared}"
+        assert parse_data_sources([f"north={option}"]) == {"north": found}
+        assert parse_one_source([option]) == found
+        assert "secret" not in repr(found)
+    assert source_paths(found) == (declared,)
+    beside = parse_data_source("omop:cdm.duckdb,map:ward.toml", folder=tmp_path)
+    assert beside == OmopDatabase(url=f"{tmp_path}/cdm.duckdb", map=declared)
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("omop:postgresql://u:secret@host/cdm", "needs its map: omop:URL,map:FILE"),
+        ("omop:,map:ward.toml", "needs its map"),
+        ("omop:postgresql://u:secret@host/cdm,map:none.toml", "there is no file .*none.toml"),
+        ("omop:cdm.db,map:ward.toml", "a URL such as sqlite:///ward.db, or a file of DuckDB"),
+        ("omup:cdm.db,map:ward.toml", "there is no word 'omup'"),
+    ],
+)
+def test_an_omop_database_that_is_not_whole_is_refused_without_its_password(
+    typed: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("ward.toml").touch()
+    with pytest.raises(ConsortiumError, match=told) as refused:
+        parse_one_source([typed])
+    assert "secret" not in str(refused.value)

@@ -8,6 +8,8 @@ import sites.data.fhir.maps
 import sites.data.fhir.refusals
 import sites.data.holdout
 import sites.data.iob2_files
+import sites.data.omop.maps
+import sites.data.omop.refusals
 import sites.data.tables
 import sites.data.validation
 import sites.evaluation.input_checks
@@ -60,6 +62,8 @@ AT_A_SITE = [
     sites.data.validation.MissingColumns,
     sites.data.fhir.maps.BadFhirMap,
     sites.data.fhir.refusals.BadResources,
+    sites.data.omop.maps.BadOmopMap,
+    sites.data.omop.refusals.BadCdmRows,
     sites.data.tables.BadTexts,
     sites.data.annotated.texts.BadAnnotations,
     sites.data.annotations.BadSentences,

@@ -6,8 +6,10 @@ import pytest
 import sqlalchemy
 
 from sites.data.fingerprint import fingerprint_of
-from sites.data.source import FhirFiles, SqlQuery, TableFile, TextFolder, with_words
+from sites.data.source import FhirFiles, OmopDatabase, SqlQuery, TableFile, TextFolder, with_words
 from sites.data.tables import UnreadableSource
+from tests.omop_databases import write_database
+from tests.sites.data.omop.cdm import INDEX, database, person
 
 
 def test_a_fingerprint_depends_on_the_content_of_a_file_not_on_its_name(tmp_path: Path) -> None:
@@ -68,3 +70,18 @@ def test_fhir_files_that_another_map_reads_are_other_records(tmp_path: Path) -> 
         found.add(fingerprint_of(source))
     (export / "Patient.ndjson").write_text("{ }")
     assert len(found | {fingerprint_of(source)}) == 3
+
+
+def test_the_fingerprint_of_an_omop_database_is_that_of_the_rows_its_map_makes(
+    tmp_path: Path,
+) -> None:
+    """The same rows in another database are the same records."""
+    found = []
+    for name, people in (("a.db", [1, 2]), ("b.duckdb", [2, 1]), ("c.db", [1, 3])):
+        write_database(tmp_path / name, {"person": [person(one) for one in people]})
+        (tmp_path / "map.toml").write_text(
+            f'{INDEX}[columns.age]\ntable = "person"\nvalue = "age"\n'
+        )
+        source = OmopDatabase(url=database(tmp_path / name), map=tmp_path / "map.toml")
+        found.append(fingerprint_of(source))
+    assert found[0] == found[1] != found[2]

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from sites.data.source import DataSource, FhirFiles, SqlQuery, TableFile
+from sites.data.source import DataSource, FhirFiles, OmopDatabase, SqlQuery, TableFile
 
 SOURCES = TypeAdapter[DataSource](DataSource)
 
@@ -14,6 +14,7 @@ SOURCES = TypeAdapter[DataSource](DataSource)
         TableFile(path=Path("patients.csv"), separator=";", split="fold"),
         SqlQuery(url="sqlite:///patients.db", query="SELECT * FROM patients"),
         FhirFiles(path=Path("export"), map=Path("ward.toml")),
+        OmopDatabase(url="postgresql://host/cdm", map=Path("ward.toml")),
     ],
 )
 def test_a_source_is_read_back_from_its_json(source: DataSource) -> None:

@@ -1,4 +1,4 @@
-"""A cell that breaks the schema is named by the resource from which it comes."""
+"""A cell that breaks the schema is named by the resource, or the row, from which it comes."""
 
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from sites.data.validation import BadTable
 from sites.schema.tables import Category, ClassLabel, Number, Schema
 from sites.tasks.tabular.loading import read_valid_table
 from tests.sites.data.fhir.wards import INDEX, POTASSIUM, observation, patient, write_ward
+from tests.sites.data.omop import cdm as omop
 
 SCHEMA = Schema(
     name="ward",
@@ -70,3 +71,21 @@ def test_the_refusal_of_another_source_stays_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("patient,potassium,age,sex\n1,45,20,male\n")
     with pytest.raises(BadTable, match=r"not so in row 2 \(45\.0\); correct it"):
         read_valid_table(TableFile(path=tmp_path / "t.csv"), SCHEMA)
+
+
+def test_a_refusal_names_the_row_of_an_omop_table(tmp_path: Path) -> None:
+    declared = (
+        f'{omop.INDEX}[columns.potassium]\ntable = "measurement"\nconcepts = [20]\nunit = 1\n'
+        'value = "number"\ntake = "latest"\nwithin_days = "always"\n'
+        '[columns.age]\ntable = "person"\nvalue = "age"\n[columns.sex]\ntable = "person"\n'
+        'value = "gender"\nmeans = { 0 = "male" }\n'
+    )
+    people = [omop.person(1), {**omop.person(2), "year_of_birth": 1850}]
+    measured = [omop.measurement(5, 1, value_as_number=45)]
+    source = omop.ward(tmp_path, {"person": people, "measurement": measured}, declared)
+    with pytest.raises(BadTable) as refused:
+        read_valid_table(source, SCHEMA)
+    told = str(refused.value)
+    assert "not so in row 1 (45.0) from measurement 5" in told
+    assert "row 2 (174.0) from person 2" in told
+    assert "row 2 from person 2" in told  # of potassium, which is missing
