@@ -194,9 +194,15 @@ def _parse_place(text: str, folder: Path) -> DataSource:
     return TableFile(path=path)
 
 
-def fhir_option(resources: str, declared: str) -> str:
-    """Return how FHIR resources and their map are typed."""
-    return f"{FHIR}{resources}{_MAP}{declared}"
+def mapped_option(kind: str, place: str, declared: str) -> str:
+    """Return how a source that a map reads is typed.
+
+    Args:
+        kind: One of `MAPPED`.
+        place: Of the source.
+        declared: The map's file.
+    """
+    return f"{kind}{place}{_MAP}{declared}"
 
 
 def _parse_fhir(text: str, folder: Path) -> FhirFiles:

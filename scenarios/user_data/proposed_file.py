@@ -5,9 +5,9 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from consortium.cli.options import fhir_option, parse_data_source
+from consortium.cli.options import FHIR, OMOP, mapped_option, parse_data_source
 from scenarios.user_data.proposal import MOST_VALUES, Proposal, ProposedColumn
-from sites.data.source import FhirFiles, SqlQuery
+from sites.data.source import FhirFiles, OmopDatabase, SqlQuery
 
 _HEAD = (
     "# A proposal, made from what is in the tables: correct it before you run it.",
@@ -112,7 +112,11 @@ def _place(data: str, beside: Path) -> str:
 
     match parse_data_source(data):
         case FhirFiles(path=path, map=declared):
-            return fhir_option(named(path), named(declared))
+            return mapped_option(FHIR, named(path), named(declared))
+        case OmopDatabase(url=url, map=declared):
+            return mapped_option(
+                OMOP, named(Path(url)) if "://" not in url else url, named(declared)
+            )
         case SqlQuery():
             return data
         case found:

@@ -4,7 +4,7 @@ import json
 import tomllib
 from pathlib import Path
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from sites.data.omop.maps import BadOmopMap, OmopMap, map_json_schema, read_map
