@@ -26,6 +26,8 @@ Data: TypeAlias = pd.DataFrame | str | Path | DataSource
 class Site:
     """A member of a consortium, and where its records are.
 
+    Guarantee: the object's `repr` shows no record, and no URL, which may hold a password.
+
     Args:
         name: Its name: lower case, without spaces.
         data: A DataFrame; a file, as a path; or the rows of a query, as `url::query`.
@@ -36,7 +38,7 @@ class Site:
     """
 
     name: str
-    data: Data
+    data: Data = field(repr=False)
     words: Sequence[str] = ()
     split: str | None = field(default=None, kw_only=True)
 
@@ -77,6 +79,8 @@ def members_of(sites: Sites) -> tuple[Site, ...]:
 class Consortium:
     """Sites that learn together, and what they agreed on.
 
+    Guarantee: the object's `repr` shows no record, and no URL, which may hold a password.
+
     Args:
         schema: What every column means, the same at every site.
         sites: Their data by name, or a sequence of `Site`.
@@ -87,7 +91,7 @@ class Consortium:
     """
 
     schema: AnySchema
-    sites: Sites
+    sites: Sites = field(repr=False)
     name: str = field(default="", kw_only=True)
     title: str = field(default="", kw_only=True)
     config: Mapping[str, Scalar] = field(default_factory=dict, kw_only=True)

@@ -66,10 +66,12 @@ def _require_names(names: list[Any]) -> None:
 
 def _storable(column: "pd.Series[Any]") -> "pd.Series[Any]":
     """Return a column as it is if Parquet can hold it, else as texts."""
-    if column.dtype != object:
+    if isinstance(column.dtype, pd.SparseDtype):
+        return _storable(column.astype(column.dtype.subtype))
+    if column.dtype != object and column.dtype.kind != "c":
         return column
     try:
         pyarrow.Array.from_pandas(column)
-    except pyarrow.ArrowException:
+    except (pyarrow.ArrowException, OverflowError):  # the second for a whole number that is large
         return column.map(cell_text, na_action="ignore")
     return column

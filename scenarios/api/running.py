@@ -1,5 +1,6 @@
 """Run a consortium on this machine, from Python: what `scenario` does on the command line."""
 
+import shutil
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -98,7 +99,7 @@ class _Request:
             config=self.config,
             engine=self.options.get("engine", "inprocess"),
             # With the run, which may be resumed or compared when the DataFrames are gone.
-            own_data=self.sources(directory.site),
+            own_data=self._kept_sources(directory),
         )
         try:
             run_scenario(order, directory)
@@ -108,6 +109,14 @@ class _Request:
         if not self.options.get("allow_absent", False):
             self._require_data(directory, "allow_absent=True accepts a run without them")
         return Run(directory.path)
+
+    def _kept_sources(self, directory: RunDirectory) -> dict[str, DataSource]:
+        """Return where the records are; if one site's cannot be read, nothing of any is left."""
+        try:
+            return self.sources(directory.site)
+        except ConsortiumError:
+            shutil.rmtree(directory.path)
+            raise
 
     def _require_data(self, directory: RunDirectory, more: str) -> None:
         if not directory.summary.exists():

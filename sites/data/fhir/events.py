@@ -9,6 +9,7 @@ from sites.data.fhir.elements import Coding, codings, objects, one_object
 from sites.data.fhir.moments import Moment, PartialDates, moment_of
 from sites.data.fhir.patients import Patients, Subjects, encounter_codings, medication_codings
 from sites.data.fhir.refusals import Json, Refusals, Refused
+from sites.data.fhir.repetitions import Repetitions
 from sites.data.fhir.statuses import counts
 
 ANY_CODE = "*"  # at the end of a code: all that begin so
@@ -63,7 +64,9 @@ def chosen_events(
     selections: Mapping[str, Selection],
     patients: Patients,
     subjects: Subjects,
+    *,
     refusals: Refusals,
+    repetitions: Repetitions,
 ) -> Iterator[Event]:
     """Yield what selections choose among resources, in their order.
 
@@ -73,12 +76,16 @@ def chosen_events(
         patients: Whom the files speak of.
         subjects: Says about whom a resource is.
         refusals: Take what cannot be used.
+        repetitions: See what is chosen, whatever its status is.
     """
     chooser = _Chooser(selections, patients)
     for place, resource in found:
         name = resource["resourceType"]
         try:
-            for name, holder, path in chooser.chosen(resource):
+            chosen = chooser.chosen(resource)
+            if chosen:
+                repetitions.see(resource, place)
+            for name, holder, path in chosen:
                 if not counts(resource, selections[name].statuses):
                     continue
                 _refuse_modifiers(resource)

@@ -110,7 +110,14 @@ class _Reading:
     def _events(self, selections: Mapping[str, Selection]) -> Iterator[Event]:
         types = {one.resource for one in selections.values() if one.resource is not None}
         found = self._files.read(types)
-        return chosen_events(found, selections, self._patients, self._subjects, self._refusals)
+        return chosen_events(
+            found,
+            selections,
+            self._patients,
+            self._subjects,
+            refusals=self._refusals,
+            repetitions=self._repetitions,
+        )
 
     def _columns(self, rows: Rows) -> tuple[dict[str, Series], dict[str, Sequence[int]]]:
         """Return the cells of each column, and where each comes from."""

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scenarios.api.frames import BadFrame, frame_source, write_frame
+from sites.data.cells import cell_text
 from sites.data.source import DataSource, TableFile
 from sites.data.tables import read_table
 from sites.data.validation import BadTable, validate_table
@@ -53,6 +55,21 @@ def test_a_frame_and_the_csv_file_of_its_cells_are_judged_alike(
         path = Path(folder) / "cells.csv"
         frame.to_csv(path, index=False)
         assert judged(held) == judged(TableFile(path=path))
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        pd.Series([10**30, 1], dtype=object),
+        pd.Series([1j, 2j]),
+        pd.Series(pd.arrays.SparseArray([1.0, 0.0])),
+    ],
+    ids=["large", "complex", "sparse"],
+)
+def test_a_column_that_parquet_cannot_hold_is_read_as_its_texts(cells: "pd.Series[Any]") -> None:
+    with frame_source(pd.DataFrame({"size": cells, "other": [1, 2]})) as source:
+        found = read_table(source)
+    assert found["size"].map(cell_text).tolist() == [cell_text(one) for one in cells]
 
 
 def test_an_index_with_a_name_is_a_column_and_another_one_is_dropped() -> None:

@@ -64,6 +64,24 @@ def test_two_sites_cannot_run_encrypted_and_nothing_is_left(
         c.simulate(schema, two, rounds=1, encrypted=True, out=tmp_path / "run")
 
 
+def test_a_frame_that_is_no_table_leaves_none_of_the_others_on_the_disk(
+    schema: c.Schema, frames: Frames, tmp_path: Path
+) -> None:
+    unnamed = frames[WARDS[-1]].rename(columns={"age": 7})
+    with pytest.raises(c.ConsortiumError, match="named 7"):
+        c.simulate(schema, {**frames, WARDS[-1]: unnamed}, out=tmp_path / "run", config=PLAN)
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_is_declared_shows_no_record_and_no_password(schema: c.Schema, frames: Frames) -> None:
+    named = {name: frame.assign(patient="Jane Doe") for name, frame in frames.items()}
+    sites = [c.Site(name, frame) for name, frame in named.items()]
+    queried = c.Site("east", "postgresql://me:hunter2@host/db::select 1")
+    shown = repr([sites, queried, c.Consortium(schema, named), c.Consortium(schema, [queried])])
+    assert "Jane Doe" not in shown
+    assert "hunter2" not in shown
+
+
 def test_refused_records_are_named_with_site_row_and_advice(
     schema: c.Schema, frames: Frames, tmp_path: Path
 ) -> None:

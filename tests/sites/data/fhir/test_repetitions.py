@@ -1,6 +1,7 @@
-"""A resource that stands twice would be counted twice, and is refused."""
+"""A resource that stands twice is refused where it would count twice, or where both differ."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,6 +31,28 @@ def test_a_resource_of_two_exports_is_refused_where_it_would_count(
 
 def test_where_it_changes_nothing_it_may_stand_twice(tmp_path: Path) -> None:
     lines = [patient(), observation(), observation()]
+    assert table_of(tmp_path, lines, INDEX + POTASSIUM).frame["potassium"].item() == 4.5
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        {"status": "entered-in-error"},
+        {"status": "amended", "valueQuantity": quantity(9)},
+    ],
+)
+def test_of_two_versions_of_a_resource_none_is_taken(later: dict[str, Any], tmp_path: Path) -> None:
+    """Else a value would count that was withdrawn, or the larger of both."""
+    files = {"a.ndjson": [patient(), observation()], "b.ndjson": [observation(**later)]}
+    for columns in (POTASSIUM, MEAN):
+        with pytest.raises(
+            BadResources, match=r"one version of a resource, .*b.ndjson line 1 \(Observation/o1"
+        ):
+            table_of(tmp_path, files, INDEX + columns)
+
+
+def test_what_a_server_says_of_a_resource_makes_no_other_version(tmp_path: Path) -> None:
+    lines = [patient(), observation(), observation(meta={"lastUpdated": "2024-01-01T00:00:00Z"})]
     assert table_of(tmp_path, lines, INDEX + POTASSIUM).frame["potassium"].item() == 4.5
 
 

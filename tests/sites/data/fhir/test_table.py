@@ -96,7 +96,8 @@ def test_each_take_says_what_it_is_called_after(tmp_path: Path) -> None:
     """Of 4.0 in March, 6.0 in May and 5.0 in June; what is beyond the window is not seen."""
     days = {"a": ("2024-03-01", 4.0), "b": ("2024-05-01", 6.0), "c": ("2024-06-01", 5.0)}
     seen = [observation(n, value, effectiveDateTime=day) for n, (day, value) in days.items()]
-    far = [observation("x", 9.0, effectiveDateTime=day) for day in ("2024-07-01", "2023-06-30")]
+    days = {"x": ("2024-07-01", 9.0), "y": ("2023-06-30", 9.0)}
+    far = [observation(n, value, effectiveDateTime=day) for n, (day, value) in days.items()]
     takes = {"first": 4.0, "latest": 5.0, "min": 4.0, "max": 6.0, "mean": 5.0}
     head = POTASSIUM.partition("take")[0].replace("columns.potassium", "columns.{0}")
     columns = "".join(
