@@ -20,7 +20,7 @@ from consortium.site.directory import SiteDirectory
 from privacy.errors import ConsortiumError
 from sites.data.holdout import Mask, PersonRecords
 from sites.data.holdout_0_1_0 import SeededSides
-from sites.data.source import DataSource, file_identities, source_paths
+from sites.data.source import DataSource, file_identities, is_in_database, source_paths
 
 # As version 0.1.0 wrote its log.
 _LOG, _RUN, _SENT, _EXPORTED = "log.jsonl", "run", "sent", "exported"
@@ -101,7 +101,9 @@ def _known_configs(directory: Path, config: RunConfig) -> Iterable[RunConfig]:
 
 
 def _unchanged_since(began: datetime, source: DataSource) -> bool:
-    """Return whether the files of the records are older than the first run."""
+    """Return whether the records are in files, all older than the first run."""
+    if is_in_database(source):
+        return False
     files = [one for path in source_paths(source) for one in file_identities(path)]
     changed = [modified / _NANOSECONDS for _, modified, _, _ in files]
     return bool(changed) and max(changed) <= began.timestamp()

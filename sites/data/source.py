@@ -215,6 +215,11 @@ def is_parquet_folder(path: Path) -> bool:
     return bool(stems) and stems.isdisjoint(SIDES)
 
 
+def is_in_database(source: DataSource) -> bool:
+    """Return whether the records are rows of a database, whose changes no file tells."""
+    return isinstance(source, SqlQuery | OmopDatabase)
+
+
 def source_paths(source: DataSource) -> tuple[Path, ...]:
     """Return the files and directories that hold the records, and maps; none for a query."""
     match source:

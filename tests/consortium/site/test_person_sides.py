@@ -14,6 +14,7 @@ from consortium.config import RunConfig, Scalar
 from consortium.model.files import read_model
 from consortium.run.directory import RunDirectory
 from consortium.site.directory import SiteDirectory, read_site_config
+from consortium.site.earlier_runs import earlier_runs
 from consortium.site.person_sides import (
     PersonChangedSides,
     SideKeyReplaced,
@@ -25,7 +26,7 @@ from consortium.site.site import records_of
 from privacy.storage.secret_files import ExposedSecret
 from sites.data.holdout import Mask, PersonRecords
 from sites.data.holdout_0_1_0 import SeededSides
-from sites.data.source import TableFile
+from sites.data.source import OmopDatabase, TableFile
 from sites.tasks.tabular.data import TableData
 from tests.made_by_0_1_0.unpacking import unpack
 
@@ -177,6 +178,21 @@ def test_records_that_are_others_than_then_do_not_say_who_was_trained_on(tmp_pat
     site = site_of_0_1_0(tmp_path)
     os.utime(file_of(site))
     assert not loaded(site, config_of(site)).held_out_examples
+
+
+def test_records_in_a_database_do_not_say_whether_they_are_those_of_then(tmp_path: Path) -> None:
+    """The map of an OMOP database may be as old as can be: the rows are what changes."""
+    site = site_of_0_1_0(tmp_path)
+    of_files = earlier_runs(site, read_site_config(site).source, config_of(site))
+    assert of_files is not None
+    assert of_files.seeds is not None
+    declared = tmp_path / "ward.toml"
+    declared.touch()
+    os.utime(declared, (0, 0))
+    omop = OmopDatabase(url="sqlite:///cdm.db", map=declared)
+    of_database = earlier_runs(site, omop, config_of(site))
+    assert of_database is not None
+    assert of_database.seeds is None
 
 
 def test_new_persons_are_held_out_by_the_hash_where_all_others_are_withheld(

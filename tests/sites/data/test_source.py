@@ -3,7 +3,14 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from sites.data.source import DataSource, FhirFiles, OmopDatabase, SqlQuery, TableFile
+from sites.data.source import (
+    DataSource,
+    FhirFiles,
+    OmopDatabase,
+    SqlQuery,
+    TableFile,
+    is_in_database,
+)
 
 SOURCES = TypeAdapter[DataSource](DataSource)
 
@@ -39,3 +46,11 @@ def test_the_repr_hides_a_password_in_a_url() -> None:
 def test_contradictory_sources_cannot_be_built(fields: dict[str, str]) -> None:
     with pytest.raises(ValidationError):
         SOURCES.validate_python(fields)
+
+
+def test_only_what_is_in_files_can_be_seen_to_be_unchanged() -> None:
+    """The map of a database is a file, and older than rows that came since."""
+    declared = Path("ward.toml")
+    assert is_in_database(OmopDatabase(url="postgresql://host/cdm", map=declared))
+    assert is_in_database(SqlQuery(url="sqlite:///patients.db", query="SELECT 1"))
+    assert not is_in_database(FhirFiles(path=Path("export"), map=declared))
