@@ -217,13 +217,17 @@ def declare_period(directory: Path, name: str, source: DataSource) -> Period:
 def _holds(wanted: Period, fingerprint: str, *, read_as: DataSource) -> bool:
     """Return whether the records are those of a fingerprint, whatever words tell how to read them.
 
-    A fingerprint covers the words. So the records are taken as the other source is read.
+    A fingerprint covers the words. So the records are taken as the other source is read. Two named
+    sheets of one workbook are two tables.
     """
     words: dict[str, Any] = {
         name: getattr(read_as, name)
         for name in ("reading", "encoding", "sheet")
         if name in type(wanted.source).model_fields and name in type(read_as).model_fields
     }
+    sheet = getattr(wanted.source, "sheet", None)
+    if sheet and words.get("sheet"):
+        words["sheet"] = sheet
     alike = wanted.source.model_copy(update=words)
     found = wanted.fingerprint if alike == wanted.source else fingerprint_of(alike)
     return found == fingerprint

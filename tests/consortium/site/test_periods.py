@@ -73,6 +73,16 @@ def test_other_words_for_the_same_file_do_not_make_other_records_of_it(site: Pat
         declare_period(site, "april", march)
 
 
+def test_two_sheets_of_a_workbook_are_two_tables_and_one_is_not(site: Path) -> None:
+    path = site / "quarter.xlsx"
+    path.write_bytes(b"only its digest is asked for")
+    declare_period(site, "march", TableFile(path=path, sheet="March"))
+    declare_period(site, "april", TableFile(path=path, sheet="April"))
+    for sheet in ("March", None):
+        with pytest.raises(RecordsOfAnotherPeriod, match="these are the records"):
+            declare_period(site, "may", TableFile(path=path, sheet=sheet))
+
+
 def test_what_was_declared_anew_meanwhile_is_not_counted_as_it_was(site: Path) -> None:
     """Else both would be counted under one name, and their difference would be single persons."""
     before = declare_period(site, "march", file_of(site, "march"))
