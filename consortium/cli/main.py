@@ -35,8 +35,7 @@ COMMANDS = {
         "consortium.cli.run:app",
     ),
     "monitor": LazyCommand(
-        "Count how a later period differs from what a run's model learned from. Nothing is "
-        "trained.",
+        "Count how a later period differs from what a run's model learned from.",
         "consortium.cli.run:app",
     ),
     "wait": LazyCommand(

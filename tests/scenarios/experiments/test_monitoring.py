@@ -13,6 +13,7 @@ from consortium.report.monitoring.counted_periods import CountedPeriod
 from consortium.run.directory import RunDirectory
 from consortium.site.periods import RecordsOfAnotherPeriod
 from scenarios.cli.main import app
+from scenarios.cli.terminal import console
 from scenarios.data.datasets import heart_hospitals, load_dataset
 from scenarios.experiments.monitoring import count_period
 from sites.data.source import TableFile
@@ -84,12 +85,15 @@ def test_a_period_is_counted_once_and_no_records_twice(run: RunDirectory) -> Non
         compared(run, "april")
 
 
-def test_the_command_prints_and_writes_what_moved(run: RunDirectory) -> None:
+def test_the_command_prints_and_writes_what_moved(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console, "_width", 200)
     paths, out = later(run.path, older=12.0), run.path / "monitor.csv"
     command = ["monitor", str(run.path), "--period", "2026-03", "--out", str(out)]
     for name, path in paths.items():
         command += ["--data", f"{name}={path}"]
-    done = CliRunner().invoke(app, command, env={"COLUMNS": "200"})
+    done = CliRunner().invoke(app, command)
     assert done.exit_code == 0, done.output
     assert "Too few new records of a class, so not counted: switzerland" in done.output
     with out.open() as file:
