@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+PACKAGES = ("consortium", "privacy", "scenarios", "sites", "strategies")
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 RUNS: tuple[tuple[str, ...], ...] = (
     ("heart-odds",),
@@ -54,8 +55,12 @@ def interpreter(version: str) -> str | None:
 def built_wheel(folder: Path) -> Path:
     """Build the package in a copy, as building leaves files beside what is built."""
     copy = folder / "source"
-    skipped = shutil.ignore_patterns(".*", "runs", "site", "tests", "build", "*.egg-info")
-    shutil.copytree(ROOT, copy, ignore=skipped)
+    for package in PACKAGES:
+        shutil.copytree(
+            ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, copy / name)
     run(
         [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", str(folder), str(copy)]
     )
