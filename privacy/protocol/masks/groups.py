@@ -7,11 +7,15 @@ overhead") for masks among neighbours; docs/protocol.md, "Masks", has the proof 
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from math import comb
 
 from privacy import canonical
 
 MOST_WITNESSES = 32
 MAX_COLLUDERS = 10
+# Sets of shares that a site tries, to join a mask: every one without up to three wrong shares among
+# 32. Two seconds at worst.
+MOST_TRIES = 6_000
 
 _ALL_ARE_NEIGHBOURS = 17  # up to so many names, everybody is everybody's neighbour
 _REACH = 8  # neighbours on each side of the circle above that
@@ -47,6 +51,20 @@ def confirmations_needed(num_witnesses: int, max_colluders: int) -> int:
     honest witness, and an honest witness confirms one set for a round.
     """
     return (num_witnesses + max_colluders) // 2 + 1
+
+
+def ample_confirmations(num_witnesses: int, max_colluders: int) -> int:
+    """Return with how many confirmations of a set nobody else need be waited for.
+
+    Guarantee: if it is fewer than all, so many shares join to a mask, though `max_colluders` of
+    them are wrong. The right ones are found by trying. Where that could take more than
+    `MOST_TRIES`, all witnesses are waited for: of few shares only one set may be right, of all
+    there are many.
+    """
+    ample = confirmations_needed(num_witnesses, max_colluders) + max_colluders
+    # So many sets are tried at most, see `share_bundles.join_own_mask`.
+    always_found = comb(ample, max_colluders) <= MOST_TRIES
+    return min(ample, num_witnesses) if always_found else num_witnesses
 
 
 def num_deaths_borne(num_witnesses: int, max_colluders: int) -> int:

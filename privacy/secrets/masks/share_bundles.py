@@ -11,12 +11,12 @@ from privacy import canonical
 from privacy.canonical import MalformedEnvelope
 from privacy.errors import ConsortiumError, number_of
 from privacy.protocol.masks.bundles import SHARE_SIZE, Deal, Entry, ShareBundle
+from privacy.protocol.masks.groups import MOST_TRIES
 from privacy.secrets.keys import SECRET_SIZE, CannotOpen
 from privacy.secrets.masks.mask_streams import OwnMask
 from privacy.secrets.masks.pair_secrets import PairSecret
 from privacy.secrets.masks.shares import PRIME, deal_shares, value_at
 
-_MOST_TRIES = 6_000  # every set of up to three wrong shares among 32: two seconds at worst
 _NO_SHARE = b"\xff" * SHARE_SIZE  # no element of the field starts like this
 _REVEAL_TAG = b"consortium.revealed-shares/1\n"
 
@@ -253,7 +253,7 @@ def _subsets(points: tuple[int, ...], size: int) -> Iterator[tuple[int, ...]]:
             if trusted not in tried:
                 tried.add(trusted)
                 yield trusted
-            if len(tried) > _MOST_TRIES:
+            if len(tried) > MOST_TRIES:
                 return
 
 

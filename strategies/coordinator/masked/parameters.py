@@ -3,7 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from privacy.protocol.masks.groups import confirmations_needed, smallest_sum, witnesses
+from privacy.protocol.masks.groups import (
+    ample_confirmations,
+    confirmations_needed,
+    smallest_sum,
+    witnesses,
+)
 from strategies.coordinator.encrypted.parameters import RoundVoid, SealedTerms
 from strategies.coordinator.messaging.reply_validation import ReplyRefused
 
@@ -51,3 +56,7 @@ class MaskedTerms(SealedTerms):
     def confirmations_needed(self, num_witnesses: int) -> int:
         """Return how many of so many witnesses must confirm a set before it opens."""
         return confirmations_needed(num_witnesses, self.max_colluders)
+
+    def ample_confirmations(self, num_witnesses: int) -> int:
+        """Return with how many confirmations nobody else need be waited for."""
+        return ample_confirmations(num_witnesses, self.max_colluders)

@@ -88,8 +88,8 @@ class Confirming:
         self.witnesses = self.terms.witnesses(roster)
         self.needed = self.terms.confirmations_needed(len(self.witnesses))
         # Members in league may confirm with shares that do not join to a mask, as the sites alone
-        # can find. With that many more, the others still join to it.
-        self.ample = min(self.needed + self.terms.max_colluders, len(self.witnesses))
+        # can find. With these, the others still join to it.
+        self.ample = self.terms.ample_confirmations(len(self.witnesses))
         members = self.terms.agreement.roster(roster)
         self._identities: Mapping[str, PublicIdentity] = {
             name: members[name] for name in self.witnesses

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from privacy.protocol.masks.groups import (
     MAX_COLLUDERS,
     MOST_WITNESSES,
+    ample_confirmations,
     can_be_stopped,
     cohort_digest,
     confirmations_needed,
@@ -60,6 +61,23 @@ def test_a_run_can_be_stopped_up_to_three_witnesses_for_each_in_league(
     stopped = honest < confirmations_needed(num_witnesses, max_colluders)
     assert can_be_stopped(num_witnesses, max_colluders) is stopped
     assert stopped is (num_witnesses <= 3 * max_colluders)
+
+
+@pytest.mark.parametrize(
+    ("num_witnesses", "max_colluders", "ample"),
+    [(5, 1, 5), (6, 0, 4), (6, 1, 5), (16, 1, 10), (32, 1, 18), (32, 3, 21), (28, 4, 21)],
+)
+def test_with_as_many_more_as_are_in_league_nobody_else_is_waited_for(
+    num_witnesses: int, max_colluders: int, ample: int
+) -> None:
+    assert ample_confirmations(num_witnesses, max_colluders) == ample
+
+
+@pytest.mark.parametrize(("num_witnesses", "max_colluders"), [(3, 1), (30, 4), (32, 5), (32, 10)])
+def test_all_are_waited_for_where_wrong_shares_might_not_be_found(
+    num_witnesses: int, max_colluders: int
+) -> None:
+    assert ample_confirmations(num_witnesses, max_colluders) == num_witnesses
 
 
 def test_deaths_that_are_borne() -> None:

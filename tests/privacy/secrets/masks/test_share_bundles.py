@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from privacy.canonical import MalformedEnvelope
 from privacy.protocol.envelope import TRAINING, Slot
 from privacy.protocol.masks.bundles import Deal, Entry, ShareBundle, WrongBundle
-from privacy.protocol.masks.groups import confirmations_needed
+from privacy.protocol.masks.groups import ample_confirmations, confirmations_needed
 from privacy.secrets.keys import CannotOpen
 from privacy.secrets.masks.mask_streams import OwnMask
 from privacy.secrets.masks.pair_secrets import PairSecret
@@ -249,6 +249,23 @@ def test_three_liars_are_found_among_thirty_two() -> None:
     own, off = join_own_mask(altered(made.shares, *liars), made.deal)
     assert own.number == made.own.number
     assert off == liars
+
+
+@pytest.mark.parametrize(("num_witnesses", "liars"), [(9, 1), (16, 2), (32, 3), (32, 5)])
+def test_with_ample_confirmations_those_in_league_spoil_no_mask(
+    num_witnesses: int, liars: int
+) -> None:
+    """Whoever is slow: here the first names are, so that the right ones must all be found.
+
+    Of 32 with five in league, 24 shares with five wrong ones have 42,504 sets of 19, and one joins.
+    """
+    made = dealt(num_witnesses=num_witnesses, max_colluders=liars)
+    ample = ample_confirmations(num_witnesses, liars)
+    came = few(made.shares, made.deal.witnesses[-ample:])
+    # The last of those without whom the right shares would be too few.
+    wrong = made.deal.witnesses[-1 - liars : -1]
+    own, _ = join_own_mask(altered(came, *wrong), made.deal)
+    assert own.number == made.own.number
 
 
 def test_liars_are_looked_for_once_though_they_spoil_their_shares_of_every_mask() -> None:

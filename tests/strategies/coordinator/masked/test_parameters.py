@@ -5,7 +5,12 @@ from typing import Any
 
 import pytest
 
-from privacy.protocol.masks.groups import confirmations_needed, smallest_sum, witnesses
+from privacy.protocol.masks.groups import (
+    ample_confirmations,
+    confirmations_needed,
+    smallest_sum,
+    witnesses,
+)
 from strategies.coordinator.masked.parameters import MaskedTerms
 from tests.small_consortium import NAMES, Consortium, Course
 
@@ -29,6 +34,7 @@ def test_the_witnesses_and_their_number_are_those_that_the_sites_compute(
 ) -> None:
     assert terms.witnesses(NAMES) == witnesses(NAMES)
     assert terms.confirmations_needed(4) == confirmations_needed(4, 1) == 3
+    assert terms.ample_confirmations(6) == ample_confirmations(6, 1) == 5
 
 
 def test_without_noise_a_bucket_sums_one_set_of_sites(terms: MaskedTerms, tmp_path: Path) -> None:
