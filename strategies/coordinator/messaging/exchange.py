@@ -112,7 +112,7 @@ class Exchange:
         began = self.clock()
         until = began + self.deadline_s
         waiting = dict(enumerate(self._send(iter(messages))))
-        while waiting:
+        while True:
             for place, asked in list(waiting.items()):
                 reply = self._reply_there(asked)
                 if reply is not None:
