@@ -16,7 +16,7 @@ from privacy.errors import ConsortiumError, number_of
 from sites.data.agreed_columns import agreed_columns, renamed_columns
 from sites.data.annotated.corpus import notes_on_annotations
 from sites.data.annotations import read_annotated_sentences
-from sites.data.fhir.cell_places import places_named
+from sites.data.mapped.places import places_named
 from sites.data.guesses import (
     OR,
     SIGNS,

@@ -106,7 +106,7 @@ class PublicIdentity:
             BadSignature: The signature is not valid.
         """
         try:
-            _verify_once(self.signing, message, signature)
+            Ed25519PublicKey.from_public_bytes(self.signing).verify(signature, message)
         except (InvalidSignature, ValueError) as error:
             raise BadSignature(f"this was not signed by {self.name}") from error
 
@@ -219,14 +219,6 @@ class Agreement:
 def is_degenerate_signing_key(key: bytes) -> bool:
     """Return whether anybody can make a signature that is valid under this Ed25519 public key."""
     return int.from_bytes(key, "little") % _SIGN_BIT in _SMALL_ORDER
-
-
-# What a site signs passes the coordinator and then other sites, so a process that simulates them
-# all sees it more than once: what 100 sites attest of each other is 10,000 signatures. A hit means
-# that this key signed exactly these bytes; what is not valid raises, and is not kept.
-@lru_cache(maxsize=16_384)
-def _verify_once(key: bytes, message: bytes, signature: bytes) -> None:
-    Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
 
 
 @lru_cache(maxsize=4_096)

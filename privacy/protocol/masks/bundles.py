@@ -5,10 +5,8 @@ each witness a commitment, and the share sealed to it. Nothing here needs a secr
 """
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from types import MappingProxyType
+from functools import cached_property
 from typing import Annotated
 
 from privacy import canonical
@@ -56,11 +54,10 @@ class Deal:
         Raises:
             NotInRoster: It is no witness.
         """
-        point = self._points.get(witness)
-        if point is None:
+        if witness not in self.witnesses:
             known = number_of(len(self.witnesses), "witness")
             raise NotInRoster(f"{witness} is not among the {known} of this run")
-        return point
+        return self.witnesses.index(witness) + 1
 
     def context(self, witness: str) -> bytes:
         """Return what the share of a witness is bound to."""
@@ -70,19 +67,10 @@ class Deal:
     def _place(self) -> bytes:
         return _DEAL_TAG + canonical.blob(self.slot.encode()) + canonical.text(self.site)
 
-    @cached_property
-    def _points(self) -> Mapping[str, int]:
-        return _points_of(self.witnesses)
-
     def share_commitment(self, witness: str, share: int) -> bytes:
         """Return what a bundle commits to if this is the witness's share."""
         encoded = share.to_bytes(SHARE_SIZE, "big")
         return hashlib.sha256(_SHARE_TAG + canonical.blob(self.context(witness)) + encoded).digest()
-
-
-@lru_cache(maxsize=8)  # all masks of a run are dealt to the same witnesses
-def _points_of(witnesses: tuple[str, ...]) -> Mapping[str, int]:
-    return MappingProxyType({name: at for at, name in enumerate(witnesses, start=1)})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from sites.data.fhir.elements import Coding, codings, objects, one_object, text
 from sites.data.fhir.maps import DocumentColumn
 from sites.data.fhir.ndjson import ResourceFiles
-from sites.data.fhir.refusals import Json, Refusals, Refused
+from sites.data.fhir.refusals import FhirRefusals, Json
+from sites.data.mapped.refusals import Refused
 
 _PLAIN = "text/plain"
 _UTF_8 = "utf-8"
@@ -34,7 +35,7 @@ def read_documents(
     columns: Mapping[str, DocumentColumn],
     places: Collection[int],
     files: ResourceFiles,
-    refusals: Refusals,
+    refusals: FhirRefusals,
 ) -> dict[str, dict[int, str]]:
     """Return by column, and by the place of the document, the cells that documents make.
 
@@ -67,7 +68,7 @@ def _read_binaries(
     cells: dict[str, dict[int, str]],
     awaited: dict[str, list[tuple[str, int, str]]],
     files: ResourceFiles,
-    refusals: Refusals,
+    refusals: FhirRefusals,
 ) -> None:
     """Enter the texts that stand in Binaries, and refuse those that are not there."""
     for place, binary in files.read({"Binary"} if awaited else ()):

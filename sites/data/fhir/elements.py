@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from sites.data.fhir.refusals import Json, Refused
+from sites.data.fhir.refusals import Json
+from sites.data.mapped.refusals import Refused
 
 _AS_SPECIFIED = "export it as FHIR R4 specifies it"
 

@@ -6,11 +6,13 @@ from typing import NamedTuple, Protocol
 
 from sites.data.fhir.documents import document_codings
 from sites.data.fhir.elements import Coding, codings, objects, one_object
-from sites.data.fhir.moments import Moment, PartialDates, moment_of
+from sites.data.fhir.moments import Moment, moment_of
 from sites.data.fhir.patients import Patients, Subjects, encounter_codings, medication_codings
-from sites.data.fhir.refusals import Json, Refusals, Refused
+from sites.data.fhir.refusals import FhirRefusals, Json
 from sites.data.fhir.repetitions import Repetitions
 from sites.data.fhir.statuses import counts
+from sites.data.mapped.days import PartialDates
+from sites.data.mapped.refusals import Refused
 
 ANY_CODE = "*"  # at the end of a code: all that begin so
 # Where the date of a resource stands, the first that is there.
@@ -65,7 +67,7 @@ def chosen_events(
     patients: Patients,
     subjects: Subjects,
     *,
-    refusals: Refusals,
+    refusals: FhirRefusals,
     repetitions: Repetitions,
 ) -> Iterator[Event]:
     """Yield what selections choose among resources, in their order.

@@ -5,42 +5,24 @@ resource of which the map does not speak is not read.
 """
 
 import json
-import tomllib
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias, TypeVar
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from privacy.storage.document_mistakes import document_mistakes
-from sites.data.tables import MissingFile, UnreadableSource
-from sites.schema.tables import NAME
+from sites.data.mapped.days import Days, PartialDates, require_ordered_window
+from sites.data.mapped.maps import NUMBERS, ColumnName, Conversion, Declared, read_declared
+from sites.data.tables import UnreadableSource
 
 RecordType: TypeAlias = Literal["Condition", "Encounter", "MedicationRequest"]
 IndexType: TypeAlias = Literal["Observation", RecordType, "DocumentReference"]
 Token: TypeAlias = Annotated[str, Field(pattern=r"^[^|\s]*\|\S+( \S+)*$")]
-ColumnName: TypeAlias = Annotated[str, Field(pattern=NAME)]
-Days: TypeAlias = tuple[int, int] | Literal["always"]
-NUMBERS = ("min", "max", "mean")
 NEAREST = ("first", "latest")
-Map = TypeVar("Map", bound=BaseModel)
 
 
 class BadFhirMap(UnreadableSource, code="bad-fhir-map"):
     """The map of a site's FHIR resources is not one."""
-
-
-class Declared(BaseModel):
-    """A part of a map: it has no key but those declared."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Conversion(Declared):
-    """How a quantity in another unit becomes one in the column's unit: `factor` * x + `plus`."""
-
-    factor: float
-    plus: float = 0.0
 
 
 class PatientColumn(Declared):
@@ -117,9 +99,9 @@ class ObservationColumn(_EventColumn):
     take: Literal["exists", "count", "first", "latest", "min", "max", "mean"]
     value: Literal["quantity", "integer", "boolean", "coded", "day"] | None = None
     unit: str | None = Field(default=None, min_length=1)
-    units: dict[str, float | Conversion] = {}
+    units: dict[str, float | Conversion] = Field(default={})
     limits: Literal["refuse", "leave-out", "bound"] = "refuse"
-    means: dict[str, str] = {}
+    means: dict[str, str] = Field(default={})
 
     @model_validator(mode="after")
     def _says_what_is_taken(self) -> "ObservationColumn":
@@ -155,7 +137,7 @@ class DocumentColumn(Declared):
 
     resource: Literal["DocumentReference"]
     value: Literal["text", "type", "category"]
-    means: dict[str, str] = {}
+    means: dict[str, str] = Field(default={})
 
     @model_validator(mode="after")
     def _says_what_is_coded(self) -> "DocumentColumn":
@@ -169,17 +151,6 @@ Column: TypeAlias = Annotated[
     PatientColumn | RecordColumn | ObservationColumn | DocumentColumn,
     Field(discriminator="resource"),
 ]
-
-
-def require_ordered_window(days: Days | None) -> None:
-    """Refuse a window that begins after it ends, with a ValueError."""
-    if isinstance(days, tuple) and days[0] > days[1]:
-        raise ValueError(f"within_days begins after it ends: {list(days)}")
-
-
-def is_within(days: Days, day: int) -> bool:
-    """Return whether a day, from the index day, is one of those that count."""
-    return days == "always" or days[0] <= day <= days[1]
 
 
 class Index(Declared):
@@ -228,7 +199,7 @@ class FhirMap(Declared):
     person: ColumnName
     identifier: str | None = None
     servers: tuple[str, ...] = ()
-    partial_dates: Literal["middle", "first", "last", "refuse"] = "middle"
+    partial_dates: PartialDates = "middle"
     unknown_patients: Literal["refuse", "leave-out"] = "refuse"
     index: Index
     columns: dict[ColumnName, Column] = Field(min_length=1)
@@ -251,31 +222,6 @@ def read_map(path: Path) -> FhirMap:
         BadFhirMap: It is not a map; the message names what is wrong, and the nearest key.
     """
     return read_declared(path, FhirMap, refusal=BadFhirMap)
-
-
-def read_declared(path: Path, kind: type[Map], *, refusal: type[UnreadableSource]) -> Map:
-    """Return the map of a kind in a TOML (`.toml`) or JSON (`.json`) document.
-
-    Raises:
-        MissingFile: There is no such file.
-        UnreadableSource: As `refusal`: it is not such a map; the message names what is wrong, and
-            the nearest key.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise MissingFile(f"there is no map {path} ({error.strerror}): check the path") from error
-    except UnicodeDecodeError as error:
-        raise refusal(f"{path} is not UTF-8 text: save it as UTF-8") from error
-    try:
-        document = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        form = "JSON" if path.suffix == ".json" else "TOML"
-        raise refusal(f"{path} is not {form}: {error}") from error
-    try:
-        return kind.model_validate(document)
-    except ValidationError as error:
-        raise refusal(f"{path}: {document_mistakes(error, kind)}") from error
 
 
 def map_json_schema() -> str:

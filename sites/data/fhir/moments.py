@@ -1,14 +1,12 @@
-"""Dates of FHIR: days as they are written, moments to order by, and parts of a date."""
+"""Dates of FHIR: days as they are written, and moments to order by."""
 
 import re
-from calendar import monthrange
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Literal, NamedTuple, TypeAlias
+from typing import NamedTuple
 
-from sites.data.fhir.refusals import Refused
-
-PartialDates: TypeAlias = Literal["middle", "first", "last", "refuse"]
+from sites.data.mapped.days import PartialDates, day_of_part
+from sites.data.mapped.refusals import Refused
 
 _FORM = re.compile(
     r"\d{4}(-\d\d(-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?)?)?", re.ASCII
@@ -17,8 +15,6 @@ _DAY_LENGTH = 10  # of YYYY-MM-DD
 _DAY_S = 86_400.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DAY = _EPOCH.toordinal()
-_MIDDLE_DAY = 16
-_MIDDLE_OF_YEAR = (7, 2)
 
 
 class Moment(NamedTuple):
@@ -79,30 +75,3 @@ def _moment_of_day(written: str, rule: PartialDates, path: str) -> Moment:
         )
     day = day_of_part(written, rule).toordinal()
     return Moment(day, (day - _EPOCH_DAY) * _DAY_S)
-
-
-def day_of_part(written: str, rule: PartialDates) -> date:
-    """Return the day that a date, a month or a year such as 1950-03 stands for.
-
-    Args:
-        written: It; whole dates are taken as they are.
-        rule: Which day a part stands for; not `refuse`.
-
-    Raises:
-        ValueError: There is no such date.
-    """
-    year, *rest = map(int, written.split("-"))
-    if len(rest) > 1:
-        return date(year, *rest)
-    if rest:
-        last = (rest[0], monthrange(year, rest[0])[1])
-        days = {"first": (rest[0], 1), "middle": (rest[0], _MIDDLE_DAY), "last": last}
-    else:
-        days = {"first": (1, 1), "middle": _MIDDLE_OF_YEAR, "last": (12, 31)}
-    return date(year, *days[rule])
-
-
-def completed_years(born: int, day: int) -> int:
-    """Return the age on a day in completed years; who was born on 29 February ages on 1 March."""
-    birth, then = date.fromordinal(born), date.fromordinal(day)
-    return then.year - birth.year - ((then.month, then.day) < (birth.month, birth.day))

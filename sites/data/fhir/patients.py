@@ -17,7 +17,8 @@ from sites.data.fhir.elements import (
 )
 from sites.data.fhir.maps import FhirMap
 from sites.data.fhir.moments import Moment, moment_of
-from sites.data.fhir.refusals import Json, Refusals, Refused
+from sites.data.fhir.refusals import FhirRefusals, Json
+from sites.data.mapped.refusals import Refused
 
 _RELATIVE = re.compile(r"(?:(.+)/)?([A-Za-z]+)/([^/#?]+)(?:/_history/[^/]+)?")
 _URN = re.compile(r"urn:(?:uuid|oid):(.+)")
@@ -55,7 +56,7 @@ class Patients:
 
 
 def read_patients(
-    found: Iterable[tuple[int, Json]], declared: FhirMap, refusals: Refusals
+    found: Iterable[tuple[int, Json]], declared: FhirMap, refusals: FhirRefusals
 ) -> Patients:
     """Return the patients and medications among resources.
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from sites.data.fhir.elements import require_id
 from sites.data.fhir.ndjson import ResourceFiles
-from sites.data.fhir.refusals import Json, Refusals, Refused, resource_name
+from sites.data.fhir.refusals import FhirRefusals, Json, resource_name
+from sites.data.mapped.refusals import Refused
 
 _SEVERAL_EXPORTS = "the files of two exports may lie together"
 
@@ -37,7 +38,7 @@ class Repetitions:
         require_id(resource)
         self._counted.add(resource, place)
 
-    def refuse_any(self, files: ResourceFiles, refusals: Refusals) -> None:
+    def refuse_any(self, files: ResourceFiles, refusals: FhirRefusals) -> None:
         """Refuse each resource that is counted at a second place, or stands there otherwise.
 
         Of two versions nobody can tell here which one holds: the later may have been withdrawn.

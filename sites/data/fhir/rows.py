@@ -5,13 +5,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from sites.data.fhir.cells import Nearest
 from sites.data.fhir.elements import require_id
 from sites.data.fhir.events import Event, require_date
 from sites.data.fhir.maps import Index
-from sites.data.fhir.moments import Moment, PartialDates
-from sites.data.fhir.refusals import Refusals, Refused
+from sites.data.fhir.moments import Moment
+from sites.data.fhir.refusals import FhirRefusals
 from sites.data.fhir.repetitions import Repetitions
+from sites.data.mapped.cells import Nearest
+from sites.data.mapped.days import PartialDates
+from sites.data.mapped.refusals import Refused
 
 _INDEX = "index"
 
@@ -61,7 +63,7 @@ def event_rows(
     n_patients: int,
     rule: PartialDates,
     repetitions: Repetitions,
-    refusals: Refusals,
+    refusals: FhirRefusals,
 ) -> Rows:
     """Return a row for the first, the latest or each event of a patient.
 
@@ -90,7 +92,7 @@ def event_rows(
 
 
 def _dated_events(
-    index: Index, events: Iterable[Event], rule: PartialDates, refusals: Refusals
+    index: Index, events: Iterable[Event], rule: PartialDates, refusals: FhirRefusals
 ) -> Iterator[tuple[Event, Moment]]:
     """Yield the events between the days of the index, and when they were."""
     first, last = index.between or (date.min, date.max)

@@ -4,7 +4,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from sites.data.fhir.elements import codings, one_object, text, truth
-from sites.data.fhir.refusals import Json, Refused
+from sites.data.fhir.refusals import Json
+from sites.data.mapped.refusals import Refused
 
 # HL7 FHIR R4 (4.0.1): the codes of each required value set, and those that count unless a map says
 # otherwise.

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from sites.data.fhir.cells import Cells, Series, empty_cells
 from sites.data.fhir.documents import read_documents
 from sites.data.fhir.events import Event, Selection, chosen_events, require_date
 from sites.data.fhir.maps import (
@@ -17,16 +16,18 @@ from sites.data.fhir.maps import (
     ObservationColumn,
     PatientColumn,
     RecordColumn,
-    is_within,
     read_map,
 )
-from sites.data.fhir.moments import Moment, completed_years
+from sites.data.fhir.moments import Moment
 from sites.data.fhir.ndjson import ResourceFiles
 from sites.data.fhir.patients import Patients, Subjects, read_patients
-from sites.data.fhir.refusals import Refusals, Refused
+from sites.data.fhir.refusals import FhirRefusals
 from sites.data.fhir.repetitions import Repetitions
 from sites.data.fhir.rows import Rows, event_rows, fixed_rows
 from sites.data.fhir.values import Value, is_absent, value_of
+from sites.data.mapped.cells import Cells, Series, empty_cells
+from sites.data.mapped.days import completed_years, is_within
+from sites.data.mapped.refusals import Refused
 from sites.data.source import FhirFiles
 from sites.data.tables import EmptyTable
 
@@ -61,7 +62,7 @@ def read_fhir(source: FhirFiles) -> FhirTable:
     """
     declared = read_map(source.map)
     files = ResourceFiles(source.path)
-    refusals = Refusals(files.files)
+    refusals = FhirRefusals(files.files)
     types = {column.resource for column in declared.columns.values()} | {declared.index.resource}
     also = {"Medication"} if "MedicationRequest" in types else set()
     patients = read_patients(files.read({"Patient", *also}), declared, refusals)
@@ -76,7 +77,7 @@ class _Reading:
     """One reading of the files: the rows first, then the columns."""
 
     def __init__(
-        self, declared: FhirMap, files: ResourceFiles, patients: Patients, refusals: Refusals
+        self, declared: FhirMap, files: ResourceFiles, patients: Patients, refusals: FhirRefusals
     ) -> None:
         self._map, self._files, self._patients = declared, files, patients
         self._refusals, self._repetitions = refusals, Repetitions()

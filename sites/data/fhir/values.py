@@ -5,7 +5,8 @@ from typing import TypeAlias
 
 from sites.data.fhir.elements import codings, polymorphic
 from sites.data.fhir.maps import ObservationColumn
-from sites.data.fhir.refusals import Json, Refused
+from sites.data.fhir.refusals import Json
+from sites.data.mapped.refusals import Refused
 
 UCUM = "http://unitsofmeasure.org"
 _COMPARATORS = ("<", "<=", ">=", ">")
@@ -45,7 +46,7 @@ def value_of(column: ObservationColumn, holder: Json, path: str) -> Value:
             case "coded", "valueCodeableConcept", dict():
                 return _meaning(column, content)
     except Refused as why:
-        where = f"{path}{name}{why.path}"
+        where = f"{path}{name}{why.element}"
         raise Refused(where, why.expected, advice=why.advice, got=why.got) from None
     raise Refused(
         f"{path}{name}",

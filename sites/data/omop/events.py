@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sites.data.mapped.refusals import Refused
 from sites.data.omop.database import Database, Row
-from sites.data.omop.refusals import Place, Refusals, Refused
+from sites.data.omop.refusals import OmopRefusals, Place
 from sites.data.omop.statements import PERSON, Statement
 from sites.data.omop.values import NO_DAY, days_of, whole_numbers
 
@@ -54,7 +55,7 @@ class Events:
     rows: NDArray[np.int64]
 
 
-def read_persons(database: Database, statement: Statement, refusals: Refusals) -> Persons:
+def read_persons(database: Database, statement: Statement, refusals: OmopRefusals) -> Persons:
     """Return the persons of a database.
 
     Args:
@@ -84,7 +85,7 @@ class EventReader:
     database: Database
     persons: Persons
     leaves_out_unknown: bool
-    refusals: Refusals
+    refusals: OmopRefusals
 
     def events(self, name: str, statement: Statement) -> Iterator[Events]:
         """Yield the events that a statement selects, some at a time.
@@ -137,7 +138,7 @@ def _by_column(statement: Statement, rows: Sequence[Row]) -> dict[str, Cells]:
 
 
 def _keys(
-    cells: Cells, name: str, statement: Statement, refusals: Refusals
+    cells: Cells, name: str, statement: Statement, refusals: OmopRefusals
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return keys, and which of them are such."""
     keys, none = whole_numbers(cells)
@@ -153,7 +154,7 @@ def _keys(
 
 
 def _refuse_repeated(
-    keys: NDArray[np.int64], name: str, statement: Statement, refusals: Refusals
+    keys: NDArray[np.int64], name: str, statement: Statement, refusals: OmopRefusals
 ) -> None:
     for key in keys.tolist():
         why = Refused(

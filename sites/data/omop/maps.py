@@ -11,16 +11,8 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
-from sites.data.fhir.maps import (
-    NUMBERS,
-    ColumnName,
-    Conversion,
-    Days,
-    Declared,
-    read_declared,
-    require_ordered_window,
-)
-from sites.data.fhir.moments import PartialDates
+from sites.data.mapped.days import Days, PartialDates, require_ordered_window
+from sites.data.mapped.maps import NUMBERS, ColumnName, Conversion, Declared, read_declared
 from sites.data.tables import UnreadableSource
 
 RecordTable: TypeAlias = Literal[

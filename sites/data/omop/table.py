@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sites.data.fhir.cells import Cells, Nearest, Series, Value, empty_cells
-from sites.data.fhir.maps import Days
-from sites.data.fhir.moments import completed_years
+from sites.data.mapped.cells import Cells, Nearest, Series, Value, empty_cells
+from sites.data.mapped.days import Days, completed_years
+from sites.data.mapped.refusals import Refused
 from sites.data.omop.database import opened_database
 from sites.data.omop.events import EventReader, Events, Persons, read_persons
 from sites.data.omop.maps import (
@@ -20,7 +20,7 @@ from sites.data.omop.maps import (
     PersonColumn,
     read_map,
 )
-from sites.data.omop.refusals import Place, Refusals, Refused
+from sites.data.omop.refusals import OmopRefusals, Place
 from sites.data.omop.statements import INDEX, PERSON, Statement, column_key, statements_of
 from sites.data.omop.values import day_of_birth, meaning_of, measured_number
 from sites.data.source import OmopDatabase
@@ -76,7 +76,7 @@ def read_omop(source: OmopDatabase) -> OmopTable:
         BadCdmRows: Rows cannot be made into cells; the message names each place.
     """
     declared = read_map(source.map)
-    statements, refusals = statements_of(declared), Refusals()
+    statements, refusals = statements_of(declared), OmopRefusals()
     with opened_database(source.url) as database:
         persons = read_persons(database, statements[PERSON], refusals)
         refusals.raise_any()

@@ -10,9 +10,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from sites.data.fhir.moments import PartialDates, day_of_part
+from sites.data.mapped.days import PartialDates, day_of_part
+from sites.data.mapped.refusals import Refused
 from sites.data.omop.maps import MeasurementColumn
-from sites.data.omop.refusals import Refused
 
 NO_DAY = 0
 _DAY = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d.*)?", re.ASCII)

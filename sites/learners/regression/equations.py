@@ -5,7 +5,7 @@ A module of its own because a site that counts and the step that follows must ag
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -85,12 +85,10 @@ class Regression:
     def at(self, statistics: Tally) -> "Equations":
         """Return the equations by pooled statistics, derived once a run."""
         key = statistics.tobytes()
-        made = self._made.get(key)
-        if made is None:
-            made = self._equations(statistics)
+        if key not in self._made:
             self._made.clear()
-            self._made[key] = made
-        return made
+            self._made[key] = self._equations(statistics)
+        return self._made[key]
 
     def _equations(self, statistics: Tally) -> "Equations":
         pooled = TableStatistics(self.schema)
@@ -139,7 +137,6 @@ class Equations:
         return np.asarray(added, np.float64)
 
 
-@lru_cache(maxsize=16)  # every question of a run asks for it
 def regression_of(schema: AnySchema, plan: GlmPlan) -> Regression:
     """Return the regression that a run asks for.
 

@@ -7,7 +7,7 @@ its parent has more.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
@@ -46,16 +46,6 @@ XGBOOST = "xgboost.json"
 _RELATIVE = (2.0, 1.0, 4.0)
 _SHARES = sum(one**-2 for one in _RELATIVE)
 KIND_SCALES = np.array(_RELATIVE) * np.array([1.0, LARGEST_DERIVATIVE, LARGEST_DERIVATIVE])
-
-
-@lru_cache(maxsize=16)
-def _cells(schema: Schema, statistics: bytes, pieces: int) -> Cells:
-    return Cells(fine_bins(schema, np.frombuffer(statistics, np.int64), pieces=pieces))
-
-
-@lru_cache(maxsize=16)
-def _constants(schema: Schema, statistics: bytes) -> Constants:
-    return TableStatistics(schema).constants(np.frombuffer(statistics, np.int64))
 
 
 def boosted_trees(schema: AnySchema, plans: LearnerPlans) -> "BoostedTrees":
@@ -169,7 +159,20 @@ class BoostedTrees:
 
     def cells(self, statistics: Tally) -> Cells:
         """Return the bins of all features, which follow from the pooled statistics."""
-        return _cells(self.schema, statistics.astype(np.int64).tobytes(), self.plan.bins)
+        return self._derived(statistics)[0]
+
+    def _derived(self, statistics: Tally) -> tuple[Cells, Constants]:
+        """Return what follows from the pooled statistics, derived once a run."""
+        key = statistics.tobytes()
+        if key not in self._made:
+            fine = fine_bins(self.schema, statistics, pieces=self.plan.bins)
+            self._made.clear()
+            self._made[key] = Cells(fine), TableStatistics(self.schema).constants(statistics)
+        return self._made[key]
+
+    @cached_property
+    def _made(self) -> dict[bytes, tuple[Cells, Constants]]:
+        return {}
 
     def forest(self, state: TreesState, statistics: Tally) -> Forest:
         """Return the trees of a state, for records to go through.
@@ -177,8 +180,8 @@ class BoostedTrees:
         Raises:
             ImpossibleState: A tree splits on a feature or at a bin that is not there.
         """
-        constants = _constants(self.schema, statistics.astype(np.int64).tobytes())
-        base, cells = self.objective.base(constants), self.cells(statistics)
+        cells, constants = self._derived(statistics)
+        base = self.objective.base(constants)
         used = np.array([1, *(one.used for one in cells.bins.features)])
         feature, cut = state.trees.feature, state.trees.cut
         if feature.max(initial=0) >= len(used) or (cut >= used[feature]).any():

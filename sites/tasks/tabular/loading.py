@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from sites.data.agreed_columns import agreed_columns
 from sites.data.cells import cell_text, declared_value
-from sites.data.fhir.cell_places import places_named
 from sites.data.guesses import notice_of_thousands
 from sites.data.holdout import PersonRecords, Sides
+from sites.data.mapped.places import places_named
 from sites.data.reading import AS_DECLARED, UTF_8
 from sites.data.source import DataSource, TableFile
 from sites.data.tables import read_table

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from sites.data.fhir.elements import codings, objects, one_object, polymorphic, text, truth
-from sites.data.fhir.refusals import Json, Refused
+from sites.data.fhir.refusals import Json
+from sites.data.mapped.refusals import Refused
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from sites.data.fhir.events import date_of, require_date
-from sites.data.fhir.refusals import BadResources, Refused
+from sites.data.fhir.refusals import BadResources
+from sites.data.mapped.refusals import Refused
 from tests.sites.data.fhir.wards import (
     INDEX,
     POTASSIUM,

@@ -16,7 +16,7 @@ from typing import Any
 
 from sites.data.fhir.table import read_fhir
 from sites.data.source import FhirFiles
-from tests.sites.data.fhir.wards import LOINC, Json
+from tests.sites.data.fhir.wards import LOINC, PATIENT, Json
 
 FILE = Path(__file__).with_name("clinosim-0.6.5.ndjson.gz")
 END = date(2024, 12, 31)
@@ -24,13 +24,7 @@ SCORES = "http://clinosim.dev/fhir/CodeSystem/nursing-scores"
 MAP = f"""person = "patient"
 [index]
 on = "{END}"
-[columns.age]
-resource = "Patient"
-value = "age"
-[columns.sex]
-resource = "Patient"
-value = "gender"
-[columns.systolic]
+{PATIENT}[columns.systolic]
 resource = "Observation"
 codes = ["{LOINC}|8480-6"]
 value = "quantity"

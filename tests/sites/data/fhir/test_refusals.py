@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from sites.data.fhir.refusals import BadResources, Refusals, Refused, place_name, place_of
+from sites.data.fhir.refusals import BadResources, FhirRefusals, place_name, place_of
+from sites.data.mapped.refusals import Refused
 
 FILES = (Path("a.ndjson"), Path("deep/b.ndjson"))
 
@@ -15,7 +16,7 @@ def test_a_place_is_a_file_and_a_line() -> None:
 
 
 def test_refusals_of_a_kind_are_told_together() -> None:
-    refusals = Refusals(FILES)
+    refusals = FhirRefusals(FILES)
     refusals.raise_any()
     for line in range(1, 8):
         why = Refused("status", "one of a, b", advice="correct it", got="x" * 99)

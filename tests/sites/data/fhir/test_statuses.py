@@ -2,8 +2,8 @@
 
 import pytest
 
-from sites.data.fhir.refusals import Refused
 from sites.data.fhir.statuses import STATUSES, counts
+from sites.data.mapped.refusals import Refused
 from tests.sites.data.fhir.wards import Json, condition, observation, order
 
 VERIFICATION = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
@@ -58,7 +58,7 @@ def test_a_map_may_say_which_statuses_count() -> None:
 def test_a_status_that_fhir_does_not_have_is_refused(resource: Json) -> None:
     with pytest.raises(Refused) as refused:
         counts(resource, None)
-    assert refused.value.path in {"status", "verificationStatus"}
+    assert refused.value.element in {"status", "verificationStatus"}
 
 
 def test_no_status_both_counts_and_does_not() -> None:

@@ -23,6 +23,7 @@ from sites.tasks.tabular.loading import read_valid_table
 from tests.fhir_exports import heart_map, write_heart_export
 from tests.sites.data.fhir.wards import (
     INDEX,
+    PATIENT,
     POTASSIUM,
     Json,
     cells_of,
@@ -126,14 +127,7 @@ def test_the_latest_is_later_by_the_clock_of_the_world(tmp_path: Path) -> None:
     assert cells_of(tmp_path, [patient(), before, after], POTASSIUM) == {"potassium": 5.0}
 
 
-PATIENT = """
-[columns.age]
-resource = "Patient"
-value = "age"
-[columns.sex]
-resource = "Patient"
-value = "gender"
-[columns.died]
+DECEASED = f"""{PATIENT}[columns.died]
 resource = "Patient"
 value = "deceased"
 within_days = [0, 30]
@@ -156,13 +150,13 @@ answers = ["alive", "dead"]
 def test_a_patient_has_an_age_and_may_have_died(
     person: Json, age: float, died: str, tmp_path: Path
 ) -> None:
-    found = cells_of(tmp_path, [{**person, "gender": "other"}], PATIENT)
+    found = cells_of(tmp_path, [{**person, "gender": "other"}], DECEASED)
     assert found == {"age": age, "sex": "other", "died": died}
 
 
 def test_a_death_without_its_day_is_refused_where_a_window_asks(tmp_path: Path) -> None:
     with pytest.raises(BadResources, match=r"died: .*line 1 \(Patient/1, deceasedBoolean\)"):
-        cells_of(tmp_path, [patient(deceasedBoolean=True)], PATIENT)
+        cells_of(tmp_path, [patient(deceasedBoolean=True)], DECEASED)
 
 
 INDEXED = """person = "patient"
@@ -284,7 +278,7 @@ def test_whatever_an_element_holds_there_is_a_table_or_a_refusal(
     for part in path[:-1]:
         holder = holder[part]
     holder[path[-1]] = odd
-    declared = 'identifier = "mrn"\n' + INDEXED.format(take="first") + COLUMNS + PATIENT
+    declared = 'identifier = "mrn"\n' + INDEXED.format(take="first") + COLUMNS + DECEASED
     try:
         told = table_of(tmp_path, lines, declared).frame.to_csv()
     except ConsortiumError as refusal:

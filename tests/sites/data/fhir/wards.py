@@ -21,6 +21,14 @@ unit = "mmol/L"
 take = "latest"
 within_days = [-365, 0]
 """
+PATIENT = """
+[columns.age]
+resource = "Patient"
+value = "age"
+[columns.sex]
+resource = "Patient"
+value = "gender"
+"""
 
 
 def patient(name: str = "1", **more: object) -> Json:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sites.data.omop.events import EventReader, Persons
-from sites.data.omop.refusals import BadCdmRows, Refusals
+from sites.data.omop.refusals import BadCdmRows, OmopRefusals
 from sites.data.omop.statements import Statement
 
 DEATHS = Statement("death", ("person_id", "death_date"), "death_date", "")
@@ -32,7 +32,9 @@ class Chunked:
 
 def reader(rows: Sequence[Any], size: int = 2) -> EventReader:
     persons = Persons(np.array([-5, 3, 8]), {})
-    return EventReader(Chunked(rows, size), persons, leaves_out_unknown=True, refusals=Refusals())
+    return EventReader(
+        Chunked(rows, size), persons, leaves_out_unknown=True, refusals=OmopRefusals()
+    )
 
 
 @given(names=st.lists(st.sampled_from([-6, -5, 0, 3, 8, 9])), size=st.integers(1, 4))

@@ -2,11 +2,12 @@
 
 import pytest
 
-from sites.data.omop.refusals import BadCdmRows, Place, Refusals, Refused
+from sites.data.mapped.refusals import Refused
+from sites.data.omop.refusals import BadCdmRows, OmopRefusals, Place
 
 
 def test_the_first_places_are_named_and_all_are_counted() -> None:
-    refusals = Refusals()
+    refusals = OmopRefusals()
     refusals.raise_any()
     for key in range(7):
         why = Refused("unit_concept_id", "a unit", advice="say it", got="x" * 99)

@@ -9,7 +9,7 @@ from sites.data.source import FhirFiles, TableFile, with_words
 from sites.data.validation import BadTable
 from sites.schema.tables import Category, ClassLabel, Number, Schema
 from sites.tasks.tabular.loading import read_valid_table
-from tests.sites.data.fhir.wards import INDEX, POTASSIUM, observation, patient, write_ward
+from tests.sites.data.fhir.wards import INDEX, PATIENT, POTASSIUM, observation, patient, write_ward
 from tests.sites.data.omop import cdm as omop
 
 SCHEMA = Schema(
@@ -18,14 +18,7 @@ SCHEMA = Schema(
     features=(Number(name="potassium", low=2, high=8), Number(name="age", low=0, high=110)),
     label=ClassLabel(column="sex", classes=("female", "male")),
 )
-COLUMNS = f"""{POTASSIUM}
-[columns.age]
-resource = "Patient"
-value = "age"
-[columns.sex]
-resource = "Patient"
-value = "gender"
-"""
+COLUMNS = POTASSIUM + PATIENT
 
 
 def ward(folder: Path) -> FhirFiles:

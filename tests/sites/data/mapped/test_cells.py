@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sites.data.fhir.cells import Cells, Extreme, Mean, Nearest, Tallied
+from sites.data.mapped.cells import Cells, Extreme, Mean, Nearest, Tallied
 
 KINDS: dict[str, Callable[[], Cells]] = {
     "count": lambda: Tallied(2),

@@ -1,0 +1,1 @@
+"""What the sources that a declared map reads have in common: FHIR resources, OMOP tables."""
