@@ -6,8 +6,10 @@ so a curve of pooled counts is that of all records with the same steps, to the l
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +37,60 @@ def exposures(times: Vector, edges: tuple[float, ...]) -> Matrix:
     ends = np.asarray(edges)
     starts = np.concatenate([[0.0], ends[:-1]])
     return np.asarray(np.clip(times[:, None] - starts, 0.0, ends - starts), np.float64)
+
+
+class SurvivalCurve(Protocol):
+    """What a life table says of survival, whether its counts are exact or have noise."""
+
+    @property
+    def events(self) -> Tally:
+        """Records with the event in each step, shape (n_steps,)."""
+
+    @property
+    def withdrawn(self) -> Tally:
+        """Records without it that ended in each step, and beyond the last, shape (n_steps + 1,)."""
+
+    @property
+    def survival(self) -> Vector:
+        """The share without the event at the end of each step, shape (n_steps,)."""
+
+    def interval(self) -> tuple[Vector, Vector]:
+        """Return 95 % limits of `survival`."""
+
+    def median(self, grid: tuple[float, ...]) -> float | None:
+        """Return the end of the step by which half had the event; None if it is not known."""
+
+    def restricted_mean(self, grid: tuple[float, ...], n_steps: int) -> tuple[float, float] | None:
+        """Return the mean time within so many steps and its standard error; None if unknown."""
+
+
+def curve_values(
+    name: str, curve: SurvivalCurve, grid: tuple[float, ...], *, horizon: float, at_risk: Tally
+) -> Mapping[str, Any]:
+    """Return a curve as plain JSON values, for results and the report.
+
+    Args:
+        name: Of the group; empty for all.
+        curve: The curve.
+        grid: Ends of the steps.
+        horizon: Up to when the mean time without the event is taken.
+        at_risk: The numbers at risk that are shown, shape (n_steps,).
+    """
+    low, high = curve.interval()
+    mean = curve.restricted_mean(grid, sum(time <= horizon for time in grid))
+    return {
+        "group": name,
+        "times": list(grid),
+        "at_risk": at_risk.tolist(),
+        "events": curve.events.tolist(),
+        "withdrawn": curve.withdrawn.tolist(),
+        "survival": curve.survival.tolist(),
+        "low": low.tolist(),
+        "high": high.tolist(),
+        "median": curve.median(grid),
+        "restricted_mean": None if mean is None else mean[0],
+        "restricted_mean_error": None if mean is None else mean[1],
+    }
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ from sites.learners.survival.baseline import (
 from sites.learners.survival.design import Covariate
 from sites.learners.survival.form import LARGEST_LIKELIHOOD, LARGEST_OWN, Form
 from sites.schema.tables import Number
-from sites.statistics.life_tables import Z95, LifeTable, log_rank
+from sites.statistics.life_tables import Z95, LifeTable, curve_values, log_rank
 from sites.statistics.normalisation import Constants
 from sites.statistics.tables import compress_values
 
@@ -167,24 +167,9 @@ def _tables(form: Form, state: State) -> list[tuple[str, LifeTable]]:
     return found if len(each) == 1 else [*found, *zip(form.groups, each, strict=True)]
 
 
-def _curve(form: Form, name: str, table: LifeTable) -> dict[str, Any]:
+def _curve(form: Form, name: str, table: LifeTable) -> Mapping[str, Any]:
     grid, horizon = form.label.grid, form.label.judged_at
-    low, high = table.interval()
-    steps = sum(time <= horizon for time in grid)
-    mean, error = table.restricted_mean(grid, steps)
-    return {
-        "group": name,
-        "times": list(grid),
-        "at_risk": table.at_risk.tolist(),
-        "events": table.events.tolist(),
-        "withdrawn": table.withdrawn.tolist(),
-        "survival": table.survival.tolist(),
-        "low": low.tolist(),
-        "high": high.tolist(),
-        "median": table.median(grid),
-        "restricted_mean": mean,
-        "restricted_mean_error": error,
-    }
+    return curve_values(name, table, grid, horizon=horizon, at_risk=table.at_risk)
 
 
 def _log_rank(form: Form, state: State) -> dict[str, Any] | None:

@@ -202,9 +202,8 @@ def test_a_parked_run_is_resumed_as_it_was_started_and_a_finished_one_is_not(
     assert isinstance(again.exception, NotResumable)
 
 
-def test_a_withheld_evaluation_is_ordered_for_the_model_of_its_run(
-    coordinator: Path, summary: dict[str, object]
-) -> None:
+def encrypted_run(coordinator: Path, **said: str) -> RunDirectory:
+    """Order an encrypted run of a round, and return it as one that finished."""
     config = {"aggregation": "encrypted", "num-server-rounds": "1", "quorum": "2"}
     words = [word for key in config for word in ("--set", f"{key}={config[key]}")]
     commands.invoke(app, ["run", str(coordinator), "--name", "a", *words])
@@ -213,9 +212,16 @@ def test_a_withheld_evaluation_is_ordered_for_the_model_of_its_run(
         **json.loads(run.summary.read_text()),
         "config": json.loads(run.run_config.read_text()),
         "charter_fingerprint": Charter.read(run.charter).fingerprint,
-        "withheld": "withheld, because north counts for another roster",
+        **said,
     }
     run.summary.write_text(json.dumps(told))
+    return run
+
+
+def test_a_withheld_evaluation_is_ordered_for_the_model_of_its_run(
+    coordinator: Path, summary: dict[str, object]
+) -> None:
+    run = encrypted_run(coordinator, withheld="withheld, because north counts for another roster")
     said = commands.invoke(app, ["evaluate", str(coordinator)])
     assert said.exit_code == 0, said.output
     order = json.loads((coordinator / "order.json").read_text())
@@ -228,16 +234,7 @@ def test_a_withheld_evaluation_is_ordered_for_the_model_of_its_run(
 def test_a_period_is_ordered_for_the_model_of_its_run(
     coordinator: Path, summary: dict[str, object]
 ) -> None:
-    config = {"aggregation": "encrypted", "num-server-rounds": "1", "quorum": "2"}
-    words = [word for key in config for word in ("--set", f"{key}={config[key]}")]
-    commands.invoke(app, ["run", str(coordinator), "--name", "a", *words])
-    run = RunDirectory(coordinator.resolve() / "runs" / "a")
-    told = {
-        **json.loads(run.summary.read_text()),
-        "config": json.loads(run.run_config.read_text()),
-        "charter_fingerprint": Charter.read(run.charter).fingerprint,
-    }
-    run.summary.write_text(json.dumps(told))
+    run = encrypted_run(coordinator)
     for period in ("2026-03", "2026-04"):  # the second one follows the directory of the first
         words = ["monitor", str(coordinator), "--period", period, "--no-wait"]
         said = commands.invoke(app, words)

@@ -17,6 +17,7 @@ from sites.learners.descriptions.group_counts import GroupCounts
 from sites.learners.descriptions.tables.table_one import OVERALL, QUANTILES
 from sites.learners.fine_bins import FineBins
 from sites.schema.tables import Category, Number
+from sites.statistics.life_tables import curve_values
 from sites.statistics.noisy_life_tables import NoisyLifeTable
 
 _CLEAR = 5  # deviations of its noise above which a number of values can stand below a fraction
@@ -76,24 +77,12 @@ class NoisyTableOne:
             classes=len(self._records),
             deviation=deviation,
         )
-        low, high = table.interval()
-        known, grid = np.arange(len(label.grid)) < table.n_known, label.grid
-        mean = table.restricted_mean(grid, sum(time <= label.judged_at for time in grid))
-        curve = {
-            "group": "",
-            "times": list(grid),
-            # Beyond what is known nobody is shown.
-            "at_risk": np.where(known, np.rint(table.at_risk), 0.0).astype(int).tolist(),
-            # Below 0, too: sums of counts that are cut at 0 would be too large.
-            "events": table.events.tolist(),
-            "withdrawn": table.withdrawn.tolist(),
-            "survival": table.survival.tolist(),
-            "low": low.tolist(),
-            "high": high.tolist(),
-            "median": table.median(grid),
-            "restricted_mean": None if mean is None else mean[0],
-            "restricted_mean_error": None if mean is None else mean[1],
-        }
+        # Beyond what is known nobody is shown. Events stay below 0, where noise says so: sums of
+        # counts that are cut at 0 would be too large.
+        known = np.arange(len(label.grid)) < table.n_known
+        at_risk = np.where(known, np.rint(table.at_risk), 0.0).astype(np.int64)
+        horizon = label.judged_at
+        curve = curve_values("", table, label.grid, horizon=horizon, at_risk=at_risk)
         return {
             "life_table": {
                 "time": label.time,
