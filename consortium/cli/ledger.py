@@ -208,7 +208,7 @@ def _print_account(account: Account) -> None:
 def _say(*lines: str) -> None:
     """Print sentences as they are: names are no markup, and only the terminal breaks lines."""
     for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(line, highlight=False, soft_wrap=True)
 
 
 def _print_second_opinion(directory: Path, view: View) -> None:

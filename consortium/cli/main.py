@@ -97,7 +97,7 @@ def main() -> None:
         said = unusable_file(error)
     else:
         return
-    errors.print(escape_controls(said), style="red", markup=False, highlight=False)
+    errors.print(escape_controls(said), style="red", highlight=False)
     sys.exit(FAILED)
 
 

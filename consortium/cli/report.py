@@ -86,7 +86,7 @@ def declare_or_list_periods(
 ) -> None:
     """Declare the records of a later period, or show what the site counted of its periods.
 
-    No record is in two periods, and none in the records that the site trains on. What the site
+    The same records are not for two periods, nor are those that the site trains on. What it
     counted of its own records is for its operator: it is in no message.
     """
     if name and data:

@@ -16,7 +16,6 @@ from privacy.errors import ConsortiumError, number_of
 from sites.data.agreed_columns import agreed_columns, renamed_columns
 from sites.data.annotated.corpus import notes_on_annotations
 from sites.data.annotations import read_annotated_sentences
-from sites.data.mapped.places import places_named
 from sites.data.guesses import (
     OR,
     SIGNS,
@@ -31,6 +30,7 @@ from sites.data.guesses import (
     words_for_file,
     words_for_signs,
 )
+from sites.data.mapped.places import places_named
 from sites.data.omop.statements import statement_lines
 from sites.data.reading import MADE_UP_PERSONS, Reading, parsed_words
 from sites.data.source import (

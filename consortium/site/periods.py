@@ -1,8 +1,8 @@
 """The later periods of a site: which records its operator declared for each, and what they gave.
 
 A period is a data set of its own. So exact counts of it are of one roster, whoever was in another
-period, and no record may be in two of them: the site remembers the records of each by their
-fingerprint. What it counted itself stays here, for its operator.
+period, and the same records are not counted for two of them: the site remembers those of
+each by their fingerprint. What it counted itself stays here, for its operator.
 """
 
 from collections.abc import Iterator
@@ -172,7 +172,7 @@ def _require_apart(wanted: Period, other: Period, *, counted: bool) -> None:
 
 def _same_records(wanted: Period, other: Period) -> RecordsOfAnotherPeriod:
     return RecordsOfAnotherPeriod(
-        f"these are the records of {other.name}, and no record is in two periods: name the "
+        f"these are the records of {other.name}, which are not counted for two periods: name the "
         f"records that came after them for {wanted.name}"
     )
 

@@ -78,7 +78,7 @@ def _show_league(run: RunDirectory, sites: Sequence[str]) -> None:
         lambda: view_of_league(Auditor.for_run(run), directories, evidence=everybody)
     )
     for line in described_league(view):
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
+        console.print(line, soft_wrap=True, highlight=False)
 
 
 @app.command("audit-sum")
@@ -103,7 +103,6 @@ def audit_sum(
             f"{number_of(len(verdict.sites), 'site')}: {verdict.text}",
             soft_wrap=True,
             highlight=False,
-            markup=False,
         )
     missing = auditor.rounds_without_uploads()
     if missing:

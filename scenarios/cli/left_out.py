@@ -43,11 +43,10 @@ def exit_without(sites: Collection[str]) -> NoReturn:
         f"the run went on without your data of {name_list([*sites])}: correct them, or accept "
         "that with --allow-absent",
         soft_wrap=True,
-        markup=False,
         highlight=False,
     )
     raise typer.Exit(FAILED)
 
 
 def _print_line(text: str) -> None:
-    console.print(escape_controls(text), soft_wrap=True, highlight=False, markup=False)
+    console.print(escape_controls(text), soft_wrap=True, highlight=False)

@@ -31,7 +31,7 @@ def monitor(
         list[str], typer.Option("--data", help="Later records, site=file. " + WORDS_HELP)
     ],
     period: Annotated[
-        str, typer.Option(help="The name of the period; no record is in two of them.")
+        str, typer.Option(help="The name of the period; the same records are not for two.")
     ] = "later",
     out: Annotated[
         Path | None, typer.Option("--out", help="CSV file of all periods to write as well.")
@@ -41,7 +41,7 @@ def monitor(
     run = RunDirectory(run_directory)
     found = exit_on_refusal(lambda: count_period(run, period, parse_data_sources(data)))
     for line in missing_sentences(found):
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
     if found.figures is not None:
         title = f"{words.count(found.figures.records)} later records"
         table = Table(*HEADINGS, title=title)

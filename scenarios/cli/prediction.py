@@ -36,7 +36,7 @@ def predict(
     frame = exit_on_refusal(lambda: predictions(run, source))
     thousands = notice_of_thousands(source, Charter.read(run.charter).table)
     if thousands:
-        errors.print(f"NOTICE: {thousands}", soft_wrap=True, markup=False, highlight=False)
+        errors.print(f"NOTICE: {thousands}", soft_wrap=True, highlight=False)
     if out is None:
         frame.to_csv(sys.stdout, index=False)
         return

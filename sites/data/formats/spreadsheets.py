@@ -1,7 +1,7 @@
 """Read a sheet of an Excel workbook, through `openpyxl`."""
 
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 from xml.etree.ElementTree import ParseError
@@ -49,19 +49,37 @@ def read_spreadsheet(source: TableFile) -> pd.DataFrame:
 
 
 def _read_sheet(source: TableFile) -> pd.DataFrame:
-    kept = _rows(source, formulas=False)
-    numbered = {at: row for at, row in enumerate(kept, start=1) if any(map(_has_value, row))}
-    if not numbered:
+    formulas, without_value = _places_of_formulas(source), []
+    names: list[str] = []
+    cells: dict[int, list[object]] = {}
+    for at, row in enumerate(_rows(source, formulas=False), start=1):
+        without_value += [
+            cell.coordinate
+            for position, cell in enumerate(row)
+            if (at, position) in formulas and _is_unknown(cell)
+        ]
+        if not any(map(_has_value, row)):
+            continue
+        if names:
+            _refuse_unnamed(source.path, names, at, row)
+            values = [cell.value for cell in row[: len(names)]]
+            cells[at] = values + [None] * (len(names) - len(values))
+        else:
+            names = _column_names(row, source.path)
+    _refuse_without_value(source.path, without_value)
+    if not names:
         raise EmptyTable(f"the sheet of {source.path} is empty: a row must name the columns")
-    first = min(numbered)
-    names = _column_names(numbered.pop(first), source.path, first)
-    _refuse_unnamed(source.path, names, numbered)
-    _require_kept_values(source, names, numbered)
-    cells = [
-        [*(cell.value for cell in row[: len(names)]), *[None] * (len(names) - len(row))]
-        for row in numbered.values()
-    ]
-    return pd.DataFrame(cells, index=[*numbered], columns=names, dtype=object)
+    return pd.DataFrame([*cells.values()], index=[*cells], columns=names, dtype=object)
+
+
+def _places_of_formulas(source: TableFile) -> set[tuple[int, int]]:
+    """Return the row, from 1, and the position, from 0, of each formula of the sheet."""
+    return {
+        (at, position)
+        for at, row in enumerate(_rows(source, formulas=True), start=1)
+        for position, cell in enumerate(row)
+        if cell.data_type == "f"
+    }
 
 
 def _rows(source: TableFile, *, formulas: bool) -> Iterator[Row]:
@@ -94,7 +112,7 @@ def _has_value(cell: Any) -> bool:  # noqa: ANN401 - the cells of openpyxl have 
     return cell.value is not None
 
 
-def _column_names(header: Row, path: Path, at: int) -> list[str]:
+def _column_names(header: Row, path: Path) -> list[str]:
     """Return the names in a row, up to the last; "" for a column without one."""
     names = [cell_text(cell.value) for cell in header]
     while not names[-1]:
@@ -105,37 +123,27 @@ def _column_names(header: Row, path: Path, at: int) -> list[str]:
     return names
 
 
-def _refuse_unnamed(path: Path, names: Sequence[str], records: Mapping[int, Row]) -> None:
-    """Refuse values below no name: a name is missing, or something else stands on the sheet."""
-    for at, row in records.items():
-        for position, cell in enumerate(row):
-            if _has_value(cell) and (position >= len(names) or not names[position]):
-                raise BrokenFile(
-                    f"{path} has a value in {cell.coordinate}, row {at}, and no name above it: "
-                    "name the column in the first row, or keep what is no record on another sheet"
-                )
+def _refuse_unnamed(path: Path, names: Sequence[str], at: int, row: Row) -> None:
+    """Refuse a value below no name: a name is missing, or something else stands on the sheet."""
+    for position, cell in enumerate(row):
+        if _has_value(cell) and (position >= len(names) or not names[position]):
+            raise BrokenFile(
+                f"{path} has a value in {cell.coordinate}, row {at}, and no name above it: name "
+                "the column in the first row, or keep what is no record on another sheet"
+            )
 
 
-def _require_kept_values(
-    source: TableFile, names: Sequence[str], records: Mapping[int, Row]
-) -> None:
+def _refuse_without_value(path: Path, found: Sequence[str]) -> None:
     """Refuse formulas for which the workbook keeps no value: they would seem to be missing.
 
     A program that only writes workbooks keeps none. A formula whose value is the empty text is
     none of them: its cell says that it is a text.
     """
-    found = []
-    for at, row in enumerate(_rows(source, formulas=True), start=1):
-        values = records.get(at, ())
-        for position, cell in enumerate(row[: len(names)]):
-            kept = values[position] if position < len(values) else None
-            if cell.data_type == "f" and (kept is None or _is_unknown(kept)):
-                found.append(cell.coordinate)
     if found:
         shown = ", ".join(found[:_SHOWN]) + (", ..." if len(found) > _SHOWN else "")
         raise BrokenFile(
-            f"{source.path} holds no value for {number_of(len(found), 'formula')}, in {shown}: "
-            "open it in the program that calculates them, and save it",
+            f"{path} holds no value for {number_of(len(found), 'formula')}, in {shown}: open it "
+            "in the program that calculates them, and save it",
             values=len(found),
         )
 

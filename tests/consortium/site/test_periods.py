@@ -1,4 +1,4 @@
-"""A site's operator declares a period once, and no record is in two of them."""
+"""A site's operator declares a period once, and the same records are not for two of them."""
 
 from pathlib import Path
 
