@@ -6,7 +6,7 @@ Nothing here is secret, and nothing here can sign. The coordinator imports this 
 
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -221,12 +221,10 @@ def is_degenerate_signing_key(key: bytes) -> bool:
     return int.from_bytes(key, "little") % _SIGN_BIT in _SMALL_ORDER
 
 
-@lru_cache(maxsize=4_096)
 def _is_usable_for_exchange(key: bytes) -> bool:
     """Return whether key agreement with a public key gives a secret.
 
-    X25519 with a key of small order gives zeros, which the library refuses. The result is cached,
-    because one charter is parsed many times.
+    X25519 with a key of small order gives zeros, which the library refuses.
     """
     try:
         X25519PrivateKey.generate().exchange(X25519PublicKey.from_public_bytes(key))

@@ -9,7 +9,7 @@ that its own maker does not know was made after the copy. docs/protocol.md, "A r
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 from privacy import canonical
 from privacy.canonical import Reader
@@ -101,11 +101,7 @@ class Announcement:
         )
 
 
-# All sites that one process simulates check the announcements of all others. Without the cache the
-# number of these checks would grow with the square of the number of sites. A hit means that exactly
-# these bytes carry a valid signature of this member.
-@lru_cache(maxsize=4_096)
-def verify_once(member: PublicIdentity, encoded: bytes) -> None:
+def verify_announcement(member: PublicIdentity, encoded: bytes) -> None:
     """Check that a member signed an encoded announcement.
 
     Raises:

@@ -3,7 +3,6 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from privacy import canonical
 from privacy.canonical import Reader
@@ -144,20 +143,12 @@ def join_receipts(encoded: Sequence[bytes]) -> bytes:
     return b"".join([start, *(canonical.blob(one) for one in encoded)])
 
 
-# A receipt is read by whom it is sent to, then by each site that it is shown to, and by its maker.
-@lru_cache(maxsize=MAX_RECEIPTS)
-def decode_receipt(encoded: bytes) -> Receipt:
-    """Parse what `Receipt.encode` wrote; raise MalformedEnvelope for anything else."""
-    return Receipt.decode(encoded)
-
-
-@lru_cache(maxsize=8)  # all sites that one process simulates get the same receipts
 def decode_receipts(data: bytes) -> tuple[Receipt, ...]:
     """Parse what `join_receipts` wrote; raise MalformedEnvelope for anything else."""
     reader = Reader(data, tag=_RECEIPTS_TAG)
     count = reader.number()
     canonical.require_number("the number of receipts", count, high=MAX_RECEIPTS)
-    receipts = tuple(decode_receipt(reader.blob(at_most=MAX_ENVELOPE_BYTES)) for _ in range(count))
+    receipts = tuple(Receipt.decode(reader.blob(at_most=MAX_ENVELOPE_BYTES)) for _ in range(count))
     reader.end()
     return receipts
 
@@ -182,15 +173,7 @@ def _check_one(receipt: Receipt, expected: Expected) -> None:
             f"the run allows {tuple(expected.weight_classes)}",
             came=label.weight_class,
         )
-    _verify_once(expected.roster[label.site], receipt.encode())
-
-
-# All sites that one process simulates check the receipts of all others. Without the cache the
-# number of signature checks would grow with the square of the number of sites. A hit means that
-# exactly these bytes carry a valid signature of this member.
-@lru_cache(maxsize=4 * MAX_RECEIPTS)
-def _verify_once(member: PublicIdentity, encoded: bytes) -> None:
-    decode_receipt(encoded).verify(member)
+    receipt.verify(expected.roster[label.site])
 
 
 def _group_by_bucket(receipts: Sequence[Receipt]) -> dict[int, tuple[Receipt, ...]]:

@@ -11,7 +11,7 @@ from functools import partial
 from flwr.app import RecordDict
 
 from privacy.identity.public_identity import Agreement
-from privacy.protocol.announcements import Announcement, Attestation, verify_once
+from privacy.protocol.announcements import Announcement, Attestation, verify_announcement
 from privacy.wire import comparison_messages
 from strategies.coordinator.messaging.events import Observer
 from strategies.coordinator.messaging.exchange import Exchange
@@ -81,7 +81,7 @@ class LedgerComparison:
         for site, present in roster.present.items():
             with Quarantine(self.observe, 0, site):
                 # Checked here: a site refuses all at once if one is not right.
-                verify_once(self.agreement.member(site), present.announcement)
+                verify_announcement(self.agreement.member(site), present.announcement)
                 announced[site] = present.announcement
         return announced
 

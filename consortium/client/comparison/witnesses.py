@@ -15,7 +15,12 @@ from consortium.site.site import Site
 from privacy.differential.announced_ledger import AnnouncedLedger, Held, Lost
 from privacy.errors import ConsortiumError
 from privacy.identity.public_identity import Agreement, BadSignature, PublicIdentity
-from privacy.protocol.announcements import MOST_SHOWN, Announcement, Attestation, verify_once
+from privacy.protocol.announcements import (
+    MOST_SHOWN,
+    Announcement,
+    Attestation,
+    verify_announcement,
+)
 from privacy.protocol.envelope import WrongRun
 from privacy.secrets.keys import Identity
 from privacy.secrets.roster_memory import CountedData
@@ -43,7 +48,7 @@ def attest_others(site: Site, announced: Mapping[str, bytes]) -> dict[str, bytes
     now_held: list[Held] = []
     for subject in sorted(set(announced) - {name}):
         came = Announcement.decode(announced[subject])
-        verify_once(agreement.member(subject), announced[subject])
+        verify_announcement(agreement.member(subject), announced[subject])
         made[subject] = Attestation(
             charter=agreement.charter,
             witness=name,
@@ -74,7 +79,7 @@ def _held_before(
     held = []
     for encoded in ledger.held(came.site, came.since):
         try:
-            verify_once(subject, encoded)
+            verify_announcement(subject, encoded)
         except BadSignature:
             continue  # made with keys that the member has no more, and cannot open
         if Announcement.decode(encoded).digest != came.digest:
@@ -155,7 +160,7 @@ def _unknown(
     """Return what a member held of this site that its ledger does not know."""
     lost = []
     for encoded in said.held:
-        verify_once(own, encoded)  # nobody can invent one
+        verify_announcement(own, encoded)  # nobody can invent one
         one = Announcement.decode(encoded)
         if not ledger.knows(one.number, one.digest):
             lost.append(

@@ -28,7 +28,6 @@ from privacy.protocol.receipts import (
     Expected,
     TooFewOthers,
     check_receipts,
-    decode_receipt,
     decode_receipts,
 )
 from privacy.secrets.roster_memory import CountedData, RosterMemory
@@ -98,7 +97,7 @@ class Checks:
             buckets=buckets,
             min_others=self.terms.site.min_others,
             site=name,
-            own=decode_receipt(own) if own else None,
+            own=Receipt.decode(own) if own else None,
             weight_classes=classes,
         )
         return check_receipts(receipts, expected)

@@ -21,7 +21,7 @@ from privacy.protocol.masks.mask_terms import MaskTerms
 from privacy.protocol.masks.set_checks import CheckedSet, KnownRound, ShownSet, check_set
 from privacy.protocol.masks.sum_set import NOTHING, SumDigests, SumSet, digests_of_sums
 from privacy.protocol.part_digests import sha256_of
-from privacy.protocol.receipts import TooFewOthers, decode_receipt, decode_receipts
+from privacy.protocol.receipts import TooFewOthers, decode_receipts
 from privacy.wire.encrypted_messages import SealedRound
 from privacy.wire.mask_messages import ConfirmationRequest
 
@@ -132,7 +132,7 @@ def _known_round(masks: RunMasks, slot: Slot) -> KnownRound:
     count_slot = replace(slot, purpose=EVALUATION) if slot.purpose == TRAINING else slot
     places = {slot.purpose: slot, count_slot.purpose: count_slot}.values()
     given = {
-        (place.purpose, attempt): decode_receipt(own)
+        (place.purpose, attempt): Receipt.decode(own)
         for place in places
         for attempt, own in answers.own_receipts(place).items()
     }

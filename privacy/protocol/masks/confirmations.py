@@ -6,7 +6,6 @@ readable with a quorum of confirmations of one set, and not before.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Annotated
 
 from privacy import canonical
@@ -94,7 +93,7 @@ def check_confirmation(
         )
     if confirmation.set_digest != set_digest:
         raise AnotherSetConfirmed(f"{who} confirmed another set than the one that is shown")
-    _verify_once(witnesses[who], confirmation.encode())
+    confirmation.verify(witnesses[who])
 
 
 def check_confirmations(
@@ -151,7 +150,6 @@ def join_confirmations(confirmations: Sequence[Confirmation]) -> bytes:
     return _TAG + canonical.number(len(confirmations)) + b"".join(parts)
 
 
-@lru_cache(maxsize=8)  # all sites that one process simulates get the same confirmations
 def decode_confirmations(data: bytes) -> tuple[Confirmation, ...]:
     """Parse what `join_confirmations` wrote; raise MalformedEnvelope for anything else."""
     reader = Reader(data, tag=_TAG)
@@ -162,9 +160,3 @@ def decode_confirmations(data: bytes) -> tuple[Confirmation, ...]:
     )
     reader.end()
     return read
-
-
-# As in `receipts`: all sites that one process simulates check the same confirmations.
-@lru_cache(maxsize=8 * MAX_WITNESSES)
-def _verify_once(witness: PublicIdentity, encoded: bytes) -> None:
-    Confirmation.decode(encoded).verify(witness)

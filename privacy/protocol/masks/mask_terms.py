@@ -7,7 +7,7 @@ digest: whoever shows other terms shows another receipt.
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Annotated
 
 from privacy.protocol.announcements import decode_named, encode_named
@@ -44,7 +44,6 @@ def join_terms(terms: Mapping[str, MaskTerms]) -> bytes:
     return encode_named({site: one.encode() for site, one in terms.items()})
 
 
-@lru_cache(maxsize=8)  # all sites that one process simulates get the same terms
 def decode_terms(data: bytes) -> Mapping[str, MaskTerms]:
     """Parse what `join_terms` wrote; raise MalformedEnvelope for anything else."""
     parts = decode_named(data, at_most=MAX_TERMS_BYTES)

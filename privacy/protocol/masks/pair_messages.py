@@ -8,7 +8,6 @@ from untrusted bytes, with the same guarantee as in `envelope`. Nothing here nee
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Annotated
@@ -177,7 +176,6 @@ def join_pair_keys(keys: Mapping[str, PairKey]) -> bytes:
     return encode_named({site: key.encode() for site, key in keys.items()})
 
 
-@lru_cache(maxsize=8)  # all sites that one process simulates get the same list
 def decode_pair_keys(encoded: bytes) -> Mapping[str, PairKey]:
     """Parse what `join_pair_keys` wrote; raise MalformedEnvelope for anything else."""
     parts = decode_named(encoded, at_most=MAX_PAIR_KEY_BYTES)
@@ -212,7 +210,7 @@ def check_pair_keys(
             raise WrongPairKeys(
                 f"the pair key of {site} is for another site, charter or suite than {suite}"
             )
-        _verify_once(agreement.member(site), key.encode())
+        key.verify(agreement.member(site))
 
 
 def key_list_digest(encoded: bytes) -> bytes:
@@ -267,9 +265,3 @@ def _require_places(parts: Sequence[PairCiphertext]) -> None:
         raise canonical.MalformedEnvelope(
             "pair ciphertexts must be sorted by sender and recipient, one for each place"
         )
-
-
-# All sites that one process simulates check the same keys.
-@lru_cache(maxsize=2 * canonical.MAX_NAMES)
-def _verify_once(member: PublicIdentity, encoded: bytes) -> None:
-    PairKey.decode(encoded).verify(member)

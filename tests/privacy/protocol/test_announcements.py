@@ -16,7 +16,7 @@ from privacy.protocol.announcements import (
     Attestation,
     decode_named,
     encode_named,
-    verify_once,
+    verify_announcement,
 )
 from privacy.secrets.keys import Identity
 
@@ -50,9 +50,9 @@ def test_each_is_read_as_it_was_written_and_signed() -> None:
     [{"number": 4}, {"since": 3}, {"salt": b"t" * 32}, {"note": b""}, {"signature": bytes(64)}],
 )
 def test_an_announcement_is_its_sites_word_for_word(changed: dict[str, Any]) -> None:
-    verify_once(NORTH.public, ANNOUNCED.encode())  # what was right once makes no other bytes right
+    verify_announcement(NORTH.public, ANNOUNCED.encode())
     with pytest.raises(BadSignature):
-        verify_once(NORTH.public, replace(ANNOUNCED, **changed).encode())
+        verify_announcement(NORTH.public, replace(ANNOUNCED, **changed).encode())
     with pytest.raises(BadSignature):
         replace(ANNOUNCED, **changed).verify(NORTH.public)
 

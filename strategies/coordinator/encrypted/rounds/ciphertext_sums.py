@@ -18,7 +18,6 @@ from privacy.protocol.receipts import (
     ReceiptAltered,
     WrongBucket,
     WrongWeightClass,
-    decode_receipt,
     join_receipts,
     majority_state,
 )
@@ -100,7 +99,7 @@ class CiphertextSums:
             ConsortiumError: The receipt is another site's, belongs to another slot or is not
                 signed; or the upload is not the one it names, or does not have the agreed form.
         """
-        receipt = decode_receipt(encoded)
+        receipt = Receipt.decode(encoded)
         label = receipt.label
         label.slot.require_slot(self.slot)
         if label.site != site or site not in self.roster:

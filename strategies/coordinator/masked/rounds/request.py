@@ -7,13 +7,12 @@ from functools import cached_property
 from flwr.app import Message
 
 from privacy.errors import number_of
-from privacy.protocol.envelope import EVALUATION, STATISTICS, TRAINING
+from privacy.protocol.envelope import EVALUATION, STATISTICS, TRAINING, Receipt
 from privacy.protocol.key_messages import Opening
 from privacy.protocol.masks.bundles import ShareBundle, WrongBundle
 from privacy.protocol.masks.groups import cohort_digest
 from privacy.protocol.masks.mask_terms import MaskTerms
 from privacy.protocol.masks.set_checks import AnotherCohort, TermsAltered
-from privacy.protocol.receipts import decode_receipt
 from privacy.wire.encrypted_messages import SealedReply, SealedRound
 from strategies.coordinator.encrypted.parameters import NothingSent
 from strategies.coordinator.encrypted.rounds.ciphertext_sums import UploadForm
@@ -87,7 +86,7 @@ class MaskedRequest(SealedRequest):
         if not (receipt and terms and bundle):
             raise NothingSent("a receipt, its mask terms or the shares of its mask are missing")
         read = UploadMasks(terms=MaskTerms.decode(terms), bundle=ShareBundle.decode(bundle))
-        if read.terms.nonce != decode_receipt(receipt).label.nonce:
+        if read.terms.nonce != Receipt.decode(receipt).label.nonce:
             raise TermsAltered("the mask terms are not those that the receipt signs")
         if read.terms.cohort != self._cohort:
             raise AnotherCohort("the masks are of other sites than those that were asked together")
