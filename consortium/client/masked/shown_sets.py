@@ -1,6 +1,6 @@
 """Sets of uploads as a site sees them: in a request for confirmation, and in the next question."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -81,7 +81,7 @@ def set_to_confirm(masks: RunMasks, asked: ConfirmationRequest) -> SeenSet:
     shown = ShownSet(
         sum_set=SumSet(
             slot=slot,
-            state=_signed(asked_for.receipts or asked_for.count_receipts).label.state,
+            state=_signed(asked_for.receipts or asked_for.count_receipts)[0].label.state,
             cohort=cohort_digest(asked_for.cohort),
             receipts=sha256_of(asked_for.receipts),
             sums=asked_for.sums,
@@ -104,16 +104,17 @@ def set_in_question(masks: RunMasks, request: SealedRound) -> SeenSet:
         ConsortiumError: As `check_set`; or the sums are not one for each bucket.
     """
     part = request.mask_part
-    signed = _signed(request.receipts or request.count_receipts).label.slot
+    signed = _signed(request.receipts or request.count_receipts)
+    first = signed[0].label
     last = request.server_round - 1
     purpose = _purpose_of_set(masks, last)
     shown = ShownSet(
         sum_set=SumSet(
-            slot=masks.terms.slot(purpose, last, signed.attempt),
-            state=_signed(request.receipts or request.count_receipts).label.state,
+            slot=masks.terms.slot(purpose, last, first.slot.attempt),
+            state=first.state,
             cohort=cohort_digest(part.cohort),
             receipts=sha256_of(request.receipts),
-            sums=_sums_shown(masks, request, last),
+            sums=_sums_shown(masks, request, last, signed),
             count_receipts=sha256_of(request.count_receipts),
             count_sum=sha256_of(request.count_sum),
         ),
@@ -171,18 +172,20 @@ def _purpose_of_set(masks: RunMasks, server_round: int) -> str:
     return TRAINING if server_round <= last else EVALUATION
 
 
-def _signed(encoded: bytes) -> Receipt:
-    """Return the first of some receipts: it says which attempt and state all must be of."""
+def _signed(encoded: bytes) -> tuple[Receipt, ...]:
+    """Return the receipts of a set: the first says which attempt and state all must be of."""
     receipts = decode_receipts(encoded) if encoded else ()
     if not receipts:
         raise TooFewOthers("there is no receipt of the set", needed=1, came=0)
-    return receipts[0]
+    return receipts
 
 
-def _sums_shown(masks: RunMasks, request: SealedRound, server_round: int) -> SumDigests:
+def _sums_shown(
+    masks: RunMasks, request: SealedRound, server_round: int, receipts: Sequence[Receipt]
+) -> SumDigests:
     if not request.receipts:
         return ()
-    buckets = sorted({one.label.bucket for one in decode_receipts(request.receipts)})
+    buckets = sorted({one.label.bucket for one in receipts})
     size = masks.terms.updates_in(server_round).sum_bytes
     if len(request.sums) != size * len(buckets):
         raise SumsMissing(
