@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from privacy import canonical
 from privacy.canonical import Reader
@@ -143,8 +144,21 @@ def join_receipts(encoded: Sequence[bytes]) -> bytes:
     return b"".join([start, *(canonical.blob(one) for one in encoded)])
 
 
+class JoinedReceipts(bytes):
+    """Joined receipts as one message brought them to one site: parsed once while they live."""
+
+    @cached_property
+    def decoded(self) -> tuple[Receipt, ...]:
+        """The receipts; MalformedEnvelope if these bytes are none."""
+        return _decode(self)
+
+
 def decode_receipts(data: bytes) -> tuple[Receipt, ...]:
     """Parse what `join_receipts` wrote; raise MalformedEnvelope for anything else."""
+    return data.decoded if isinstance(data, JoinedReceipts) else _decode(data)
+
+
+def _decode(data: bytes) -> tuple[Receipt, ...]:
     reader = Reader(data, tag=_RECEIPTS_TAG)
     count = reader.number()
     canonical.require_number("the number of receipts", count, high=MAX_RECEIPTS)

@@ -141,9 +141,11 @@ class SignedRecord(Record):
         return cls.tag + b"".join(cls.forms[field].encode(parts[field]) for field in signed)
 
     def verify(self, signer: PublicIdentity) -> None:
-        """Check that this member signed the record.
+        """Check that this member signed the record: once for a record that was parsed once.
 
         Raises:
             BadSignature: The signature is not valid.
         """
-        signer.verify(self.body, self.signature)
+        if vars(self).get("_signer") != signer:
+            signer.verify(self.body, self.signature)
+            vars(self)["_signer"] = signer  # neither the record nor the signer ever changes

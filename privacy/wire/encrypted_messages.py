@@ -23,7 +23,7 @@ from privacy.protocol.masks.mask_part import (
     MaskPart,
 )
 from privacy.protocol.part_digests import sha256_of
-from privacy.protocol.receipts import MAX_RECEIPTS
+from privacy.protocol.receipts import MAX_RECEIPTS, JoinedReceipts
 from privacy.protocol.signed_question import PARTS, QuestionDigests
 from privacy.wire import flower_records as wire
 
@@ -213,10 +213,10 @@ class SealedRound:
             attempt=wire.fact_int(facts, _ATTEMPT, low=1, high=MAX_ATTEMPTS),
             report=bool(wire.fact_int(facts, _REPORT, low=0, high=1)),
             opening=parts[_OPENING],
-            receipts=parts[_RECEIPTS],
+            receipts=JoinedReceipts(parts[_RECEIPTS]),
             sums=parts[_SUMS],
             state=parts[_STATE],
-            count_receipts=parts[_COUNT_RECEIPTS],
+            count_receipts=JoinedReceipts(parts[_COUNT_RECEIPTS]),
             count_sum=parts[_COUNT_SUM],
             masks=parts.get(_MASKS, b""),
             signature=parts.get(_SIGNATURE, b""),

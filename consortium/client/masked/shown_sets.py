@@ -21,7 +21,7 @@ from privacy.protocol.masks.mask_terms import MaskTerms
 from privacy.protocol.masks.set_checks import CheckedSet, KnownRound, ShownSet, check_set
 from privacy.protocol.masks.sum_set import NOTHING, SumDigests, SumSet, digests_of_sums
 from privacy.protocol.part_digests import sha256_of
-from privacy.protocol.receipts import TooFewOthers, decode_receipts
+from privacy.protocol.receipts import JoinedReceipts, TooFewOthers, decode_receipts
 from privacy.wire.encrypted_messages import SealedRound
 from privacy.wire.mask_messages import ConfirmationRequest
 
@@ -78,20 +78,22 @@ def set_to_confirm(masks: RunMasks, asked: ConfirmationRequest) -> SeenSet:
     """
     slot = masks.terms.slot(asked.purpose, asked.server_round, asked.attempt)
     asked_for = asked.shown
+    receipts = JoinedReceipts(asked_for.receipts)
+    count_receipts = JoinedReceipts(asked_for.count_receipts)
     shown = ShownSet(
         sum_set=SumSet(
             slot=slot,
-            state=_signed(asked_for.receipts or asked_for.count_receipts)[0].label.state,
+            state=_signed(receipts or count_receipts)[0].label.state,
             cohort=cohort_digest(asked_for.cohort),
-            receipts=sha256_of(asked_for.receipts),
+            receipts=sha256_of(receipts),
             sums=asked_for.sums,
-            count_receipts=sha256_of(asked_for.count_receipts),
+            count_receipts=sha256_of(count_receipts),
             count_sum=asked_for.count_sum or NOTHING,
         ),
         cohort=asked_for.cohort,
-        receipts=asked_for.receipts,
+        receipts=receipts,
         terms=asked_for.terms,
-        count_receipts=asked_for.count_receipts,
+        count_receipts=count_receipts,
         count_terms=asked_for.count_terms,
     )
     return _checked(masks, shown)

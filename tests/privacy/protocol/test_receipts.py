@@ -17,6 +17,7 @@ from privacy.protocol.receipts import (
     MAX_RECEIPTS,
     DuplicateMember,
     Expected,
+    JoinedReceipts,
     NoMajority,
     NotInRoster,
     ReceiptAltered,
@@ -174,6 +175,23 @@ def test_receipts_travel_in_the_order_given(receipts: tuple[Receipt, ...]) -> No
         for changed in (data + b"0", data[:-1]):
             with pytest.raises(MalformedEnvelope):
                 decode_receipts(changed)
+
+
+def test_a_message_is_parsed_once_and_another_one_for_itself(receipts: tuple[Receipt, ...]) -> None:
+    message, other = (JoinedReceipts(encode_receipts(receipts)) for _ in range(2))
+    assert decode_receipts(message) is decode_receipts(message)
+    assert decode_receipts(other) == decode_receipts(message)
+    assert not {*map(id, decode_receipts(other))} & {*map(id, decode_receipts(message))}
+
+
+def test_a_receipt_that_one_member_signed_is_of_no_other(
+    receipts: tuple[Receipt, ...], expected: Expected
+) -> None:
+    first, second = (expected.roster[receipt.label.site] for receipt in receipts[:2])
+    for _ in range(2):
+        receipts[0].verify(first)
+        with pytest.raises(BadSignature):
+            receipts[0].verify(second)
 
 
 def test_more_receipts_than_can_be_are_refused_before_they_are_read(
