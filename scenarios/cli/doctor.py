@@ -145,7 +145,7 @@ def _own_names() -> MachineCheck:
 def _unfit_flower(version: str) -> str:
     """Return what to do about a Flower that a deployment would refuse."""
     from consortium.deployment.flower_entrypoints import (  # loads Flower, where it is needed
-        FLOWER,
+        REVIEWED,
         UnknownFlower,
         require_version,
     )
@@ -153,7 +153,8 @@ def _unfit_flower(version: str) -> str:
     try:
         require_version(version)
     except UnknownFlower:
-        return f"deployments need Flower {FLOWER}x: install that version"
+        tested = " or ".join(f"{one}.x" for one in REVIEWED)
+        return f"deployments need Flower {tested}: install such a version"
     return ""
 
 
