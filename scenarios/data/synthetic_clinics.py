@@ -1,15 +1,15 @@
 """SYNTHETIC patients of five clinics: 128 laboratory markers, ten diagnoses, from a seed.
 
-A patient has one of ten diagnoses, and a diagnosis has two forms. Each of the 20 forms has a centre in
-12 hidden quantities, drawn from N(0, 1.3^2); a patient lies around it with N(0, 1). A marker is
-a fixed mixture of these quantities, with weights from N(0, 1/12), plus noise from N(0, 0.5^2). So a
-marker has mean 0 and a variance of about 1.3^2 + 1 + 0.5^2 = 2.9 over the forms, up to what 20 drawn
-centres leave, and two forms of one diagnosis are no nearer to each other than to another one: a sum of
-markers tells them apart less well than a hidden layer does.
+A patient has one of ten diagnoses, and a diagnosis has two forms. Each of the 20 forms has a
+centre in 12 hidden quantities, drawn from N(0, 1.3^2); a patient lies around it with N(0, 1). A
+marker is a fixed mixture of these quantities, with weights from N(0, 1/12), plus noise from
+N(0, 0.5^2). So a marker has mean 0 and a variance of about 1.3^2 + 1 + 0.5^2 = 2.9, up to what 20
+drawn centres leave. Two forms of one diagnosis are no nearer to each other than to another
+diagnosis, so a sum of markers tells diagnoses apart less well than a hidden layer does.
 
 The clinics differ in size, in their shares of the diagnoses, which are drawn from a Dirichlet
-distribution of concentration 2, and in their instruments: each reads each marker too high or too low by
-a constant from N(0, 0.1^2).
+distribution of concentration 2, and in their instruments: each reads each marker too high or too
+low by a constant from N(0, 0.1^2).
 """
 
 from collections.abc import Mapping
@@ -43,9 +43,9 @@ _SEED = 20_261_130
 def clinic_patients() -> pd.DataFrame:
     """Return SYNTHETIC patients: `patient`, `clinic`, the columns of `MARKERS`, `diagnosis`.
 
-    Guarantee: the same rows each time, markers rounded to three decimals; on another kind of processor a
-    marker may be 0.001 away, where it lay between two roundings. A patient has one row. The result is
-    cached: callers must not change it.
+    Guarantee: the same rows each time, markers rounded to three decimals. On another kind of
+    processor a marker may be 0.001 away, where it lay between two roundings. A patient has one
+    row. The result is cached: callers must not change it.
     """
     rng = np.random.default_rng(_SEED)
     centres = rng.normal(scale=SPREAD, size=(len(DIAGNOSES), FORMS, HIDDEN))
