@@ -30,8 +30,8 @@ WORDS_HELP = (
     "persons:rows, sheet:NAME, codes:COLUMN. May be repeated."
 )
 TRACK_HELP = (
-    "Also write each round's released figures for another program: tensorboard:FOLDER or "
-    "prometheus:FILE.prom. May be repeated."
+    "Also write each round's released figures for another program: tensorboard:FOLDER, "
+    "prometheus:FILE.prom or prometheus:http://127.0.0.1:PORT. May be repeated."
 )
 FHIR = "fhir:"
 OMOP = "omop:"
