@@ -8,11 +8,12 @@ import re
 from collections.abc import Mapping
 from typing import Literal, TypeAlias, cast
 
-from sites.codes.chapters import CHAPTERS, IcdSystem, chapter_of
+from sites.codes.blocks import BLOCKS, OUT_OF_ORDER
+from sites.codes.chapters import CHAPTERS, IcdSystem, chapter_of, range_of
 
 CodeSystem: TypeAlias = Literal["icd-9-cm", "icd-10", "icd-10-cm", "icd-10-gm", "atc", "loinc"]
 CodeGroup: TypeAlias = Literal[
-    "chapter", "category", "level-1", "level-2", "level-3", "level-4", "level-5", "code"
+    "chapter", "block", "category", "level-1", "level-2", "level-3", "level-4", "level-5", "code"
 ]
 
 _ICD_GROUPS: tuple[CodeGroup, ...] = ("chapter", "category", "code")
@@ -25,8 +26,8 @@ _ATC_LENGTHS: Mapping[CodeGroup, int] = {
 }
 GROUPS: Mapping[CodeSystem, tuple[CodeGroup, ...]] = {
     "icd-9-cm": _ICD_GROUPS,
-    "icd-10": _ICD_GROUPS,
-    "icd-10-cm": _ICD_GROUPS,
+    "icd-10": ("chapter", "block", "category", "code"),
+    "icd-10-cm": ("chapter", "block", "category", "code"),
     "icd-10-gm": _ICD_GROUPS,
     "atc": tuple(_ATC_LENGTHS),
     "loinc": ("code",),
@@ -35,7 +36,7 @@ GROUPS: Mapping[CodeSystem, tuple[CodeGroup, ...]] = {
 _ICD_10_FORMS: Mapping[CodeSystem, re.Pattern[str]] = {
     "icd-10": re.compile(r"([A-Z][0-9]{2})(?:\.?([0-9]{1,2})|\.?-)?[†*+]?"),
     "icd-10-gm": re.compile(r"([A-Z][0-9]{2})(?:\.?([0-9]{1,2})-?|\.?-)?[†*+!]?"),
-    "icd-10-cm": re.compile(r"([A-Z][0-9][0-9AB])(?:\.?([0-9A-Z]{1,4}))?"),
+    "icd-10-cm": re.compile(r"([A-Z][0-9A][0-9AB])(?:\.?([0-9A-Z]{1,4}))?"),
 }
 # Without a dot, a code that lost its zeros would be another code.
 _ICD_9_PLAIN = re.compile(r"([0-9]{3}|V[0-9]{2})\.?([0-9]{0,2})|(E[0-9]{3})\.?([0-9]?)")
@@ -78,18 +79,21 @@ def normal_form(system: CodeSystem, text: str) -> str:
 
 
 def group_of(system: CodeSystem, group: CodeGroup, text: str) -> str:
-    """Return the group of a code: its chapter, its category, its ATC level, or the code itself.
+    """Return the group of a code: its chapter, block, category, ATC level, or itself.
 
     Guarantee: a code and its normal form have the same group, and a group that is a code itself
     is its own group.
 
     Raises:
-        NotACode: The text is no code of the system, or is shorter than the group.
+        NotACode: The text is no code of the system, is shorter than the group, or stands in no
+            block.
     """
     code = normal_form(system, text)
     match group:
         case "chapter":
             return _chapter(system, code) or ""
+        case "block":
+            return _block(system, code)
         case "category":
             return code.partition(".")[0]
         case "code":
@@ -103,8 +107,9 @@ def group_of(system: CodeSystem, group: CodeGroup, text: str) -> str:
 
 def is_group(system: CodeSystem, group: CodeGroup, value: str) -> bool:
     """Return whether a text is the name of such a group."""
-    if group == "chapter":
-        return value in CHAPTERS[cast("IcdSystem", system)]
+    if group in ("chapter", "block"):
+        ranges = CHAPTERS if group == "chapter" else BLOCKS
+        return value in ranges[cast("IcdSystem", system)]
     try:
         return group_of(system, group, value) == value
     except NotACode:
@@ -124,6 +129,15 @@ def loinc_check_digit(digits: str) -> int:
 
 def _chapter(system: CodeSystem, code: str) -> str | None:
     return chapter_of(cast("IcdSystem", system), code.partition(".")[0])
+
+
+def _block(system: CodeSystem, code: str) -> str:
+    category = code.partition(".")[0]
+    out_of_order = OUT_OF_ORDER.get(category) if system == "icd-10-cm" else None
+    found = out_of_order or range_of(BLOCKS[cast("IcdSystem", system)], category)
+    if found is None:
+        raise NotACode(f"{code!r} stands in no block of {system}")
+    return found
 
 
 def _dotted(category: str, rest: str | None) -> str:

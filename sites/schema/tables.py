@@ -75,7 +75,9 @@ class Category(_Agreed):
 
     kind: Literal["category"] = "category"
     name: str = Field(pattern=NAME)
-    values: tuple[Value, ...] = Field(min_length=2, max_length=1000)
+    values: tuple[Value, ...] = Field(
+        default=(), validate_default=True, min_length=2, max_length=1000
+    )
     missing: bool = False
     # Left out where they are not declared, so that older schemas keep their fingerprints.
     codes: CodeSystem | None = Field(default=None, exclude_if=_is_none)
@@ -85,7 +87,7 @@ class Category(_Agreed):
     @classmethod
     def _all_chapters_are_declared(cls, given: object) -> object:
         if isinstance(given, dict) and given.get("group") == "chapter" and "values" not in given:
-            return {**given, "values": CHAPTERS.get(given.get("codes"), ())}
+            return {**given, "values": dict(CHAPTERS).get(given.get("codes", ""), ())}
         return given
 
     @model_validator(mode="after")
@@ -97,7 +99,7 @@ class Category(_Agreed):
     @model_validator(mode="after")
     def _values_are_groups(self) -> "Category":
         if self.codes is None or self.group is None:
-            if self.codes != self.group:
+            if self.codes is not None or self.group is not None:
                 raise ValueError(f"{self.name} needs both codes and group, or neither")
             return self
         if self.group not in GROUPS[self.codes]:

@@ -4,8 +4,9 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
+from sites.codes.systems import CodeGroup, CodeSystem
 from sites.data.validation import BadTable, validate_table
-from sites.schema.tables import Category, ClassLabel, CodeGroup, CodeSystem, Schema
+from sites.schema.tables import Category, ClassLabel, Schema
 
 SCHEMA = Schema(
     name="coded",
