@@ -5,6 +5,8 @@ import pytest
 from pydantic import ValidationError
 
 from sites.codes.systems import CodeGroup, CodeSystem
+from sites.data.guesses import words_for_codes
+from sites.data.reading import AS_DECLARED
 from sites.data.validation import BadTable, validate_table
 from sites.schema.tables import Category, ClassLabel, Schema
 
@@ -74,3 +76,14 @@ def test_what_is_no_group_cannot_be_declared(
     """A value that no code could have would never be met."""
     with pytest.raises(ValidationError):
         Category(name="dx", values=values, codes=codes, group=group)
+
+
+def test_no_code_is_proposed_as_a_missing_value() -> None:
+    """99.9 looks like a word for nothing, and is a code of ICD-9-CM; so does 999."""
+    schema = SCHEMA.model_copy(
+        update={
+            "features": (Category(name="old", codes="icd-9-cm", group="chapter", missing=True),)
+        }
+    )
+    frame = pd.DataFrame({"old": pd.Series(["999", "999", "250.1"], dtype="str")})
+    assert words_for_codes(frame, AS_DECLARED, schema) == []
