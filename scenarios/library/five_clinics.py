@@ -29,7 +29,7 @@ SCENARIO = Scenario(
     records=clinic_patients,
     site_of_row=clinic_of,
     sites=tuple(CLINICS),
-    run_config={"model": "mlp", "hidden-units": 128, "momentum": 0.9},
+    run_config={"model": "mlp", "hidden-units": 128, "batch-size": 16},
     floors=Floors(full_class_examples=500),
     headline=MACRO_F1,
 )
