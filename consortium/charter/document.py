@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -23,6 +23,7 @@ from sites.schema.tables import NAME
 from sites.schema.texts import AgreedTable
 
 ADDRESS = r"^$|^[A-Za-z0-9_.:\[\]-]{1,253}:[0-9]{1,5}$"
+DIGEST = r"^[0-9a-f]{64}$"
 
 
 _LATER_FIELDS = frozenset(  # those that came after 0.1.0
@@ -31,6 +32,7 @@ _LATER_FIELDS = frozenset(  # those that came after 0.1.0
         "continues",
         "continues_from",
         "coordinator_key",
+        "maps",
         "max_colluders",
         "sets_in_run",
         "statistics_of",
@@ -122,6 +124,9 @@ class Charter(_Agreed):
         continues: The run, with masks, that goes on under this revision without the members that
             left; empty if none does.
         continues_from: Digest of the sealed state that it goes on from, hexadecimal.
+        maps: By member, the SHA-256 of the map by which it reads its FHIR resources or its OMOP
+            database (`sites.data.mapped.digests`), hexadecimal. Who is not named reads as it
+            chooses.
     """
 
     version: Literal[1] = 1
@@ -143,6 +148,7 @@ class Charter(_Agreed):
     without_masks: bool = False
     continues: str = Field(default="", pattern=r"^([a-z][a-z0-9_.-]{0,62}-[0-9a-f]{64})?$")
     continues_from: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
+    maps: Mapping[str, Annotated[str, Field(pattern=DIGEST)]] = Field(default={})
 
     @model_validator(mode="after")
     def _names_are_distinct(self) -> "Charter":
@@ -155,6 +161,13 @@ class Charter(_Agreed):
     def _coordinator_key_is_usable(self) -> "Charter":
         if self.coordinator_key and is_degenerate_signing_key(bytes.fromhex(self.coordinator_key)):
             raise ValueError("anybody could sign for the coordinator: its key is degenerate")
+        return self
+
+    @model_validator(mode="after")
+    def _maps_are_of_members(self) -> "Charter":
+        strangers = sorted({*self.maps} - {*self.names})
+        if strangers:
+            raise ValueError(f"maps are those of members, and {strangers} are none")
         return self
 
     @model_validator(mode="after")

@@ -107,3 +107,13 @@ def test_what_a_charter_says_of_masks_is_in_its_fingerprint() -> None:
 def test_what_no_charter_may_say_of_masks_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match=next(iter(wrong))):
         Charter.model_validate({**CHARTER.model_dump(), **wrong})
+
+
+def test_maps_are_in_the_fingerprint_and_are_those_of_members() -> None:
+    named = CHARTER.model_copy(update={"maps": {"hungary": "a" * 64}})
+    other = CHARTER.model_copy(update={"maps": {"hungary": "b" * 64}})
+    assert len({CHARTER.fingerprint, named.fingerprint, other.fingerprint}) == 3
+    assert Charter.model_validate_json(named.model_dump_json()) == named
+    for wrong, told in (({"nobody": "a" * 64}, "nobody"), ({"hungary": "a"}, "hungary")):
+        with pytest.raises(ValidationError, match=told):
+            Charter.model_validate({**CHARTER.model_dump(), "maps": wrong})
