@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -91,6 +91,18 @@ class Floors(_Agreed):
     encrypted: bool = False
 
 
+class AgreedMap(_Agreed):
+    """The map by which a member reads its FHIR resources or its OMOP database.
+
+    Args:
+        member: Its name.
+        sha256: Of what the map says (`sites.data.mapped.digests`), hexadecimal.
+    """
+
+    member: str = Field(pattern=NAME)
+    sha256: str = Field(pattern=DIGEST)
+
+
 class Charter(_Agreed):
     """The agreement of the members. Its fingerprint binds every message of a run to it.
 
@@ -124,9 +136,7 @@ class Charter(_Agreed):
         continues: The run, with masks, that goes on under this revision without the members that
             left; empty if none does.
         continues_from: Digest of the sealed state that it goes on from, hexadecimal.
-        maps: By member, the SHA-256 of the map by which it reads its FHIR resources or its OMOP
-            database (`sites.data.mapped.digests`), hexadecimal. Who is not named reads as it
-            chooses.
+        maps: The maps by which members read their records. Who is not named reads as it chooses.
     """
 
     version: Literal[1] = 1
@@ -148,7 +158,7 @@ class Charter(_Agreed):
     without_masks: bool = False
     continues: str = Field(default="", pattern=r"^([a-z][a-z0-9_.-]{0,62}-[0-9a-f]{64})?$")
     continues_from: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
-    maps: Mapping[str, Annotated[str, Field(pattern=DIGEST)]] = Field(default={})
+    maps: tuple[AgreedMap, ...] = ()
 
     @model_validator(mode="after")
     def _names_are_distinct(self) -> "Charter":
@@ -165,9 +175,12 @@ class Charter(_Agreed):
 
     @model_validator(mode="after")
     def _maps_are_of_members(self) -> "Charter":
-        strangers = sorted({*self.maps} - {*self.names})
+        named = [one.member for one in self.maps]
+        strangers = sorted({*named} - {*self.names})
         if strangers:
             raise ValueError(f"maps are those of members, and {strangers} are none")
+        if len({*named}) < len(named):
+            raise ValueError("maps names a member twice")
         return self
 
     @model_validator(mode="after")
@@ -210,6 +223,10 @@ class Charter(_Agreed):
             noise: Whether the sites' updates carry noise of differential privacy.
         """
         return self.sets_in_run == "one" or (self.sets_in_run == "" and not noise)
+
+    def map_of(self, member: str) -> str | None:
+        """Return the SHA-256 of the map by which a member reads; None if it reads as it chooses."""
+        return next((one.sha256 for one in self.maps if one.member == member), None)
 
     @property
     def fingerprint(self) -> str:

@@ -140,8 +140,8 @@ def show(charter: Path = CHARTER) -> None:
         print(f"floor       {key} = {value}")
     for line in _mask_lines(agreed):
         print(f"masks       {line}")
-    for name, digest in agreed.maps.items():
-        print(f"map         {name:20} {digest}")
+    for one in agreed.maps:
+        print(f"map         {one.member:20} {one.sha256}")
     for member in agreed.members:
         mark = "signed" if member.name in signed else "NOT SIGNED"
         short = (

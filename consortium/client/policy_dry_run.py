@@ -76,10 +76,11 @@ def _charter(site: Site) -> Iterator[PolicyFinding]:
         "encrypted only" if site.charter.floors.encrypted else "either",
         _refusal(lambda: site.mode.require_agreed(site.run_config, site.charter)),
     )
-    if name in site.charter.maps:
+    agreed_map = site.charter.map_of(name)
+    if agreed_map is not None:
         yield PolicyFinding(
             "the map of the records",
-            f"map {site.charter.maps[name]}",
+            f"map {agreed_map}",
             "the charter's only",
             _refusal(lambda: require_agreed_map(site.charter, name, site.config.source)),
         )

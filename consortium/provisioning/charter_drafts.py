@@ -155,7 +155,7 @@ def revise_charter(
                 **charter.model_dump(),
                 "members": [member.model_dump() for member in members],
                 "openers": openers,
-                "maps": {name: one for name, one in charter.maps.items() if name not in leaving},
+                "maps": [one.model_dump() for one in charter.maps if one.member not in leaving],
                 "revision": charter.revision + 1,
                 "authority": charter.authority if authority is None else authority,
                 "statistics_of": standing if keep_statistics else "",
@@ -197,9 +197,12 @@ def with_agreed_maps(charter: Charter, maps: Mapping[str, str]) -> Charter:
     Raises:
         BadCharter: Somebody is no member, or a digest is none.
     """
-    named = {name: one for name, one in {**charter.maps, **maps}.items() if one}
+    standing = {one.member: one.sha256 for one in charter.maps}
+    named = [
+        {"member": name, "sha256": one} for name, one in sorted({**standing, **maps}.items()) if one
+    ]
     try:
-        return Charter.model_validate({**charter.model_dump(), "maps": dict(sorted(named.items()))})
+        return Charter.model_validate({**charter.model_dump(), "maps": named})
     except ValidationError as error:
         mistakes = document_mistakes(error, Charter)
         raise BadCharter(f"the draft is not a valid charter: {mistakes}") from error

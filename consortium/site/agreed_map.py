@@ -22,7 +22,7 @@ def require_agreed_map(charter: Charter, name: str, source: DataSource) -> None:
         OtherMap: It reads them by another map, or by none.
         MissingFile, BadFhirMap, BadOmopMap: The map cannot be read.
     """
-    agreed = charter.maps.get(name)
+    agreed = charter.map_of(name)
     if agreed is None:
         return
     found = map_digests(source)

@@ -87,7 +87,9 @@ class Category(_Agreed):
     @classmethod
     def _all_chapters_are_declared(cls, given: object) -> object:
         if isinstance(given, dict) and given.get("group") == "chapter" and "values" not in given:
-            return {**given, "values": dict(CHAPTERS).get(given.get("codes", ""), ())}
+            # What is no name of a system, such as a list, is refused where `codes` is checked.
+            chapters = [ranges for name, ranges in CHAPTERS.items() if name == given.get("codes")]
+            return {**given, "values": chapters[0] if chapters else ()}
         return given
 
     @model_validator(mode="after")

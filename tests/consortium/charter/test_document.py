@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from consortium.charter.document import BadCharter, Charter, Member
+from consortium.provisioning.charter_drafts import with_agreed_maps
 from privacy.identity.public_identity import BadAgreement
 from privacy.secrets.keys import Identity
 from scenarios.library.registry import SCENARIOS
@@ -110,10 +111,20 @@ def test_what_no_charter_may_say_of_masks_is_refused(wrong: dict[str, object]) -
 
 
 def test_maps_are_in_the_fingerprint_and_are_those_of_members() -> None:
-    named = CHARTER.model_copy(update={"maps": {"hungary": "a" * 64}})
-    other = CHARTER.model_copy(update={"maps": {"hungary": "b" * 64}})
+    named = with_agreed_maps(CHARTER, {"hungary": "a" * 64})
+    other = with_agreed_maps(CHARTER, {"hungary": "b" * 64})
     assert len({CHARTER.fingerprint, named.fingerprint, other.fingerprint}) == 3
     assert Charter.model_validate_json(named.model_dump_json()) == named
-    for wrong, told in (({"nobody": "a" * 64}, "nobody"), ({"hungary": "a"}, "hungary")):
-        with pytest.raises(ValidationError, match=told):
-            Charter.model_validate({**CHARTER.model_dump(), "maps": wrong})
+    assert (named.map_of("hungary"), named.map_of("cleveland")) == ("a" * 64, None)
+    for wrong, told in (({"nobody": "a" * 64}, "nobody"), ({"hungary": "a"}, "sha256")):
+        with pytest.raises(BadCharter, match=told):
+            with_agreed_maps(CHARTER, wrong)
+    twice = [one.model_dump() for one in (*named.maps, *other.maps)]
+    with pytest.raises(ValidationError, match="names a member twice"):
+        Charter.model_validate({**CHARTER.model_dump(), "maps": twice})
+
+
+def test_a_charter_cannot_be_changed_after_it_was_signed() -> None:
+    """Whatever it names, so that a fingerprint is that of what one holds."""
+    named = with_agreed_maps(CHARTER, {"hungary": "a" * 64})
+    assert len({CHARTER, named, named.model_copy()}) == 2

@@ -9,6 +9,7 @@ import sqlalchemy
 from consortium.audit.cross_check import read_log
 from consortium.charter.document import Charter
 from consortium.cli.main import app as consortium
+from consortium.provisioning.charter_drafts import with_agreed_maps
 from consortium.run.directory import RunDirectory
 from consortium.site.agreed_map import OtherMap, require_agreed_map
 from privacy.wire import messages
@@ -47,7 +48,7 @@ def hospital(folder: Path, database: OmopDatabase, maps: dict[str, str]) -> Ward
     run, config = RunDirectory(folder), SCENARIO.config_with({"aggregation": "clear"})
     folder.mkdir()
     stage(run, SCENARIO, {NAME: database}, config=config)
-    agreed = Charter.read(run.charter).model_copy(update={"maps": maps})
+    agreed = with_agreed_maps(Charter.read(run.charter), maps)
     for path in folder.rglob("charter.json"):
         agreed.write(path)
     return Ward(run, NAME, config)
@@ -126,7 +127,7 @@ def test_a_map_that_is_changed_later_is_refused_at_the_next_question(
 
 
 def test_records_without_a_map_are_not_those_that_were_agreed_on(tmp_path: Path) -> None:
-    charter = SCENARIO.charter.model_copy(update={"maps": {NAME: "a" * 64}})
+    charter = with_agreed_maps(SCENARIO.charter, {NAME: "a" * 64})
     table = TableFile(path=tmp_path / "t.csv")
     require_agreed_map(charter, "hungary", table)
     with pytest.raises(OtherMap, match="its records have no map: put that map in its place"):

@@ -78,6 +78,14 @@ def test_what_is_no_group_cannot_be_declared(
         Category(name="dx", values=values, codes=codes, group=group)
 
 
+@pytest.mark.parametrize("codes", [["icd-10"], {"icd-10": 1}, 7, None, "icd-11"])
+def test_a_charter_with_chapters_of_no_system_is_refused_and_nothing_else(codes: object) -> None:
+    """Also where the name of the system is something that has no place in a charter."""
+    given = {"kind": "category", "name": "dx", "codes": codes, "group": "chapter"}
+    with pytest.raises(ValidationError):
+        Category.model_validate(given)
+
+
 def test_no_code_is_proposed_as_a_missing_value() -> None:
     """99.9 looks like a word for nothing, and is a code of ICD-9-CM; so does 999."""
     schema = SCHEMA.model_copy(
