@@ -39,7 +39,7 @@ _GIB = 2**30
 _MEMORY_GIB = 4.0
 _DISK_GIB = 1.0
 _LONGEST_SOCKET_FOLDER = 60  # the path of a Unix socket has at most 107 characters
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ def _socket_folder() -> MachineCheck:
 
 
 def _browser() -> MachineCheck:
-    found = next((path for name in _BROWSERS if (path := shutil.which(name))), None)
+    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     return MachineCheck(
         "browser for report tests",
         found or "absent",
