@@ -195,7 +195,9 @@ def evaluate(message: Message, context: Context) -> Message:
 
 
 def _keep_model(site: Site, message: Message, stands: messages.Position) -> None:
-    from consortium.model.files import write_mistakes, write_model  # no other answer needs it
+    # no other answer needs them
+    from consortium.model.files import write_mistakes, write_model
+    from consortium.model.personal import keep_personal_model
 
     vector = stands.state.astype("float64")
     folder = at_site(site.run_config).model_folder(site, stands.run)
@@ -203,6 +205,7 @@ def _keep_model(site: Site, message: Message, stands: messages.Position) -> None
     confirmed = folder == SiteDirectory(site.directory).model
     mistakes = None if confirmed else provisional_mistakes(site.directory, stands.run)
     write_mistakes(site, stands.statistics, vector, mistakes)
+    keep_personal_model(site, stands.statistics, vector, folder, server_round=stands.server_round)
     training_of(site.run_config).end(site, stands)
     end_run(site.directory, site.run_config)
     if confirmed:

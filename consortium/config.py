@@ -22,6 +22,7 @@ from privacy.errors import ConsortiumError
 from sites.learners.cards.plan import CardPlan
 from sites.learners.plans import CoxPlan, GlmPlan, LearnerPlan, LearnerPlans
 from sites.learners.trees.plan import TreesPlan
+from sites.personal import PersonalPlan
 from sites.plans import Counting, ModelPlan, TextModelPlan, TrainingPlan
 from strategies.rules.inputs import RuleOptions
 from strategies.server_optimizer import OptimizerOptions
@@ -42,13 +43,14 @@ _OF_NO_UPDATE = (
     "num_server_rounds",
     "on_finding",
     "period",
+    "personal",
     "quorum",
     "score_bins",
     "subgroups",
     "without",
 )
 # as in version 0.1.0, and where the keys name what they are of
-_WITHOUT_PREFIX = frozenset({"text_model", "table_model", "training", "learner", "glm"})
+_WITHOUT_PREFIX = frozenset({"text_model", "table_model", "training", "learner", "glm", "personal"})
 
 
 class BadConfig(ConsortiumError, ValueError, code="bad-config"):
@@ -234,6 +236,7 @@ class RunConfig(BaseModel):
     trees: TreesPlan = TreesPlan()
     card: CardPlan = CardPlan()
     cox: CoxPlan = CoxPlan()
+    personal: PersonalPlan = PersonalPlan()
     seed: Annotated[
         int,
         Field(

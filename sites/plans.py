@@ -20,6 +20,9 @@ ModelName: TypeAlias = Literal["logistic", "linear", "mlp"]
 Travels: TypeAlias = Literal["lora", "head", "top-k", "full"]
 
 
+MovedPart: TypeAlias = Literal["all", "head", "norms"]
+
+
 Predictions: TypeAlias = NDArray[np.float64]
 
 
@@ -231,8 +234,9 @@ class TrainingPlan:
 
     FedProx's term is 0.5 * mu * ||w - w_received||^2. With `privacy`, its steps and draws take
     the place of `local_epochs`, `batch_size` and `min_local_steps`, so that no floor spends what
-    nobody reserved; None promises nothing. Both ways to balance classes shift predicted
-    probabilities towards the rare ones.
+    nobody reserved; None promises nothing. Of the parameters that are trained, only those of the
+    part `moved` move. Both ways to balance classes shift predicted probabilities towards the rare
+    ones.
 
     Raises:
         BadPlan: A value is out of range.
@@ -291,6 +295,7 @@ class TrainingPlan:
         ),
     ] = "none"
     privacy: PrivacyPlan | None = None
+    moved: MovedPart = "all"
 
     def __post_init__(self) -> None:
         require_declared(self, BadPlan)

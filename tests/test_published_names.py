@@ -151,6 +151,7 @@ CODES = {
     "NoOnnx": "no-onnx",
     "NoNoiseFits": "no-noise-fits",
     "NoOpener": "no-opener",
+    "NoPersonalModel": "no-personal-model",
     "NoProposal": "no-proposal",
     "NoQuestionKey": "no-question-key",
     "NoRecords": "no-records",

@@ -9,7 +9,7 @@ import numpy as np
 from consortium.charter.document import Charter
 from consortium.config import BadConfig, RunConfig
 from consortium.modes.registry import mode_of
-from consortium.protocol.learning import require_exact_sums
+from consortium.protocol.learning import require_exact_sums, require_personal_part
 from privacy.layout import Vector
 from strategies.model_state import State
 from strategies.rules.clipping import AdaptiveClip
@@ -38,6 +38,7 @@ def rule_spec(config: RunConfig, charter: Charter) -> RuleSpec:
     """
     spec, mode = rule_named(config.rule.name), mode_of(config)
     require_exact_sums(config, charter)
+    require_personal_part(config, charter)
     mode.require_rule(config, charter, spec)
     came, needed = voters(config, charter), smallest_voters(config)
     # Refused before the first round: with too few votes the promise would fail silently.

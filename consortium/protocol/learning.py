@@ -10,8 +10,9 @@ from consortium.config import KEYS, BadConfig, RunConfig
 from privacy.differential.noisy_counts import require_deviation
 from sites.learner import BoundsEachRecord, Learner
 from sites.learners.registry import learner_for
+from sites.schema.tables import Schema
 
-_OF_UPDATES = ("rule.", "server-optimizer.", "buckets", "fraction")
+_OF_UPDATES = ("rule.", "server-optimizer.", "buckets", "fraction", "personalise")
 _OF_STEPS = ("dp.clip-norm", "dp.sampling-rate", "dp.steps")
 
 
@@ -56,6 +57,27 @@ def require_exact_sums(config: RunConfig, charter: Charter) -> None:
                 "number of persons of the largest site"
             )
         require_deviation(learner.noise_scales, deviation=noise.deviation)
+
+
+def require_personal_part(config: RunConfig, charter: Charter) -> None:
+    """Check that the model of a run has what each site is to train for itself.
+
+    Raises:
+        BadConfig: It has no normalisation layers, or they are not trained.
+    """
+    if config.personal.method != "own-norms":
+        return
+    if isinstance(charter.table, Schema):
+        raise BadConfig(
+            "personalise=own-norms: a model of a table has no normalisation layers; choose "
+            "fine-tune, ditto or own-head"
+        )
+    if config.text_model.travels not in ("full", "top-k"):
+        raise BadConfig(
+            "personalise=own-norms trains normalisation layers, and with travels="
+            f"{config.text_model.travels} they are not trained: set travels to full or top-k, or "
+            "choose fine-tune, ditto or own-head"
+        )
 
 
 def _instead(learner: Learner, wrong: Sequence[str]) -> str:

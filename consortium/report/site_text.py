@@ -12,6 +12,7 @@ from consortium.audit.receipt import log_page
 from consortium.charter.document import Charter
 from consortium.model.card import ModelEvaluation, RunOutcome, model_card
 from consortium.model.files import read_model
+from consortium.model.personal import read_personal_figures
 from consortium.report.elements.run_reader import Recorded
 from consortium.report.ledger.statement import Account, NoLedger, read_ledger_view
 from consortium.report.preview.view import finding_lines
@@ -20,6 +21,7 @@ from consortium.run.records import Summary, read_record
 from consortium.site.directory import SiteDirectory, read_site_config
 from consortium.site.record_check import open_alarms, read_check
 from consortium.wording import formatting as words
+from consortium.wording.metric_glossary import meaning_of
 
 _NO_MODEL = "There is no model here: no run of this site has come to its end."
 _PROVISIONAL = (
@@ -43,6 +45,7 @@ def site_text(directory: Path, run: RunDirectory | None = None) -> str:
     parts = [
         f"{read_site_config(directory).name}: {_charter_text(place)}",
         _model_text(place, run),
+        *_personal_text(directory),
         "\n".join(("## Its records beside the others'", "", *_check_lines(directory))),
         "\n".join(("## What its data lost", "", *_ledger_lines(directory))),
         "\n".join(("## What its audit log counts", "", *_log_lines(place))),
@@ -62,6 +65,24 @@ def read_outcome(run: RunDirectory) -> RunOutcome:
         comparison=recorded.comparison,
     )
     return RunOutcome(trained=recorded.trained_sites, judged=judged, name=name)
+
+
+def _personal_text(directory: Path) -> tuple[str, ...]:
+    """Return how the site's own model does beside the shared one, if it has made one."""
+    figures = read_personal_figures(directory)
+    if figures is None:
+        return ()
+    lines = [
+        f"- {meaning_of(name).title}: {words.figure(figures.shared[name])} shared, "
+        f"{words.figure(value)} own"
+        for name, value in figures.own.items()
+        if name in figures.shared
+    ]
+    told = (
+        f"Made by personalise={figures.method} out of the shared model, and measured on "
+        f"{words.count(figures.held_out)} held-out records of this site. It is for this site alone."
+    )
+    return ("\n".join(("## Its own model", "", told, "", *lines)),)
 
 
 def _charter_text(place: SiteDirectory) -> str:

@@ -235,22 +235,27 @@ class Arm(_Record):
     Args:
         name: Its name for readers.
         kind: Whether it was trained at one site alone, by the consortium, or on pooled records;
-            `trained` is a model by gradients on pooled records, beside a learner that counts.
+            `trained` is a model by gradients on pooled records, beside a learner that counts;
+            `personal` stands for the models that the sites made for themselves out of the shared
+            one, each on the held-out persons of its own site.
         site: The site, when alone.
         value: The metric on the held-out persons of all sites.
         low: Lower end of the 95 % bootstrap interval over persons.
         high: Upper end.
         own_value: The metric on the site's own held-out persons, where defined.
+        federated_on_own: That of the shared model on the same persons.
+        personal_on_own: That of the model that the site made for itself out of the shared one.
     """
 
     name: str
-    kind: Literal["alone", "federated", "pooled", "trained"]
+    kind: Literal["alone", "federated", "pooled", "trained", "personal"]
     site: str = ""
     value: float
     low: float
     high: float
     own_value: float | None = None
     federated_on_own: float | None = None
+    personal_on_own: float | None = None
 
 
 class Difference(_Record):

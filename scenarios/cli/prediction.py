@@ -26,6 +26,12 @@ def predict(
     file: Annotated[str, typer.Argument(help="A table, or url::query.")],
     *,
     data: Annotated[list[str] | None, typer.Option("--data", help=WORDS_HELP)] = None,
+    site: Annotated[
+        str,
+        typer.Option(
+            "--site", help="Take the model that this site made for itself out of the shared one."
+        ),
+    ] = "",
     out: Annotated[
         Path | None, typer.Option("--out", help="CSV file to write; by default the terminal.")
     ] = None,
@@ -33,7 +39,7 @@ def predict(
     """Score your own table with the model of a run."""
     run = RunDirectory(run_directory)
     source = exit_on_refusal(lambda: parse_one_source([file, *(data or [])]))
-    frame = exit_on_refusal(lambda: predictions(run, source))
+    frame = exit_on_refusal(lambda: predictions(run, source, site=site))
     thousands = notice_of_thousands(source, Charter.read(run.charter).table)
     if thousands:
         errors.print(f"NOTICE: {thousands}", soft_wrap=True, highlight=False)

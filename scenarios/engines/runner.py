@@ -14,6 +14,7 @@ from consortium.coordinator.resume import interrupted_config
 from consortium.coordinator.tracking.registry import trackers_in_environment
 from consortium.deployment.app_bundle import RUNTIME_PACKAGES, Bundle
 from consortium.deployment.simulation import simulate_run
+from consortium.model.personal import PERSONAL
 from consortium.modes.registry import mode_of
 from consortium.protocol.robustness_estimate import in_words, protection_of
 from consortium.run.directory import ENVIRONMENT, RunDirectory
@@ -217,11 +218,11 @@ def run_in_environment(run: RunDirectory) -> Iterator[None]:
 
 def _collect_model(run: RunDirectory, scenario: Scenario) -> None:
     """Copy the final model from a site to the run's directory, for reports and predictions."""
-    # All sites have the same model: the first copy will do.
+    # All sites have the same model: the first copy will do, without what is that site's own.
     for name in scenario.sites:
         kept = SiteDirectory(run.site(name)).model
         if kept.exists():
-            shutil.copytree(kept, run.model)
+            shutil.copytree(kept, run.model, ignore=shutil.ignore_patterns(PERSONAL))
             return
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from consortium.client.private_training import training_of
 from consortium.config import DEFAULTS, RunConfig
 from consortium.model.files import TrainedModel, read_model
+from consortium.model.personal import personal_folder
 from consortium.protocol.learning import learner_of
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Arm, Comparison, Difference, Summary, read_record, write_record
@@ -33,6 +34,7 @@ _Scores: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64]]  # predicti
 
 _POOLED = "pooled"
 _TRAINED = "trained"
+_PERSONAL = "personal"
 _LONG_S = 60.0  # arms of a shorter run are trained sooner than other processes start
 
 
@@ -98,7 +100,14 @@ class _HeldOut:
 
     def scores(self, model: _Model) -> _Scores:
         """Return predictions and labels of all held-out records, site after site."""
-        scored = [self.task.score(part, model.statistics, model.vector) for part in self.parts]
+        return self.scores_at_each([model] * len(self.parts))
+
+    def scores_at_each(self, models: Sequence[_Model]) -> _Scores:
+        """Return predictions and labels of all held-out records, each site's by its own model."""
+        scored = [
+            self.task.score(part, model.statistics, model.vector)
+            for part, model in zip(self.parts, models, strict=True)
+        ]
         return (
             np.concatenate([predictions for predictions, _ in scored]),
             np.concatenate([labels for _, labels in scored]),
@@ -117,8 +126,9 @@ def compare(
 
     All arms have the same model and training plan, as many passes over their records as the run,
     and the same epsilon, and are measured on the held-out records of all sites. A run that counted
-    is also compared with a model that is trained by gradients on the pooled records. The comparison
-    is written to `comparison.json`.
+    is also compared with a model that is trained by gradients on the pooled records. Where the run
+    says `personalise`, there is one arm more: each site's records by the model that it made for
+    itself. The comparison is written to `comparison.json`.
 
     Args:
         scenario: The scenario of the run.
@@ -144,12 +154,15 @@ def compare(
     models |= _train_arms(run, config, parts, tell)
     scores |= {name: held.scores(model) for name, model in models.items() if name not in scores}
     scores |= _trained_scores(trained, config, held.parts, tell)
+    personal = _personal_models(run, parts)
+    if personal:
+        scores[_PERSONAL] = held.scores_at_each([personal[name] for name in parts])
     untrained = [name for name, part in parts.items() if not part.train_examples]
     count = sum(part.held_out_examples for part in held.parts)
     # Depends on the seed and the number of records only: comparing again gives the same.
     rng = np.random.default_rng(np.random.SeedSequence(config.seed, spawn_key=(count,)))
     resamples = Resamples.draw(count, n_resamples=n_resamples, rng=rng)
-    comparison = _measure_arms(scenario, held, models, scores, resamples)
+    comparison = _measure_arms(scenario, held, models, personal, scores, resamples)
     measured = {
         "untrained": untrained,
         "nobody_held_out": [name for name, part in parts.items() if not part.held_out_examples],
@@ -214,6 +227,21 @@ def _trained_scores(
     return {_TRAINED: _HeldOut(task, parts).scores(_Model(statistics, vector))}
 
 
+def _personal_models(run: RunDirectory, parts: Mapping[str, SiteData]) -> dict[str, _Model]:
+    """Return the model that each site made for itself; the shared one where it could make none.
+
+    None of it if no site made any.
+    """
+    folders = {name: personal_folder(run.site(name)) for name in parts}
+    if not any(folder.is_dir() for folder in folders.values()):
+        return {}
+    found = {
+        name: read_model(folder if folder.is_dir() else run.model)
+        for name, folder in folders.items()
+    }
+    return {name: _Model(model.statistics, model.vector) for name, model in found.items()}
+
+
 def _train_on_one_thread(arm: _Training) -> _Model:
     """Train on one thread, as every core has a process already; each loads its own records."""
     torch.set_num_threads(1)
@@ -225,6 +253,7 @@ def _measure_arms(
     scenario: Scenario,
     held: _HeldOut,
     models: Mapping[str, _Model],
+    personal: Mapping[str, _Model],
     scores: Mapping[str, _Scores],
     resamples: Resamples,
 ) -> Comparison:
@@ -235,12 +264,13 @@ def _measure_arms(
     }
     own: dict[str, float] = {}
     for name, part in zip(scenario.sites, held.parts, strict=True):
-        for arm in (name, "federated"):
+        at_site = {**models, **({_PERSONAL: personal[name]} if personal else {})}
+        for arm in (name, "federated", _PERSONAL):
             own[f"{arm} at {name}"] = np.nan
-            if arm not in models or not part.held_out_examples:
+            if arm not in at_site or not part.held_out_examples:
                 continue
             mine = _HeldOut(held.task, [part])
-            metric = resampled_metric(headline.name, *mine.scores(models[arm]))
+            metric = resampled_metric(headline.name, *mine.scores(at_site[arm]))
             own[f"{arm} at {name}"] = metric(np.ones(part.held_out_examples))
     return Comparison(
         metric=headline.name,
@@ -262,6 +292,9 @@ def _arm(name: str, resampled: Resampled, own: dict[str, float]) -> Arm:
             return Arm(name="Together (federated)", kind="federated", **measured)
         case "trained":
             return Arm(name="A model by gradients, on all records", kind="trained", **measured)
+        case "personal":
+            title = "Made each site's own"
+            return Arm(name=title, kind="personal", **measured)
         case "pooled":
             return Arm(name="All records in one place", kind="pooled", **measured)
     return Arm(
@@ -270,6 +303,7 @@ def _arm(name: str, resampled: Resampled, own: dict[str, float]) -> Arm:
         site=name,
         own_value=_none_if_nan(own[f"{name} at {name}"]),
         federated_on_own=_none_if_nan(own[f"federated at {name}"]),
+        personal_on_own=_none_if_nan(own[f"{_PERSONAL} at {name}"]),
         **measured,
     )
 

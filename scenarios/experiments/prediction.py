@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from consortium.model.files import TrainedModel, read_model
+from consortium.model.personal import require_personal_folder
 from consortium.run.directory import RunDirectory
 from sites.data.annotations import read_unannotated_sentences
 from sites.data.cells import cell_text
@@ -22,14 +23,21 @@ from sites.schema.texts import AnyLabel, AnySchema, EntityLabel, EntitySchema, M
 from sites.text.iob2_tags import spans_of, tag_names
 
 
-def predictions(run: RunDirectory, source: DataSource) -> pd.DataFrame:
+def predictions(run: RunDirectory, source: DataSource, *, site: str = "") -> pd.DataFrame:
     """Return the predictions of a run's model, as `prediction_table` does.
+
+    Args:
+        run: The directory of the run.
+        source: The table.
+        site: Whose own model to take, made out of the shared one; "" for the shared one.
 
     Raises:
         BadModel: The run directory has no model.
+        NoPersonalModel: The site made none, or it is no site of the run.
         ConsortiumError: The table cannot be read, or does not fit the schema.
     """
-    return prediction_table(read_model(run.model), source)
+    folder = require_personal_folder(run.site(site)) if site else run.model
+    return prediction_table(read_model(folder), source)
 
 
 def prediction_table(model: TrainedModel, source: DataSource) -> pd.DataFrame:

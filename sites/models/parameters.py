@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from privacy.layout import Layout, Vector
+from sites.plans import BadPlan, MovedPart
 
 
 def set_parameters(numbers: Vector, model: nn.Module, layout: Layout) -> None:
@@ -31,6 +32,31 @@ def parameter_vector(model: nn.Module, layout: Layout) -> Vector:
     return layout.flatten(
         {name: item.detach().cpu().numpy() for name, item in _trainable(model).items()}
     )
+
+
+def moved_parameters(model: nn.Module, part: MovedPart) -> list[nn.Parameter]:
+    """Return the trainable parameters of a part of a model, in the model's order.
+
+    The head is all that is not in the body, which a model names by `base_model_prefix`, as those of
+    `transformers` do.
+
+    Raises:
+        BadPlan: The part has none.
+    """
+    trainable = _trainable(model)
+    if part == "all":
+        return [*trainable.values()]
+    if part == "head":
+        body = f"{model.base_model_prefix}."
+        chosen = [item for name, item in trainable.items() if not name.startswith(body)]
+    else:
+        norms = [
+            f"{name}." for name, layer in model.named_modules() if "Norm" in type(layer).__name__
+        ]
+        chosen = [item for name, item in trainable.items() if name.startswith((*norms,))]
+    if not chosen:
+        raise BadPlan(f"this model has no {part} among the parameters that are trained")
+    return chosen
 
 
 def _trainable(model: nn.Module) -> dict[str, nn.Parameter]:

@@ -15,6 +15,8 @@ class _Layer(nn.Linear):
 class Linear(nn.Module):
     """A linear layer: logistic regression with a classification loss, else linear regression."""
 
+    base_model_prefix = "hidden"  # it has no body: all of it is the head
+
     def __init__(self, n_inputs: int, n_outputs: int) -> None:
         super().__init__()
         self.output = _Layer(n_inputs, n_outputs)
@@ -27,6 +29,8 @@ class Linear(nn.Module):
 
 class Perceptron(nn.Module):
     """A multilayer perceptron with one hidden layer of rectified linear units."""
+
+    base_model_prefix = "hidden"
 
     def __init__(self, n_inputs: int, hidden_units: int, n_outputs: int) -> None:
         super().__init__()

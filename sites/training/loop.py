@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from privacy.errors import ConsortiumError
+from sites.models.parameters import moved_parameters
 from sites.plans import EmptySite, TrainingPlan
 from sites.training.dp_sgd import private_gradients
 from sites.training.optimizers import optimizer_of
@@ -97,7 +98,7 @@ def train(
     """
     if not len(records.classes) and plan.privacy is None:
         raise EmptySite("this site has no training records: it can be evaluated, not trained")
-    parameters = [item for item in model.parameters() if item.requires_grad]
+    parameters = moved_parameters(model, plan.moved)
     received = [item.detach().clone() for item in parameters]
     optimizer = optimizer_of(parameters, plan)
     share = _proximal_share(plan)

@@ -20,6 +20,7 @@ HEADINGS: Mapping[str, str] = {
     "trees": "Boosted trees",
     "card": "Score cards",
     "cox": "Survival",
+    "personal": "A model of each site's own",
     "training": "Training at a site",
     "table_model": "The model of tables",
     "text_model": "The encoder of texts",

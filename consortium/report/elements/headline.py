@@ -20,11 +20,15 @@ from sites.evaluation.decisions import Confusion
 
 @dataclass(frozen=True, kw_only=True)
 class OnOwn:
-    """The metric of a site's own and of the shared model, on the site's own held-out records."""
+    """The metric of a site's own and of the shared model, on the site's own held-out records.
+
+    And of the model that the site made for itself out of the shared one, if it made one.
+    """
 
     site: str
     alone: float
     together: float
+    personal: float | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,11 @@ class Headline:
     def trained(self) -> Arm | None:
         """The arm of a model by gradients, if a run that counted was compared with one."""
         return next((arm for arm in self.comparison.arms if arm.kind == "trained"), None)
+
+    @property
+    def personal(self) -> Arm | None:
+        """The arm of the models that the sites made for themselves out of the shared one."""
+        return next((arm for arm in self.comparison.arms if arm.kind == "personal"), None)
 
     @cached_property
     def alone(self) -> list[Arm]:
@@ -84,7 +93,12 @@ class Headline:
     def own_records(self) -> list[OnOwn]:
         """Both models on each site's own held-out records, where these define the metric."""
         return [
-            OnOwn(site=arm.site, alone=arm.own_value, together=arm.federated_on_own)
+            OnOwn(
+                site=arm.site,
+                alone=arm.own_value,
+                together=arm.federated_on_own,
+                personal=arm.personal_on_own,
+            )
             for arm in self.alone
             if arm.own_value is not None and arm.federated_on_own is not None
         ]

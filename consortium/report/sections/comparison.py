@@ -76,7 +76,7 @@ def _lead_text(recorded: Recorded, verdict: Headline) -> str:
 def _arms_plot(verdict: Headline, unit: str) -> Block:
     comparison = verdict.comparison
     alone, left_out = _best_and_worst(verdict.alone)
-    arms = [verdict.together, *alone, *_on_all_records(verdict)]
+    arms = [verdict.together, *_personal(verdict), *alone, *_on_all_records(verdict)]
     rows = [_arm_row(arm) for arm in arms]
     axis = words.capitalized_text(comparison.metric_title) + (f", {unit}" if unit else "")
     return plots.full_width_plot(
@@ -105,6 +105,10 @@ def _arm_row(arm: Arm) -> Row:
     )
 
 
+def _personal(verdict: Headline) -> list[Arm]:
+    return [] if verdict.personal is None else [verdict.personal]
+
+
 def _on_all_records(verdict: Headline) -> list[Arm]:
     return [arm for arm in (verdict.pooled, verdict.trained) if arm is not None]
 
@@ -121,7 +125,7 @@ def _best_and_worst(alone: Sequence[One]) -> tuple[list[One], str]:
 def _differences_table(verdict: Headline, unit: str) -> Block:
     alone, left_out = _best_and_worst(verdict.alone)
     rows = []
-    for arm in [*alone, *_on_all_records(verdict)]:
+    for arm in [*_personal(verdict), *alone, *_on_all_records(verdict)]:
         found = verdict.difference(arm)
         if found is not None:
             spread = words.interval(found.low, found.high)
@@ -164,7 +168,38 @@ def _own_blocks(recorded: Recorded, verdict: Headline) -> tuple[Block, ...]:
     if verdict.comparison.nobody_held_out:
         where = words.name_list(verdict.comparison.nobody_held_out)
         remark += f" None at {where}: nobody is held out there."
-    return picture, Paragraph(remark, "quiet")
+    return picture, *_personal_blocks(recorded, verdict), Paragraph(remark, "quiet")
+
+
+def _personal_blocks(recorded: Recorded, verdict: Headline) -> tuple[Block, ...]:
+    """Return the table of the models that the sites made for themselves, if they made any."""
+    shown = [pair for pair in verdict.own_records if pair.personal is not None]
+    if not shown:
+        return ()
+    unit = _metric_unit(recorded)
+    rows = [
+        (
+            pair.site,
+            words.figure(pair.alone, unit),
+            words.figure(pair.together, unit),
+            words.figure(pair.personal or 0.0, unit),
+        )
+        for pair in _best_and_worst(shown)[0]
+    ]
+    table = Table(
+        caption=f"The own model that each {recorded.noun} made out of the shared one",
+        columns=(
+            Column(words.capitalized_text(recorded.noun)),
+            Column("Trained alone", "number"),
+            Column("Shared", "number"),
+            Column("Made its own", "number"),
+        ),
+        rows=tuple(rows),
+        note=f"{words.capitalized_text(verdict.comparison.metric_title)} on the {recorded.noun}'s "
+        f"own held-out records. The shared model was trained further on the {recorded.noun}'s own "
+        "training records, after the run; nothing of that left it.",
+    )
+    return (table,)
 
 
 def _own_change(pair: OnOwn, verdict: Headline) -> Change:
