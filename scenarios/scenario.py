@@ -34,6 +34,7 @@ class Headline:
 
 
 AUC = Headline(name="roc_auc", title="AUC")
+RECALL_AT_1_PERCENT = Headline(name="recall_at_1_percent", title="Recall at 1 % alerts")
 MACRO_F1 = Headline(name="macro_f1", title="Macro F1")
 ENTITY_F1 = Headline(name="entity_f1", title="Entity F1")
 # How the scenarios of texts train an encoder with small adapters.

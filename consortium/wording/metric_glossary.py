@@ -63,6 +63,14 @@ _MEANINGS = {
     "recall": Meaning(
         "Sensitivity (recall)", "share of the truly positive records that are flagged"
     ),
+    "recall_at_1_percent": Meaning(
+        "Recall at 1 % alerts",
+        "share of the truly positive records found where at most 1 % of all records are flagged",
+    ),
+    "recall_at_0_1_percent": Meaning(
+        "Recall at 0.1 % alerts",
+        "share of the truly positive records found where at most 0.1 % of all records are flagged",
+    ),
     "specificity": Meaning(
         "Specificity", "share of the truly negative records that are not flagged"
     ),

@@ -6,6 +6,7 @@ Every model is measured on the same resamples, so that a difference compares the
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -89,7 +90,7 @@ def resampled_metric(
     """Return the metric of that name as a function of how often each record counts.
 
     Args:
-        name: `roc_auc`, `macro_f1`, `entity_f1`, `rmse` or `concordance`.
+        name: `roc_auc`, `recall_at_1_percent`, `recall_at_0_1_percent`, `macro_f1`, `entity_f1`, `rmse` or `concordance`.
         predictions: Predictions of the task, by record.
         labels: Labels, by record.
 
@@ -120,6 +121,24 @@ def _auc(scores: NDArray[np.float64], labels: NDArray[np.float64]) -> ResampledM
         return float(wins / pairs) if pairs else float("nan")
 
     return auc
+
+
+def _recall_at_alerts(
+    rate: float, scores: NDArray[np.float64], labels: NDArray[np.float64]
+) -> ResampledMetric:
+    """Return the recall where at most a share of the drawn records is flagged, ties together."""
+    order = np.argsort(-scores, kind="stable")
+    positive = labels[order] > 0.5
+    ends = np.flatnonzero(np.r_[np.diff(scores[order]) < 0, True])
+
+    def recall(counts: Vector) -> float:
+        drawn = counts[order]
+        flagged, found = np.cumsum(drawn)[ends], np.cumsum(drawn * positive)[ends]
+        few = np.searchsorted(flagged, rate * counts.sum(), side="right")
+        within = found[few - 1] if few else 0.0
+        return float(within / found[-1]) if found[-1] else float("nan")
+
+    return recall
 
 
 def _macro_f1(scores: NDArray[np.float64], labels: NDArray[np.float64]) -> ResampledMetric:
@@ -178,6 +197,8 @@ def _concordance(risks: NDArray[np.float64], labels: NDArray[np.float64]) -> Res
 
 _METRICS: Mapping[str, Callable[[NDArray[np.float64], NDArray[np.float64]], ResampledMetric]] = {
     "roc_auc": _auc,
+    "recall_at_1_percent": partial(_recall_at_alerts, 0.01),
+    "recall_at_0_1_percent": partial(_recall_at_alerts, 0.001),
     "macro_f1": _macro_f1,
     "entity_f1": _entity_f1,
     "rmse": _rmse,

@@ -16,6 +16,7 @@ from sites.evaluation.decisions import (
     Confusion,
     confusion_at,
     confusions_at_edges,
+    recall_at_alerts,
 )
 from sites.evaluation.input_checks import class_codes, probabilities
 from sites.evaluation.metric_values import Figures, Undefined
@@ -25,6 +26,7 @@ from sites.schema.tables import ClassLabel
 from sites.statistics.tally import Metric, TallyLayout, fixed_point, mean
 
 THRESHOLD = 0.5
+ALERT_RATES = {"recall_at_1_percent": 0.01, "recall_at_0_1_percent": 0.001}
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,8 @@ class BinaryEvaluation:
 
         `roc_auc`, `pr_auc` (average precision), `ks`, `gini` (2 AUC - 1), `brier`, `log_loss`
         (probabilities taken as at least 1e-7), `ece` (16 bins), and at the threshold 0.5
-        `accuracy`, `balanced_accuracy`, `precision`, `recall`, `specificity`, `f1`.
+        `accuracy`, `balanced_accuracy`, `precision`, `recall`, `specificity`, `f1`; and `recall_at_1_percent`
+        and `recall_at_0_1_percent`, where at most that share of the records is flagged.
 
         Raises:
             ImpossibleTally: No records have this tally.
@@ -201,7 +204,12 @@ class BinaryEvaluation:
             "log_loss": mean(self.layout.real_sum("log_loss", tally), n) if n else Undefined(EMPTY),
             "ece": self.reliability(tally).calibration_error() if n else Undefined(EMPTY),
             **self.confusion(tally).figures(),
+            **self._at_alert_rates(tally),
         }
+
+    def _at_alert_rates(self, tally: Tally) -> Figures:
+        found = self.confusions(tally)
+        return {name: recall_at_alerts(found, rate) for name, rate in ALERT_RATES.items()}
 
     def _ranking(self, tally: Tally) -> Figures:
         if min(self.class_counts(tally)) == 0:

@@ -137,3 +137,24 @@ def threshold_that_flags(found: Sequence[Confusion], share: float) -> Confusion:
     """
     few = [one for one in found if one.flagged <= share * one.records]
     return few[0] if few else found[-1]
+
+
+def recall_at_alerts(found: Sequence[Confusion], share: float) -> Metric | Undefined:
+    """Return the recall at the lowest edge of a bin that flags no more than a share of records.
+
+    Guarantee: alerts never exceed the share. The error bound is what the bin below holds: with
+    scores unbinned, the recall at so many alerts is between the value and value plus bound.
+
+    Args:
+        found: Counts by rising threshold, from 0 to one that flags nobody or few enough.
+        share: Above 0.
+    """
+    if not found[0].positives:
+        return Undefined("there are no positive held-out records")
+    chosen = threshold_that_flags(found, share)
+    at = next(place for place, one in enumerate(found) if one is chosen)
+    below = found[max(at - 1, 0)]
+    return Metric(
+        chosen.true_positives / chosen.positives,
+        (below.true_positives - chosen.true_positives) / chosen.positives,
+    )

@@ -18,7 +18,7 @@ from sites.evaluation.metric_values import wilson_interval
 from sites.evaluation.score_bins import FIXED
 
 _FOUND = (0.95, 0.9, 0.8)
-_FLAGGED = (0.05, 0.1, 0.2)
+_FLAGGED = (0.001, 0.01, 0.05, 0.1, 0.2)
 
 
 def decisions_section(recorded: Recorded) -> Section | None:
