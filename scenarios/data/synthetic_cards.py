@@ -1,16 +1,16 @@
 """SYNTHETIC card payments with rare fraud, generated from a seed.
 
-Columns are named as in the well-known file of European card payments of 2013 (`Time`, `V1` to
-`V28`, `Amount`, `Class`), with a card and a bank beside them. No value is taken from that file.
+Columns are those of the well-known file of European card payments of 2013 (`Time`, `V1` to `V28`,
+`Amount`, `Class`), in small letters, with a card and a bank beside them. No value is taken from that file.
 
-Moments, before values are limited to [-40, 40]: `V1` to `V28` of honest payments are independent,
-of mean 0, with standard deviations that fall evenly from 2.0 (`V1`) to 0.4 (`V28`). Of a fraud,
+Moments, before values are limited to [-40, 40]: `v1` to `v28` of honest payments are independent,
+of mean 0, with standard deviations that fall evenly from 2.0 (`v1`) to 0.4 (`v28`). Of a fraud,
 six of them, those of its kind, move by `shift` standard deviations, up and down in turn, and vary
-by half as much again. `Amount` is log-normal: median 25 and log standard deviation 1.2, of frauds
-60 and 1.5. `Time` is uniform over two days. A share of 0.004 of the payments is fraud, the same
+by half as much again. `amount` is log-normal: median 25 and log standard deviation 1.2, of frauds
+60 and 1.5. `time` is uniform over two days. A share of 0.004 of the payments is fraud, the same
 at each bank to within one payment. Every card pays four times.
 
-Banks differ in volume, in the kinds of fraud that they meet, and by the level of their `V` columns
+Banks differ in volume, in the kinds of fraud that they meet, and by the level of their `v` columns
 (a tenth of a standard deviation between neighbours).
 """
 
@@ -31,7 +31,7 @@ PAYMENTS = {
 }
 FRAUD = 0.004
 LARGEST = 40.0
-COMPONENTS = tuple(f"V{number}" for number in range(1, 29))
+COMPONENTS = tuple(f"v{number}" for number in range(1, 29))
 # How far the frauds of a kind move, in standard deviations of each of six columns.
 SHIFTS: dict[Difficulty, float] = {"easy": 2.0, "medium": 1.2, "hard": 0.7}
 
@@ -49,7 +49,7 @@ _KINDS_AT_BANK = (
 
 @lru_cache(maxsize=3)
 def card_payments(difficulty: Difficulty = "medium") -> pd.DataFrame:
-    """Return SYNTHETIC payments: `card`, `bank`, `Time`, `V1` to `V28`, `Amount`, `Class`.
+    """Return SYNTHETIC payments: `card`, `bank`, `time`, `v1` to `v28`, `amount`, `class`.
 
     Guarantee: the same rows on every machine. A card has one bank. The result is cached: callers
     must not change it.
@@ -82,10 +82,10 @@ def _of_bank(bank: str, place: int, shift: float, rng: np.random.Generator) -> p
         {
             "card": [f"{bank}-{card}" for card in cards],
             "bank": bank,
-            "Time": np.floor(rng.uniform(0, 2 * 86_400, rows)),
+            "time": np.floor(rng.uniform(0, 2 * 86_400, rows)),
             **dict(zip(COMPONENTS, np.clip(values, -LARGEST, LARGEST).round(6).T, strict=True)),
-            "Amount": np.clip(amounts, 0.01, 30_000).round(2),
-            "Class": np.where(fraud, "1", "0"),
+            "amount": np.clip(amounts, 0.01, 30_000).round(2),
+            "class": np.where(fraud, "1", "0"),
         }
     )
 

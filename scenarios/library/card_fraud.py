@@ -19,9 +19,9 @@ TABLE = Schema(
     person="card",
     features=(
         *(Number(name=name, low=-LARGEST, high=LARGEST) for name in COMPONENTS),
-        Number(name="Amount", low=0, high=30_000, unit="EUR", scale="log"),
+        Number(name="amount", low=0, high=30_000, unit="EUR", scale="log"),
     ),
-    label=ClassLabel(column="Class", classes=("0", "1")),
+    label=ClassLabel(column="class", classes=("0", "1")),
 )
 
 SCENARIO = Scenario(
