@@ -1,7 +1,8 @@
 """SYNTHETIC card payments with rare fraud, generated from a seed.
 
 Columns are those of the well-known file of European card payments of 2013 (`Time`, `V1` to `V28`,
-`Amount`, `Class`), in small letters, with a card and a bank beside them. No value is taken from that file.
+`Amount`, `Class`), in small letters, with a card and a bank beside them. No value is taken from
+that file.
 
 Moments, before values are limited to [-40, 40]: `v1` to `v28` of honest payments are independent,
 of mean 0, with standard deviations that fall evenly from 2.0 (`v1`) to 0.4 (`v28`). Of a fraud,

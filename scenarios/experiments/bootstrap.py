@@ -90,7 +90,8 @@ def resampled_metric(
     """Return the metric of that name as a function of how often each record counts.
 
     Args:
-        name: `roc_auc`, `recall_at_1_percent`, `recall_at_0_1_percent`, `macro_f1`, `entity_f1`, `rmse` or `concordance`.
+        name: `roc_auc`, `recall_at_1_percent`, `recall_at_0_1_percent`, `macro_f1`, `entity_f1`,
+            `rmse` or `concordance`.
         predictions: Predictions of the task, by record.
         labels: Labels, by record.
 

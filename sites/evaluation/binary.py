@@ -116,7 +116,8 @@ class BinaryEvaluation:
         `roc_auc`, `pr_auc` (average precision), `ks`, `gini` (2 AUC - 1), `brier`, `log_loss`
         (probabilities taken as at least 1e-7), `ece` (16 bins), and at the threshold 0.5
         `accuracy`, `balanced_accuracy`, `precision`, `recall`, `specificity`, `f1`;
-        and `recall_at_1_percent` and `recall_at_0_1_percent`, where at most that share of the records is flagged.
+        and, where at most that share of the records is flagged, `recall_at_1_percent` and
+        `recall_at_0_1_percent`.
 
         Raises:
             ImpossibleTally: No records have this tally.
