@@ -1,7 +1,8 @@
 """Try the package on every supported Python that is there: `python -m tests.matrix`.
 
 For each, the package is built, installed without PyTorch in a new environment, and some scenarios
-that count are run. Their models must be those of this interpreter, to the bit.
+that count are run. Their models must be those of this interpreter, to the bit. Before that, built
+files of all that the package needs are looked for, for each Python and kind of machine.
 """
 
 import json
@@ -16,6 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("consortium", "privacy", "scenarios", "sites", "strategies")
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
+MACHINES = ("x86_64-manylinux_2_28", "aarch64-manylinux_2_28")
 RUNS: tuple[tuple[str, ...], ...] = (
     ("heart-odds",),
     ("bank-scorecard",),
@@ -24,7 +26,8 @@ RUNS: tuple[tuple[str, ...], ...] = (
 
 
 def main() -> int:
-    """Print what ran, and return 1 if a version gave another model."""
+    """Print what ran; return 1 if a version gave another model, or built files are missing."""
+    complete = [tell_built_files(version, on) for version in VERSIONS for on in MACHINES]
     with tempfile.TemporaryDirectory() as folder:
         wanted = digests(Path(sys.executable).parent / "scenario", Path(folder) / "here")
         wheel = built_wheel(Path(folder))
@@ -40,7 +43,19 @@ def main() -> int:
             models = "the same models" if found == wanted else "OTHER MODELS"
             sys.stdout.write(f"{version}: {len(found)} scenarios, {models}\n")
             sys.stdout.flush()
-    return 0 if same else 1
+    return 0 if same and all(complete) else 1
+
+
+def tell_built_files(version: str, machine: str) -> bool:
+    """Print whether the index has built files of all extras together for a Python and a machine."""
+    command = [sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", "--extra", "all"]
+    command += ["--only-binary", ":all:", "--python-version", version]
+    done = subprocess.run(
+        [*command, "--python-platform", machine], check=False, cwd=ROOT, capture_output=True
+    )
+    said = f"failed:\n{done.stderr.decode()}" if done.returncode else "there"
+    sys.stdout.write(f"{version} on {machine}: built files {said}\n")
+    return done.returncode == 0
 
 
 def interpreter(version: str) -> str | None:

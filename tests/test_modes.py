@@ -32,6 +32,7 @@ NAMES = get_args(ModeName)
 MODES = {"Mode", "InTheClear", "Encrypted", "Masked"}
 # Where the name of the mode is written down or shown, and nothing depends on it.
 TELLERS = {
+    "scenarios/cli/library.py",
     "consortium/client/audit_trail.py",
     "consortium/client/policy_dry_run.py",
     "consortium/coordinator/audit_trail.py",

@@ -200,6 +200,7 @@ CODES = {
     "OtherEncoder": "other-encoder",
     "OtherKeys": "other-keys",
     "OtherLayout": "other-layout",
+    "OtherMap": "other-map",
     "OtherProgram": "other-program",
     "OutOfBounds": "out-of-bounds",
     "OutsideCharter": "outside-charter",

@@ -23,6 +23,7 @@ from sites.schema.tables import NAME
 from sites.schema.texts import AgreedTable
 
 ADDRESS = r"^$|^[A-Za-z0-9_.:\[\]-]{1,253}:[0-9]{1,5}$"
+DIGEST = r"^[0-9a-f]{64}$"
 
 
 _LATER_FIELDS = frozenset(  # those that came after 0.1.0
@@ -31,6 +32,7 @@ _LATER_FIELDS = frozenset(  # those that came after 0.1.0
         "continues",
         "continues_from",
         "coordinator_key",
+        "maps",
         "max_colluders",
         "sets_in_run",
         "statistics_of",
@@ -89,6 +91,18 @@ class Floors(_Agreed):
     encrypted: bool = False
 
 
+class AgreedMap(_Agreed):
+    """The map by which a member reads its FHIR resources or its OMOP database.
+
+    Args:
+        member: Its name.
+        sha256: Of what the map says (`sites.data.mapped.digests`), hexadecimal.
+    """
+
+    member: str = Field(pattern=NAME)
+    sha256: str = Field(pattern=DIGEST)
+
+
 class Charter(_Agreed):
     """The agreement of the members. Its fingerprint binds every message of a run to it.
 
@@ -122,6 +136,7 @@ class Charter(_Agreed):
         continues: The run, with masks, that goes on under this revision without the members that
             left; empty if none does.
         continues_from: Digest of the sealed state that it goes on from, hexadecimal.
+        maps: The maps by which members read their records. Who is not named reads as it chooses.
     """
 
     version: Literal[1] = 1
@@ -143,6 +158,7 @@ class Charter(_Agreed):
     without_masks: bool = False
     continues: str = Field(default="", pattern=r"^([a-z][a-z0-9_.-]{0,62}-[0-9a-f]{64})?$")
     continues_from: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
+    maps: tuple[AgreedMap, ...] = ()
 
     @model_validator(mode="after")
     def _names_are_distinct(self) -> "Charter":
@@ -155,6 +171,16 @@ class Charter(_Agreed):
     def _coordinator_key_is_usable(self) -> "Charter":
         if self.coordinator_key and is_degenerate_signing_key(bytes.fromhex(self.coordinator_key)):
             raise ValueError("anybody could sign for the coordinator: its key is degenerate")
+        return self
+
+    @model_validator(mode="after")
+    def _maps_are_of_members(self) -> "Charter":
+        named = [one.member for one in self.maps]
+        strangers = sorted({*named} - {*self.names})
+        if strangers:
+            raise ValueError(f"maps are those of members, and {strangers} are none")
+        if len({*named}) < len(named):
+            raise ValueError("maps names a member twice")
         return self
 
     @model_validator(mode="after")
@@ -197,6 +223,10 @@ class Charter(_Agreed):
             noise: Whether the sites' updates carry noise of differential privacy.
         """
         return self.sets_in_run == "one" or (self.sets_in_run == "" and not noise)
+
+    def map_of(self, member: str) -> str | None:
+        """Return the SHA-256 of the map by which a member reads; None if it reads as it chooses."""
+        return next((one.sha256 for one in self.maps if one.member == member), None)
 
     @property
     def fingerprint(self) -> str:

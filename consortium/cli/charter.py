@@ -7,6 +7,7 @@ import typer
 
 from consortium.charter.document import Charter, Floors
 from consortium.charter.signatures import member_identity, sign_charter
+from consortium.cli.options import parse_maps
 from consortium.provisioning.certificates import certificate_digest, read_certificate
 from consortium.provisioning.charter_drafts import (
     AgreedMasks,
@@ -16,11 +17,13 @@ from consortium.provisioning.charter_drafts import (
     read_signatures,
     revise_charter,
     signature_path,
+    with_agreed_maps,
     with_agreed_masks,
     with_coordinator_key,
 )
 from consortium.provisioning.enrolment import PublicHalf
-from consortium.site.directory import read_identity
+from consortium.site.agreed_map import require_agreed_map
+from consortium.site.directory import read_identity, read_site_config
 from consortium.site.masked_runs import require_reached
 from privacy.errors import number_of
 
@@ -44,6 +47,12 @@ WITHOUT_MASKS = typer.Option(
     "--without-masks/--no-without-masks",
     help="Whether encrypted runs may do without masks all the same.",
 )
+MAPS = typer.Option(
+    [],
+    "--map",
+    help="The map that a member reads its records by, as NAME=FILE or NAME=SHA-256; may be "
+    "repeated. NAME= names none any more.",
+)
 MEMBER = typer.Option(..., "--member", help="A member's public half; repeat for each member.")
 
 
@@ -64,6 +73,7 @@ def new(
     sets_in_run: str | None = SETS_IN_RUN,
     suite: str = NEW_SUITE,
     without_masks: bool | None = WITHOUT_MASKS,
+    maps: list[str] = MAPS,
 ) -> None:
     """Draft a charter from the members' public halves, for them to sign."""
     drafted = draft_charter(
@@ -84,7 +94,7 @@ def new(
         suite=suite,
         without_masks=without_masks,
     )
-    drafted = with_agreed_masks(drafted, masks)
+    drafted = with_agreed_maps(with_agreed_masks(drafted, masks), parse_maps(maps))
     drafted.write(charter)
     print(
         f"{charter}: {number_of(len(drafted.members), 'member')}, fingerprint {drafted.fingerprint}"
@@ -102,6 +112,8 @@ def sign(
         # A signature says that this site goes on from there, which it can only if it was there.
         require_reached(site, agreed)
         print(_continued_text(agreed))
+    config = read_site_config(site)
+    require_agreed_map(agreed, config.name, config.source)
     signature = sign_charter(agreed, read_identity(site))
     path = signature_path(charter, signature.member)
     signature.write(path)
@@ -128,6 +140,8 @@ def show(charter: Path = CHARTER) -> None:
         print(f"floor       {key} = {value}")
     for line in _mask_lines(agreed):
         print(f"masks       {line}")
+    for one in agreed.maps:
+        print(f"map         {one.member:20} {one.sha256}")
     for member in agreed.members:
         mark = "signed" if member.name in signed else "NOT SIGNED"
         short = (
@@ -153,6 +167,7 @@ def revise(
     sets_in_run: str | None = SETS_IN_RUN,
     suite: str | None = SUITE,
     without_masks: bool | None = WITHOUT_MASKS,
+    maps: list[str] = MAPS,
 ) -> None:
     """Draft the next revision, with members leaving or joining; all its members must sign it."""
     changed = revise_charter(
@@ -170,7 +185,7 @@ def revise(
         suite=suite,
         without_masks=without_masks,
     )
-    changed = with_agreed_masks(changed, masks)
+    changed = with_agreed_maps(with_agreed_masks(changed, masks), parse_maps(maps))
     changed.write(to)
     print(f"{to}: revision {changed.revision}, members {', '.join(changed.names)}")
     print(_exact_counts_text(changed))

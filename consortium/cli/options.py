@@ -1,16 +1,19 @@
 """Parse option values; an invalid value is refused with what was expected."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from consortium.charter.document import DIGEST
 from consortium.config import KEYS, BadConfig, RunConfig, Scalar
 from consortium.run.party_directory import require_coordinator
 from consortium.site.directory import require_site
 from privacy.errors import ConsortiumError
+from sites.data.mapped.digests import map_digest_of
 from sites.data.reading import is_word, require_word
 from sites.data.source import (
     DataSource,
@@ -30,8 +33,8 @@ WORDS_HELP = (
     "persons:rows, sheet:NAME, codes:COLUMN. May be repeated."
 )
 TRACK_HELP = (
-    "Also write each round's released figures for another program: tensorboard:FOLDER or "
-    "prometheus:FILE.prom. May be repeated."
+    "Also write each round's released figures for another program: tensorboard:FOLDER, "
+    "prometheus:FILE.prom or prometheus:http://127.0.0.1:PORT. May be repeated."
 )
 FHIR = "fhir:"
 OMOP = "omop:"
@@ -98,6 +101,23 @@ def _typed_value(key: str, text: str) -> Scalar:
     if isinstance(value, bool | int | float | str):
         return value
     raise BadConfig(f"{key} needs a {type(KEYS[key]).__name__}, got '{text}'")
+
+
+def parse_maps(given: Iterable[str]) -> dict[str, str]:
+    """Parse `name=map` options into digests by member; a map is a file, a SHA-256 or empty.
+
+    Raises:
+        BadOption: An option does not have that form.
+        MissingFile, BadFhirMap: A file is not there, or no map.
+    """
+    digests: dict[str, str] = {}
+    for option in given:
+        name, equals, said = option.partition("=")
+        if not equals or not name:
+            raise BadOption(f"--map needs NAME=FILE or NAME=SHA-256, got '{option}'")
+        is_digest = not said or re.fullmatch(DIGEST, said)
+        digests[name] = said if is_digest else map_digest_of(Path(said))
+    return digests
 
 
 def parse_data_sources(given: Iterable[str]) -> dict[str, DataSource]:

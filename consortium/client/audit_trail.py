@@ -86,11 +86,11 @@ class SiteAuditTrail:
         )
 
     def began(self, policy: Policy, traffic: RateLimits) -> None:
-        """Note what a run goes by, once for each charter, config and policy."""
+        """Note what a run goes by, once for each charter, config, policy and map of the records."""
         site = self.site
         terms = (self.run, site.fingerprint, site.config_digest, policy.digest)
         # Remembered on disk: at a deployed site every message may have a process of its own.
-        if traffic.is_new("/".join(terms)):
+        if traffic.is_new("/".join((*terms, *site.map_facts.values()))):
             self.journal.note(
                 audit.RUN,
                 run=self.run,
@@ -101,6 +101,7 @@ class SiteAuditTrail:
                 aggregation=site.run_config.aggregation,
                 privacy=site.run_config.privacy.label,
                 **site.run_config.audit_facts,
+                **site.map_facts,
             )
 
     def note_answer(self, kind: str, content: RecordDict) -> RecordDict:

@@ -11,6 +11,7 @@ from consortium.client.policy_gate import asked_of
 from consortium.client.private_training import training_of
 from consortium.client.site_ledger import ledger_of
 from consortium.config import RunConfig
+from consortium.site.agreed_map import require_agreed_map
 from consortium.site.directory import SiteDirectory, read_site_config
 from consortium.site.site import Site
 from privacy.differential.budget import (
@@ -75,6 +76,14 @@ def _charter(site: Site) -> Iterator[PolicyFinding]:
         "encrypted only" if site.charter.floors.encrypted else "either",
         _refusal(lambda: site.mode.require_agreed(site.run_config, site.charter)),
     )
+    agreed_map = site.charter.map_of(name)
+    if agreed_map is not None:
+        yield PolicyFinding(
+            "the map of the records",
+            f"map {agreed_map}",
+            "the charter's only",
+            _refusal(lambda: require_agreed_map(site.charter, name, site.config.source)),
+        )
 
 
 def _terms(policy: Policy, asked: Asked) -> Iterator[PolicyFinding]:

@@ -17,6 +17,7 @@ from consortium.deployment.processes import (
 )
 from consortium.deployment.programs.path_shims import write_shims
 from consortium.run.directory import SITE
+from consortium.site.agreed_map import require_agreed_map
 from consortium.site.directory import SiteDirectory, read_site_config
 from privacy.storage.secret_files import read_private
 
@@ -65,10 +66,13 @@ class SuperNode(FlowerService):
 
         Raises:
             BadSite: The site's configuration cannot be read.
+            OtherMap: Its records are read by a map other than the charter's.
             SecretMissing, ExposedSecret: Its key is not there, or not this user's alone.
         """
-        host, port = coordinator_address(Charter.read(self.paths.charter))
-        read_site_config(self.directory)  # what is wrong there is said here, and not in a log
+        charter = Charter.read(self.paths.charter)
+        host, port = coordinator_address(charter)
+        config = read_site_config(self.directory)  # what is wrong is said here, and not in a log
+        require_agreed_map(charter, config.name, config.source)
         read_private(self.paths.node_key)  # Flower reads it, and does not ask who else can
         self.home.mkdir(exist_ok=True)
         write_shims(self.paths.programs, "site")

@@ -1,6 +1,6 @@
 """Draft charters: a first one from the members' public halves, later ones with other members."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -155,6 +155,7 @@ def revise_charter(
                 **charter.model_dump(),
                 "members": [member.model_dump() for member in members],
                 "openers": openers,
+                "maps": [one.model_dump() for one in charter.maps if one.member not in leaving],
                 "revision": charter.revision + 1,
                 "authority": charter.authority if authority is None else authority,
                 "statistics_of": standing if keep_statistics else "",
@@ -184,6 +185,27 @@ def with_coordinator_key(charter: Charter, key: str) -> Charter:
     except ValidationError as error:
         mistakes = document_mistakes(error, Charter)
         raise BadCharter(f"{key} is not the key of a coordinator: {mistakes}") from error
+
+
+def with_agreed_maps(charter: Charter, maps: Mapping[str, str]) -> Charter:
+    """Return a draft that names the maps by which members read their records.
+
+    Args:
+        charter: The draft; the maps of members that are not named stay.
+        maps: By member, the SHA-256 of its map, hexadecimal; empty to name none any more.
+
+    Raises:
+        BadCharter: Somebody is no member, or a digest is none.
+    """
+    standing = {one.member: one.sha256 for one in charter.maps}
+    named = [
+        {"member": name, "sha256": one} for name, one in sorted({**standing, **maps}.items()) if one
+    ]
+    try:
+        return Charter.model_validate({**charter.model_dump(), "maps": named})
+    except ValidationError as error:
+        mistakes = document_mistakes(error, Charter)
+        raise BadCharter(f"the draft is not a valid charter: {mistakes}") from error
 
 
 def with_agreed_masks(charter: Charter, masks: AgreedMasks) -> Charter:

@@ -34,6 +34,7 @@ from consortium.run.party_directory import (
     NotACoordinator,
     PartyDirectory,
 )
+from consortium.site.agreed_map import require_agreed_map
 from consortium.site.directory import SiteDirectory, read_identity, read_site_config
 from consortium.site.policy_templates import strict
 from privacy.errors import ConsortiumError
@@ -151,15 +152,18 @@ def install_site(directory: Path, kit: Path, *, now: datetime) -> Charter:
         BadKit: The kit is not complete, or not for this site.
         Unsigned, BadSignature, OtherKeys, NotAMember: The charter is not one that all signed, or
             it does not name this site's keys.
+        OtherMap: Its records are read by a map other than the charter's.
         EarlierCharter: The site has a later revision.
         BadCertificate: The authority that the site should trust is not the one that all signed,
             is invalid or has expired.
     """
-    name = read_site_config(directory).name
+    config = read_site_config(directory)
+    name = config.name
     with open_kit(kit) as folder:
         files = _read_checked_files(folder, role="site", party=name, now=now)
         charter = Charter.read(PartyDirectory(folder).charter)
         require_own_keys(charter, read_identity(directory))
+        require_agreed_map(charter, name, config.source)
         _require_not_earlier(directory, charter)
         _install_files(directory, files)
     _write_unit(directory, "site", charter, name=name)

@@ -30,6 +30,7 @@ from sites.data.guesses import (
     words_for_file,
     words_for_signs,
 )
+from sites.data.mapped.digests import map_digests
 from sites.data.mapped.places import places_named
 from sites.data.omop.statements import statement_lines
 from sites.data.reading import MADE_UP_PERSONS, Reading, parsed_words
@@ -201,8 +202,11 @@ def check_lines(check: DataCheck) -> Iterator[str]:
         cells = (f"{n}={_short_text(cell)}" for n, cell in zip(frame.columns, row, strict=True))
         yield f"  {place}: {' | '.join(cells)}"
     yield ""
-    if isinstance(check.source, OmopDatabase):
-        yield from statement_lines(check.source.map)
+    mapped = map_digests(check.source)
+    if mapped is not None:
+        yield f"the map has SHA-256 {mapped.map}"
+        if isinstance(check.source, OmopDatabase):
+            yield from statement_lines(check.source.map)
         yield ""
     yield from _verdict(check)
 

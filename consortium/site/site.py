@@ -2,7 +2,7 @@
 
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from consortium.charter.document import Charter
 from consortium.config import RunConfig
 from consortium.modes.contract import Mode
 from consortium.modes.registry import mode_of
+from consortium.site.agreed_map import require_agreed_map
 from consortium.site.directory import SiteConfig, SiteDirectory, read_site_config, site_directory
 from consortium.site.periods import (
     OwnCount,
@@ -31,6 +32,7 @@ from privacy.policy.document import Policy, read_policy
 from privacy.storage.site_process import SITE_PROCESS, Cache
 from sites.data.fingerprint import fingerprint_of
 from sites.data.holdout import NobodyHeldOut
+from sites.data.mapped.digests import map_digests
 from sites.data.source import FileIdentity, file_identities, source_paths
 from sites.evaluation.contract import without_small_groups
 from sites.plans import AnyModelPlan
@@ -84,10 +86,12 @@ class Site:
         """The site's records, read once a process; of a later period, where the run counts one.
 
         Raises:
+            OtherMap: They are read by a map other than the charter's.
             PeriodWaits: It has too few persons of a class.
             PeriodChanged: The records are others than those that were declared for the period.
             ConsortiumError: As `records_of` says.
         """
+        require_agreed_map(self.charter, self.config.name, self.config.source)
         if not self.run_config.period:
             return records_of(self.task, self.directory, self.run_config)
         return self._records_of_period()
@@ -126,6 +130,18 @@ class Site:
                     OwnCount(model=model, score_bins=score_bins, tally=tally),
                     fingerprint=self.record_fingerprint,
                 )
+
+    @cached_property
+    def map_facts(self) -> Mapping[str, str]:
+        """The digests of the map and of the SQL by which the records are read; none without a map.
+
+        Nor for a map that is none: by it nothing is read, and the run is refused for it.
+        """
+        try:
+            found = map_digests(self.config.source)
+        except ConsortiumError:
+            return {}
+        return {name: one for name, one in found._asdict().items() if one} if found else {}
 
     @property
     def mode(self) -> Mode:

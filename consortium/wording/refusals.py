@@ -105,6 +105,7 @@ _SAID_BY_THE_SITE = {
     "other-encoder": "Its encoder has other weights, config or tokenizer than the run asks for.",
     "bad-reading": "What was said of how to read its data does not fit them.",
     "bad-fhir-map": "The map of its FHIR resources is not one.",
+    "other-map": "It reads its records by a map other than the charter names for it.",
     "bad-resources": "Some of its FHIR resources cannot be made into cells of the table.",
     "bad-omop-map": "The map of its OMOP tables is not one.",
     "bad-cdm-rows": "Some rows of its OMOP tables cannot be made into cells of the table.",

@@ -7,8 +7,10 @@ steps that were never begun. Each step is entered before it begins, so a crash c
 under-count.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property, lru_cache
 
 from privacy.differential.budget import (
     Spent,
@@ -133,6 +135,11 @@ class Ledger(SiteStore):
 
     form = _FORM
 
+    @cached_property
+    def _parse(self) -> Callable[[str], Content]:
+        # Entries never change, and a ledger is read from its first each time.
+        return lru_cache(maxsize=4_096)(from_text)
+
     def reserve(
         self,
         event: Mechanism,
@@ -194,7 +201,7 @@ class Ledger(SiteStore):
         with self._database.writing():
             alike = marks_of_kind(wanted)
             for text in self._texts_marked(*alike, mark_of_part(wanted)):
-                require_same_release(from_text(text), wanted)
+                require_same_release(self._parse(text), wanted)
                 return False
             if at_most is not None and len(self._texts_marked(*alike)) >= at_most:
                 raise TooManyEvaluations(
@@ -240,7 +247,7 @@ class Ledger(SiteStore):
         Raises:
             LedgerBroken: The chain is not whole, or an entry cannot be parsed.
         """
-        return tuple(from_text(text) for text in self._texts())
+        return tuple(self._parse(text) for text in self._texts())
 
     def releases(self) -> tuple[Released, ...]:
         """Return what left without noise, in the order of their entries.

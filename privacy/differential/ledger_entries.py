@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any, ClassVar, TypeAlias
 
 from privacy.differential.accounting import require_delta
@@ -253,7 +252,6 @@ def to_text(content: Content) -> str:
     return json.dumps(fields, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-@lru_cache(maxsize=4_096)  # entries never change, and a ledger is read from its first each time
 def from_text(text: str) -> Content:
     """Parse what `to_text` wrote.
 

@@ -3,6 +3,7 @@
 They have a file of their own because they load no engine.
 """
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -11,13 +12,23 @@ from rich.table import Table
 
 from scenarios.cli.terminal import console, exit_on_refusal
 from scenarios.library.registry import SCENARIOS, scenario_named
+from scenarios.scenario import Scenario
+from sites.learners.plans import AUTOMATIC
 
 app = typer.Typer()
 
 
 @app.command("list")
-def list_() -> None:
+def list_(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print them as JSON, for a program to read.")
+    ] = False,
+) -> None:
     """List the scenarios: their data, their sites, what they learn."""
+    if as_json:
+        described = [_description_of(scenario) for scenario in SCENARIOS.values()]
+        print(json.dumps(described, indent=2, ensure_ascii=False))
+        return
     table = Table(box=None, pad_edge=False)
     for heading in ("scenario", "sites", "what it is"):
         table.add_column(heading)
@@ -25,6 +36,22 @@ def list_() -> None:
         sites = "\n".join(scenario.sites)
         table.add_row(scenario.name, sites, f"{scenario.title}.\n{scenario.story}\n")
     console.print(table)
+
+
+def _description_of(scenario: Scenario) -> dict[str, object]:
+    config = scenario.config_with({})
+    learner = config.learner.name
+    return {
+        "name": scenario.name,
+        "title": scenario.title,
+        "story": scenario.story,
+        "data": scenario.dataset or "generated",
+        "sites": list(scenario.sites),
+        "task": scenario.task,
+        "learner": AUTOMATIC.get(scenario.task, "gradient") if learner == "auto" else learner,
+        "metric": scenario.headline.name,
+        "mode": config.aggregation,
+    }
 
 
 @app.command("practice")

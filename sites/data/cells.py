@@ -76,6 +76,13 @@ def cell_text(cell: object) -> str:
             return str(cell)
 
 
+def code_text(cell: object) -> str:
+    """Return the cell as text; a number is no code, as it lost its zeros: 250.10, 008."""
+    text = cell_text(cell)
+    is_number = not isinstance(cell, str) and text_if_present(text) is not None
+    return f"number {text}" if is_number else text
+
+
 def text_if_present(text: str) -> str | None:
     """Return the text, or None if it is one of `MISSING`."""
     return None if text.casefold() in MISSING else text

@@ -225,6 +225,8 @@ def words_for_codes(frame: pd.DataFrame, reading: Reading, schema: AnySchema) ->
 def _codes(texts: Texts, name: str, item: Item, reading: Reading) -> list[str]:
     said = {*reading.missing, *reading.missing_in.get(name, ())}
     if isinstance(item, Category):
+        if item.codes is not None:  # 999 and 99.9 are codes of ICD-9-CM
+            return []
         declared = {*item.values}
         odd = [text for text in texts.unique() if text not in declared | said]
         return [text for text in odd if _CODE.fullmatch(text)]

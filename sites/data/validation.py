@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from privacy.errors import ConsortiumError, number_of
+from sites.codes.systems import NotACode, group_of
 from sites.data.cells import (
     MIXED_DECIMALS,
     PRESENT,
@@ -19,6 +20,7 @@ from sites.data.cells import (
     Cells,
     Violation,
     cell_text,
+    code_text,
     declared_value,
     mixes_decimals,
     text_if_present,
@@ -36,6 +38,7 @@ Item: TypeAlias = Number | Category | ClassLabel | NumberLabel
 _A_NUMBER = "a number"
 _FINITE = "a finite number"
 _WRITTEN_OTHERWISE = re.compile(r"(?=.*\d)[-+\d.,:/'\u2019 \u00a0T]+")
+_ADVICE_ON_CODES = "correct it (as text: a number loses zeros), leave it empty where it is missing"
 _WHOLE = re.compile(r"-?\d+(\.0)?")
 
 
@@ -184,6 +187,8 @@ def _comparable_cells(column: Cells, item: Item) -> Cells:
     match item:
         case Number() | NumberLabel():
             return _numbers_or_texts(column)
+        case Category(codes=str()):
+            return _grouped(column, item)
         case Category(values=values) | ClassLabel(classes=values):
             # Objects are mapped by their texts: 1, 1.0 and True are equal as keys of a dictionary,
             # but may be different categories. Distinct values are looked up once each.
@@ -226,6 +231,11 @@ def _truths_as_texts(column: Cells) -> Cells:
 def _requirement(item: Item) -> tuple[Callable[[Cells], "pd.Series[bool]"], str]:
     """Return a check of what the cells must be, missing ones aside, and the same in words."""
     match item:
+        case Category(values=values, codes=str(codes), group=group):
+            shown = ", ".join(values[:20]) + (", ..." if len(values) > 20 else "")
+            return lambda cells: cells.isin(
+                values
+            ), f"a code of {codes} whose {group} is one of {shown}"
         case Category(values=values) | ClassLabel(classes=values):
             shown = ", ".join(values[:20]) + (", ..." if len(values) > 20 else "")
             return lambda cells: cells.isin(values), f"one of {shown}"
@@ -253,12 +263,32 @@ def _parse_cells(column: Cells, item: Item) -> "Cells | None":
                 fit |= np.isnan(values)
             return numbers if fit.all() else None
         case Category(values=names) | ClassLabel(classes=names):
-            codes = _declared_codes(column, names)
+            coded = isinstance(item, Category) and item.codes is not None
+            codes = _declared_codes(_grouped(column, item), names, exact=coded)
             lowest = -1 if isinstance(item, Category) and item.missing else 0
             if codes.min(initial=lowest) < lowest:
                 return None
             parsed = pd.Categorical.from_codes(codes, dtype=_declared_type(tuple(names)))
             return pd.Series(parsed, index=column.index, name=column.name)
+
+
+def _grouped(column: Cells, item: Category | ClassLabel) -> Cells:
+    """Return the groups of codes where a category declares them; else the cells."""
+    if not isinstance(item, Category) or item.codes is None:
+        return column
+    texts = column.astype(object).map(code_text)
+    return texts.map({text: _meant_group(text, item) for text in texts.unique()}).astype(object)
+
+
+def _meant_group(text: str, item: Category) -> str | None:
+    """Return the declared group of a code; else the text, or None if it is missing."""
+    if text in item.values or item.codes is None or item.group is None:
+        return text
+    try:
+        group = group_of(item.codes, item.group, text)
+    except NotACode:
+        return text_if_present(text)
+    return group if group in item.values else text
 
 
 @lru_cache(maxsize=1_024)
@@ -267,13 +297,19 @@ def _declared_type(names: tuple[str, ...]) -> pd.CategoricalDtype:
     return pd.CategoricalDtype(list(names))
 
 
-def _declared_codes(column: Cells, names: Sequence[str]) -> NDArray[np.int64]:
+def _declared_codes(
+    column: Cells, names: Sequence[str], *, exact: bool = False
+) -> NDArray[np.int64]:
     """Return the code of each cell, shape (n,): -1 where it is missing, -2 where undeclared."""
     # Objects are told apart by their texts: 1, 1.0 and True are equal as they are.
     texts = column.map(cell_text) if column.dtype == object else column
     codes, distinct = pd.factorize(texts)
     known = {None: -1} | {name: code for code, name in enumerate(names)}
-    meant = [known.get(declared_value(cell_text(cell), names), -2) for cell in distinct]
+    # Exact, as the code 1 is not 001.
+    meant = [
+        known.get(text_if_present(cell) if exact else declared_value(cell_text(cell), names), -2)
+        for cell in distinct
+    ]
     return np.array([*meant, -1], np.int64)[codes]  # a code of -1 is that of no value
 
 
@@ -322,10 +358,9 @@ def _advice(expected: str, item: Item | None, value: str) -> str:
             return "fill it in, leave the row out, or agree on a schema that lets it be missing"
         case Category(values=values) | ClassLabel(classes=values):
             name = item.name if isinstance(item, Category) else item.column
-            return (
-                f"use a declared value{_hint(value, values)}, or say values:{name}:THEIRS=OURS for "
-                "each that means one"
-            )
+            coded = isinstance(item, Category) and item.codes
+            advice = _ADVICE_ON_CODES if coded else f"use a declared value{_hint(value, values)}"
+            return f"{advice}, or say values:{name}:THEIRS=OURS for each that means one"
         case _ if expected == _A_NUMBER:
             written = "; if numbers or dates are written so, check-data says what to type"
             return "correct it, or leave it empty where it is missing" + (

@@ -9,6 +9,9 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from sites.codes.chapters import CHAPTERS
+from sites.codes.systems import GROUPS, CodeGroup, CodeSystem, is_group
+
 NAME = r"^[a-z][a-z0-9_.-]{0,63}$"
 Bound: TypeAlias = Annotated[float, Field(ge=-1e300, le=1e300)]
 
@@ -22,6 +25,10 @@ def _text_of_value(value: object) -> object:
 
 # Whoever writes a schema may declare 0 and 1 as they are in the records.
 Value: TypeAlias = Annotated[str, BeforeValidator(_text_of_value)]
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class _Agreed(BaseModel):
@@ -59,19 +66,50 @@ class Category(_Agreed):
 
     Args:
         name: The column.
-        values: Every value that may occur, distinct; their order fixes the encoding.
+        values: Every value that may occur, distinct; their order fixes the encoding. With the
+            chapters of an ICD, they may be left out: then all chapters are declared.
         missing: Whether a value may be absent; if so, an indicator column is added.
+        codes: The system whose codes the cells are; None where they are the values themselves.
+        group: What of a code is the value, such as its chapter; given where `codes` is.
     """
 
     kind: Literal["category"] = "category"
     name: str = Field(pattern=NAME)
-    values: tuple[Value, ...] = Field(min_length=2, max_length=1000)
+    values: tuple[Value, ...] = Field(
+        default=(), validate_default=True, min_length=2, max_length=1000
+    )
     missing: bool = False
+    # Left out where they are not declared, so that older schemas keep their fingerprints.
+    codes: CodeSystem | None = Field(default=None, exclude_if=_is_none)
+    group: CodeGroup | None = Field(default=None, exclude_if=_is_none)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _all_chapters_are_declared(cls, given: object) -> object:
+        if isinstance(given, dict) and given.get("group") == "chapter" and "values" not in given:
+            # What is no name of a system, such as a list, is refused where `codes` is checked.
+            chapters = [ranges for name, ranges in CHAPTERS.items() if name == given.get("codes")]
+            return {**given, "values": chapters[0] if chapters else ()}
+        return given
 
     @model_validator(mode="after")
     def _values_are_distinct(self) -> "Category":
         if len(set(self.values)) != len(self.values):
             raise ValueError(f"{self.name} declares a value twice")
+        return self
+
+    @model_validator(mode="after")
+    def _values_are_groups(self) -> "Category":
+        if self.codes is None or self.group is None:
+            if self.codes is not None or self.group is not None:
+                raise ValueError(f"{self.name} needs both codes and group, or neither")
+            return self
+        if self.group not in GROUPS[self.codes]:
+            known = ", ".join(GROUPS[self.codes])
+            raise ValueError(f"{self.name}: {self.codes} has no {self.group}; it has {known}")
+        other = [one for one in self.values if not is_group(self.codes, self.group, one)]
+        if other:
+            raise ValueError(f"{self.name}: {other[0]!r} is no {self.group} of {self.codes}")
         return self
 
 

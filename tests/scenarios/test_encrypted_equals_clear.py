@@ -18,6 +18,7 @@ REFUSED = "careless-hospital"  # its rule needs to see single sites
 ENCRYPTED: Mapping[str, Mapping[str, Scalar]] = {LIARS: {"buckets": 5}}
 # equal to the bit: test_regression_runs.py, test_card_runs.py, test_survival_runs.py
 COUNTED = ("heart-odds", "bank-scorecard", "lung-survival")
+TO_ITS_END = "five-clinics"  # test_five_clinics.py
 # Of training, as many rounds as fit a test; the scenarios of tables run to their end.
 FEWER: Mapping[str, int] = {**dict.fromkeys(TEXTS, 1), "private-notes": 1}
 
@@ -87,6 +88,6 @@ def test_an_encoder_moves_by_the_same_step(name: str, tmp_path: Path) -> None:
 
 
 def test_every_shipped_scenario_is_tried_or_cannot_be_encrypted(tmp_path: Path) -> None:
-    assert {*CONVEX, NET, LIARS, REFUSED, *TEXTS, *NOISY, *COUNTED} == {*SCENARIOS}
+    assert {*CONVEX, NET, LIARS, REFUSED, *TEXTS, *NOISY, *COUNTED, TO_ITS_END} == {*SCENARIOS}
     with pytest.raises(RunFailed, match="clear only"):
         done(REFUSED, tmp_path, {"aggregation": "encrypted"})

@@ -15,6 +15,7 @@ from typing import TypeAlias
 from consortium.coordinator.tracking import prometheus_file, tensorboard_folder
 from consortium.coordinator.tracking.contract import RunName, Tracker
 from consortium.coordinator.tracking.prometheus_file import PrometheusFile
+from consortium.coordinator.tracking.prometheus_page import PrometheusPage, loopback_port
 from consortium.coordinator.tracking.tensorboard_folder import TensorBoardFolder
 from consortium.coordinator.tracking.trackers import MetricsOf, Trackers
 from consortium.run.directory import TRACK
@@ -76,9 +77,24 @@ def _parsed(words: str) -> str:
         raise BadTracker(f"a tracker needs KIND:PATH, such as tensorboard:curves; got '{words}'")
     if kind not in KINDS:
         raise BadTracker(unknown_name(kind, KINDS, kind="tracker"))
+    if _is_page(kind, path):
+        _require_loopback(path)
+        return words
     place = Path(path).resolve()
     KINDS[kind].require(place)
     return f"{kind}:{place}"
+
+
+def _is_page(kind: str, place: str) -> bool:
+    return kind == "prometheus" and "://" in place
+
+
+def _require_loopback(url: str) -> None:
+    if loopback_port(url) is None:
+        raise BadTracker(
+            "figures are served to this machine only, at http://127.0.0.1:PORT, such as "
+            f"prometheus:http://127.0.0.1:9109; got '{url}'"
+        )
 
 
 @contextmanager
@@ -113,4 +129,6 @@ def begin_trackers(metrics_of: MetricsOf, name: RunName) -> Trackers:
 
 def _begin(words: str, name: RunName) -> Tracker:
     kind, _, path = _parsed(words).partition(":")
+    if _is_page(kind, path) and (port := loopback_port(path)) is not None:
+        return PrometheusPage(port, name)
     return KINDS[kind].begin(Path(path), name)

@@ -54,6 +54,7 @@ FINAL_AT_THE_SITE = frozenset(
         "missing-library",
         "no-such-period",
         "other-encoder",
+        "other-map",
         "out-of-bounds",
         "period-changed",
         "period-waits",

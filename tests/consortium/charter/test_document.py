@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from consortium.charter.document import BadCharter, Charter, Member
+from consortium.provisioning.charter_drafts import with_agreed_maps
 from privacy.identity.public_identity import BadAgreement
 from privacy.secrets.keys import Identity
 from scenarios.library.registry import SCENARIOS
@@ -107,3 +108,23 @@ def test_what_a_charter_says_of_masks_is_in_its_fingerprint() -> None:
 def test_what_no_charter_may_say_of_masks_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match=next(iter(wrong))):
         Charter.model_validate({**CHARTER.model_dump(), **wrong})
+
+
+def test_maps_are_in_the_fingerprint_and_are_those_of_members() -> None:
+    named = with_agreed_maps(CHARTER, {"hungary": "a" * 64})
+    other = with_agreed_maps(CHARTER, {"hungary": "b" * 64})
+    assert len({CHARTER.fingerprint, named.fingerprint, other.fingerprint}) == 3
+    assert Charter.model_validate_json(named.model_dump_json()) == named
+    assert (named.map_of("hungary"), named.map_of("cleveland")) == ("a" * 64, None)
+    for wrong, told in (({"nobody": "a" * 64}, "nobody"), ({"hungary": "a"}, "sha256")):
+        with pytest.raises(BadCharter, match=told):
+            with_agreed_maps(CHARTER, wrong)
+    twice = [one.model_dump() for one in (*named.maps, *other.maps)]
+    with pytest.raises(ValidationError, match="names a member twice"):
+        Charter.model_validate({**CHARTER.model_dump(), "maps": twice})
+
+
+def test_a_charter_cannot_be_changed_after_it_was_signed() -> None:
+    """Whatever it names, so that a fingerprint is that of what one holds."""
+    named = with_agreed_maps(CHARTER, {"hungary": "a" * 64})
+    assert len({CHARTER, named, named.model_copy()}) == 2

@@ -7,7 +7,12 @@ import pytest
 from consortium.charter.document import Charter
 from consortium.cli.main import app as consortium
 from consortium.provisioning.charter_drafts import AgreedMasks, with_agreed_masks
+from consortium.site.agreed_map import OtherMap
+from consortium.site.directory import SiteDirectory, read_site_config
+from sites.data.mapped.digests import map_digest_of
+from sites.data.source import OmopDatabase
 from tests.consortium.founded import TABLE, Founded, found
+from tests.omop_databases import heart_omop_map
 from tests.typed import typed
 
 SAID = ("suite = mlkem768_x25519", "max_colluders = 1")
@@ -84,3 +89,34 @@ def test_a_charter_is_shown_with_what_holds_for_masks(
     lines = typed(consortium, "charter", "show", tmp_path / "charter.json").splitlines()
     said = [line.removeprefix("masks").strip() for line in lines if line.startswith("masks ")]
     assert said == shown
+
+
+def test_a_map_is_agreed_on_shown_revised_and_signed_by_who_reads_by_it_only(
+    founded: Founded, tmp_path: Path
+) -> None:
+    """The sites here have CSV files: the one with the map is given a database."""
+    declared, drafted = tmp_path / "omop.toml", tmp_path / "charter.json"
+    declared.write_text(heart_omop_map())
+    digest = map_digest_of(declared)
+    agreed = new_charter(founded, drafted, "--map", f"north={declared}", "--map", "east=")
+    assert agreed.map_of("north") == digest
+    shown = typed(consortium, "charter", "show", drafted).splitlines()
+    assert f"map         north                {digest}" in shown
+    typed(consortium, "charter", "sign", drafted, founded.site("east"))
+    with pytest.raises(OtherMap, match="its records have no map: put that map in its place"):
+        consortium(
+            ["charter", "sign", str(drafted), str(founded.site("north"))], standalone_mode=False
+        )
+    config = read_site_config(founded.site("north"))
+    source = OmopDatabase(url="sqlite:///cdm.db", map=declared)
+    changed = config.model_copy(update={"source": source})
+    SiteDirectory(founded.site("north")).config.write_text(changed.model_dump_json())
+    typed(consortium, "charter", "sign", drafted, founded.site("north"))
+    revised = tmp_path / "revised.json"
+    typed(consortium, "charter", "revise", drafted, "--to", revised, "--map", f"west={'b' * 64}")
+    assert [(one.member, one.sha256) for one in Charter.read(revised).maps] == [
+        ("north", digest),
+        ("west", "b" * 64),
+    ]
+    typed(consortium, "charter", "revise", drafted, "--to", revised, "--map", "north=")
+    assert Charter.read(revised).maps == ()

