@@ -12,10 +12,11 @@ QUICK := -m "not slow" --doctest-modules
 export PYTHONDONTWRITEBYTECODE :=
 REPORT := --cov-report=term:skip-covered --cov-report=json:.coverage.json
 
-.PHONY: help install demo test test-all test-matrix coverage docs bench lint constraints clean
+.PHONY: help install browser demo test test-all test-matrix coverage docs bench lint constraints clean
 
 help:
 	@echo "make install   the environment, in .venv"
+	@echo "make browser   Chromium for the tests of pages, where the package manager can install it"
 	@echo "make demo      five banks: alone, together, pooled; and a report"
 	@echo "make test      lint, types, contracts, every test but the long ones;"
 	@echo "               and that the tests of privacy/ and strategies/ try all of them"
@@ -33,6 +34,10 @@ install: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 --editable '.[dev]'
 	touch $@
 
+# never fails and never waits for long: a machine without it tests all else
+browser: install
+	@$(BIN)/python -m tests.browser.chromium
+
 demo: install
 	$(BIN)/scenario compare bank-credit
 
@@ -42,15 +47,15 @@ lint: install
 	$(BIN)/mypy --num-workers $(WORKERS)
 	$(BIN)/lint-imports
 
-test: lint
+test: lint browser
 	$(BIN)/python -m pytest $(SPREAD) $(ORDER) $(QUICK) --cov=privacy --cov=strategies $(REPORT)
 	$(BIN)/python -m tests.coverage_floor .coverage.json
 
-coverage: install
+coverage: install browser
 	$(BIN)/python -m pytest $(SPREAD) $(ORDER) $(QUICK) --cov $(REPORT)
 	$(BIN)/python -m tests.coverage_floor .coverage.json
 
-test-all: lint
+test-all: lint browser
 	$(BIN)/python -m pytest $(SPREAD) --doctest-modules
 
 test-matrix: install

@@ -5,7 +5,8 @@ the PATH of its processes holds only the programs in this file. They ignore the 
 installed package or, at a site that keeps a list, a bundle on that list. A bundle that is not on
 the list is neither unpacked nor imported: every message of its run gets a typed refusal.
 
-This is the only file that uses Flower's private names, so it refuses any other Flower version.
+This is the only file that uses Flower's private names, so it refuses a Flower whose names were not
+read: before Flower is imported, and so before a newer one changes the database of the older.
 """
 
 import os
@@ -43,7 +44,15 @@ from privacy.policy.document import read_policy
 from sites.learners.plans import may_train
 from sites.tasks.registry import LEARNING_LIBRARIES, load_libraries
 
-FLOWER = "1.41."
+REVIEWED = ("1.41",)  # the series with which all tests of deployments pass
+# What another series was read to change, for whom reviews it. One deployed run of three sites ended
+# well with 1.42; the other tests of deployments were not run with it, so it is refused.
+CHANGED: Mapping[str, str] = {
+    "1.42": (
+        "the SuperLink migrates its database when it first starts (revision d9bd9d502cf9); "
+        "RuntimeTracingMiddleware is gone from both services"
+    ),
+}
 WAITS_KNOWN = frozenset({"1.41.0"})  # where Flower waits, and for what, was read in these
 _MISSING_PIECE_S = 0.05  # before one asks again for a piece that its sender is still sending
 # What Flower's SuperLink puts around every question, but which acts on those under one path only.
@@ -71,10 +80,17 @@ def require_version(version: str) -> None:
     """Check that this file was written for the given version of Flower.
 
     Raises:
-        UnknownFlower: It was not: the names it replaces may be absent or mean something else.
+        UnknownFlower: It was not: the names it replaces may be absent or mean something else. The
+            message says what is installed, what was tested, and what to type.
     """
-    if not version.startswith(FLOWER):
-        raise UnknownFlower(f"approved code needs Flower {FLOWER}x, but {version} is installed")
+    series = ".".join(version.split(".")[:2])
+    if series not in REVIEWED:
+        tested = " or ".join(f"{one}.x" for one in REVIEWED)
+        raise UnknownFlower(
+            f"deployments were tested with Flower {tested}, but {version} is installed; nothing "
+            f"was started, and no database was opened: `pip install 'flwr=={REVIEWED[-1]}.*'`, "
+            "then try again"
+        )
 
 
 def knows_waits() -> bool:
@@ -88,6 +104,7 @@ def run_supernode() -> None:
     Its fixed pauses are replaced by those of `consortium.site.waits`. In a Flower whose waits were
     not reviewed, they stay as they are.
     """
+    require_version(metadata.version("flwr"))
     from flwr.supernode import main as service
     from flwr.supernode import start_client_internal as loop
     from flwr.supernode.cli import flower_supernode
@@ -220,7 +237,12 @@ def spared(create: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def run_superlink() -> None:
-    """Run `flower-superlink`, which keeps the messages until they are asked for."""
+    """Run `flower-superlink`, which keeps the messages until they are asked for.
+
+    Guarantee: a Flower that was not reviewed opens no database. A newer one would migrate it, and
+    the older could not read it any more.
+    """
+    require_version(metadata.version("flwr"))
     from flwr.superlink import main as service
     from flwr.superlink.cli.flower_superlink import flower_superlink
 

@@ -39,7 +39,7 @@ _GIB = 2**30
 _MEMORY_GIB = 4.0
 _DISK_GIB = 1.0
 _LONGEST_SOCKET_FOLDER = 60  # the path of a Unix socket has at most 107 characters
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def _own_names() -> MachineCheck:
 def _unfit_flower(version: str) -> str:
     """Return what to do about a Flower that a deployment would refuse."""
     from consortium.deployment.flower_entrypoints import (  # loads Flower, where it is needed
-        FLOWER,
+        REVIEWED,
         UnknownFlower,
         require_version,
     )
@@ -153,7 +153,8 @@ def _unfit_flower(version: str) -> str:
     try:
         require_version(version)
     except UnknownFlower:
-        return f"deployments need Flower {FLOWER}x: install that version"
+        tested = " or ".join(f"{one}.x" for one in REVIEWED)
+        return f"deployments need Flower {tested}: install such a version"
     return ""
 
 
@@ -213,7 +214,7 @@ def _socket_folder() -> MachineCheck:
 
 
 def _browser() -> MachineCheck:
-    found = next((path for name in _BROWSERS if (path := shutil.which(name))), None)
+    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     return MachineCheck(
         "browser for report tests",
         found or "absent",

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,14 +22,12 @@ from privacy.differential.ledger_entries import Budget, DataSet, Released
 from privacy.differential.mechanisms import HeldOut, SampledGaussian
 from privacy.identity.log_signing_key import SigningKey
 from privacy.policy.document import Policy
+from tests.browser.chromium import require_chromium
 from tests.consortium.report.sample_reports import SHARED, write_reports
 from tests.consortium.sample_run import Sample
 
-CHROMIUM = shutil.which("chromium")
 PHONE, SMALL_PHONE, SCREEN = 390, 320, 1280
 PAPER = 688  # pixels: A4 without the margins
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH")
 
 MANY = tuple(f"hospital-{place}" for place in range(24))  # as many as a table of features shows
 OWN = {
@@ -94,7 +91,7 @@ def visit(folder: Path, pages: dict[Path, tuple[int, ...]]) -> Visit:
     net_log = folder / "net.json"
     shown = subprocess.run(
         [
-            str(CHROMIUM),
+            require_chromium(),
             *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"),
             *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
             *("--no-proxy-server", "--host-resolver-rules=MAP * ~NOTFOUND"),

@@ -5,6 +5,9 @@ import os
 import subprocess
 import sys
 import zipfile
+from importlib import metadata
+from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -17,7 +20,12 @@ from consortium.deployment.code_approval import (
     SiteApp,
     bundle_digest,
 )
-from consortium.deployment.flower_entrypoints import UnknownFlower, require_version
+from consortium.deployment.flower_entrypoints import (
+    CHANGED,
+    REVIEWED,
+    UnknownFlower,
+    require_version,
+)
 from consortium.run.directory import SITE
 from consortium.site.policy_templates import for_a_scenario, strict
 from privacy.protocol.membership_proof import Declined
@@ -143,10 +151,54 @@ def test_a_site_with_a_list_runs_nothing_for_a_run_without_a_bundle() -> None:
 
 
 def test_only_the_flower_that_was_looked_at() -> None:
-    require_version("1.41.0")
-    for version in ("1.40.9", "1.42.0", "2.0", "1.410.0"):
-        with pytest.raises(UnknownFlower):
+    for version in ("1.41.0", "1.41.7"):
+        require_version(version)
+    for version in ("1.40.9", "1.42.0", "1.43.0", "2.0", "1.410.0"):
+        with pytest.raises(UnknownFlower, match=f"{version} is installed") as refused:
             require_version(version)
+        assert "tested with Flower 1.41.x, but" in str(refused.value)
+        assert "pip install 'flwr==1.41.*'" in str(refused.value)
+
+
+def test_the_table_says_what_broke_with_which_flower() -> None:
+    """The installed Flower was reviewed; of what 1.42 changed, it has all or nothing."""
+    series = ".".join(metadata.version("flwr").split(".")[:2])
+    assert series in REVIEWED
+    changed = series in CHANGED
+    source = Path(find_spec("flwr.superlink.main").origin).read_text()  # type: ignore[union-attr,arg-type]
+    assert ("RuntimeTracingMiddleware" not in source) == changed
+    revisions = files("flwr.supercore.state.alembic.versions").iterdir()
+    assert any("d9bd9d502cf9" in one.read_text() for one in revisions if one.is_file()) == changed
+
+
+STARTED = """
+import sys
+from importlib import metadata
+installed = metadata.version
+metadata.version = lambda name: "1.43.0" if name == "flwr" else installed(name)
+from consortium.deployment import flower_entrypoints
+sys.argv = ["", *sys.argv[1:]]
+before = set(sys.modules)
+try:
+    flower_entrypoints.main()
+except flower_entrypoints.UnknownFlower:
+    print(any(name.startswith("flwr.superlink") for name in set(sys.modules) - before))
+"""
+
+
+def test_a_flower_that_nobody_read_opens_no_database(tmp_path: Path) -> None:
+    database = tmp_path / "superlink.db"
+    database.write_bytes(b"of another Flower")
+    said = subprocess.check_output(
+        [
+            *(sys.executable, "-W", "ignore", "-c", STARTED),
+            *("flower-superlink", "--insecure", "--database", str(database)),
+        ],
+        text=True,
+    )
+    assert said.split() == ["False"]
+    assert database.read_bytes() == b"of another Flower"
+    assert [path.name for path in tmp_path.iterdir()] == ["superlink.db"]
 
 
 REPLACED = """

@@ -60,7 +60,7 @@ def leave_out(patch: pytest.MonkeyPatch, package: str) -> None:
 
 def other_flower(patch: pytest.MonkeyPatch) -> None:
     version = metadata.version
-    patch.setattr(metadata, "version", lambda name: "1.42.0" if name == "flwr" else version(name))
+    patch.setattr(metadata, "version", lambda name: "1.43.0" if name == "flwr" else version(name))
 
 
 def no_superlink(patch: pytest.MonkeyPatch) -> None:
