@@ -70,6 +70,8 @@ class Scenario:
         dataset: Name of the shipped data set; None if the records come from elsewhere.
         records: Returns the records if they are generated or the user's own.
         own_records: Whether the records are one corpus of the user's own.
+        synthetic: Whether the records that it brings are made up, and nobody's: reports and model
+            cards say so.
         split: The column that says `train` or `test`, if the records come with one.
         site_of_row: Returns the site of each record, shape (n_rows,).
         floors: The charter's limits.
@@ -89,6 +91,7 @@ class Scenario:
     dataset: str | None = None
     records: Callable[[], pd.DataFrame] | None = None
     own_records: bool = False
+    synthetic: bool = False
     split: str | None = None
     site_of_row: Callable[[pd.DataFrame], "pd.Series[str]"] | None = None
     floors: Floors = field(default_factory=Floors)

@@ -163,6 +163,10 @@ def _print_comparison(comparison: Comparison) -> None:
     table.add_column("95 % interval", justify="right")
     for arm in comparison.arms:
         table.add_row(arm.name, f"{arm.value:.4f}", f"{arm.low:.4f} to {arm.high:.4f}")
+    gain = comparison.over_mean_alone
+    if gain is not None:
+        spread = f"{gain.low:.2f} to {gain.high:.2f}"
+        table.add_row("Together, over the mean alone", f"{gain.ratio:.2f} times", spread)
     for site in comparison.untrained:
         table.add_row(f"{site} alone", "none", "nobody to train on")
     for site in comparison.nobody_held_out:

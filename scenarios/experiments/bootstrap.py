@@ -4,7 +4,7 @@ Every model is measured on the same resamples, so that a difference compares the
 (percentile intervals: Efron and Tibshirani 1993, chapter 13).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
@@ -75,6 +75,21 @@ class Resampled:
         """Return the paired difference: both are of the same resamples."""
         return Resampled(self.value - other.value, self.values - other.values)
 
+    def __truediv__(self, other: "Resampled") -> "Resampled":
+        """Return the paired ratio; infinite, or NaN, where the other one is 0."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return Resampled(
+                float(np.float64(self.value) / other.value), self.values / other.values
+            )
+
+    @classmethod
+    def mean(cls, several: Sequence["Resampled"]) -> "Resampled":
+        """Return the mean of metrics on the same resamples."""
+        return cls(
+            float(np.mean([one.value for one in several])),
+            np.mean([one.values for one in several], axis=0),
+        )
+
     @property
     def interval(self) -> Interval:
         """The value with its percentile interval."""
@@ -135,7 +150,8 @@ def _recall_at_alerts(
     def recall(counts: Vector) -> float:
         drawn = counts[order]
         flagged, found = np.cumsum(drawn)[ends], np.cumsum(drawn * positive)[ends]
-        few = np.searchsorted(flagged, rate * counts.sum(), side="right")
+        # Quotients, as in `most_alerts`: 29 of 100 are 29 %, though 0.29 * 100 is below 29.
+        few = np.searchsorted(flagged / counts.sum(), rate, side="right")
         within = found[few - 1] if few else 0.0
         return float(within / found[-1]) if found[-1] else float("nan")
 

@@ -13,10 +13,10 @@ from sites.evaluation.calibration import Reliability
 from sites.evaluation.decisions import (
     EMPTY,
     ONE_CLASS,
+    Alerts,
     Confusion,
     confusion_at,
     confusions_at_edges,
-    recall_at_alerts,
 )
 from sites.evaluation.input_checks import class_codes, probabilities
 from sites.evaluation.metric_values import Figures, Undefined
@@ -26,7 +26,7 @@ from sites.schema.tables import ClassLabel
 from sites.statistics.tally import Metric, TallyLayout, fixed_point, mean
 
 THRESHOLD = 0.5
-ALERT_RATES = {"recall_at_1_percent": 0.01, "recall_at_0_1_percent": 0.001}
+ALERT_RATES = {"1_percent": 0.01, "0_1_percent": 0.001}
 
 
 @dataclass(frozen=True)
@@ -116,8 +116,9 @@ class BinaryEvaluation:
         `roc_auc`, `pr_auc` (average precision), `ks`, `gini` (2 AUC - 1), `brier`, `log_loss`
         (probabilities taken as at least 1e-7), `ece` (16 bins), and at the threshold 0.5
         `accuracy`, `balanced_accuracy`, `precision`, `recall`, `specificity`, `f1`;
-        and, where at most that share of the records is flagged, `recall_at_1_percent` and
-        `recall_at_0_1_percent`.
+        and, where at most that share of the records is flagged, `recall_at_1_percent`,
+        `precision_at_1_percent`, the same at `0_1_percent`, and, if the label declares costs,
+        `cost_at_1_percent` and `cost_at_0_1_percent`, for each 1,000 records.
 
         Raises:
             ImpossibleTally: No records have this tally.
@@ -209,8 +210,14 @@ class BinaryEvaluation:
         }
 
     def _at_alert_rates(self, tally: Tally) -> Figures:
-        found = self.confusions(tally)
-        return {name: recall_at_alerts(found, rate) for name, rate in ALERT_RATES.items()}
+        found, figures = self.confusions(tally), dict[str, Metric | Undefined]()
+        for name, share in ALERT_RATES.items():
+            alerts = Alerts.among(found, share)
+            figures[f"recall_at_{name}"] = alerts.recall()
+            figures[f"precision_at_{name}"] = alerts.precision()
+            if self.label.costs is not None:
+                figures[f"cost_at_{name}"] = alerts.cost(self.label.costs)
+        return figures
 
     def _ranking(self, tally: Tally) -> Figures:
         if min(self.class_counts(tally)) == 0:
