@@ -148,5 +148,6 @@ def scenario_of_charter(charter: Charter) -> Scenario:
 
 def headline_of(label: AnyLabel) -> Headline:
     """Return the metric that a model of such a label is judged by, unless a scenario says more."""
-    binary = isinstance(label, ClassLabel) and label.binary
-    return AUC if binary else _HEADLINES.get(type(label), MACRO_F1)
+    if isinstance(label, ClassLabel) and label.binary:
+        return AUC if label.costs is None else RECALL_AT_1_PERCENT
+    return _HEADLINES.get(type(label), MACRO_F1)

@@ -15,7 +15,9 @@ from scenarios.cli.left_out import exit_without, print_absences
 from scenarios.cli.run_request import RunRequest, resume_with_progress
 from scenarios.cli.terminal import console, exit_failed, write_report
 from scenarios.engines.site_reports import alarms_of, refused_own_data
-from scenarios.scenario import Scenario
+from scenarios.scenario import RECALL_AT_1_PERCENT, Scenario
+from sites.evaluation.binary import ALERT_RATES
+from sites.schema.tables import ClassLabel
 
 app = typer.Typer()
 
@@ -152,8 +154,29 @@ def _print_metrics(scenario: Scenario, summary: Summary) -> None:
             f"{number_of(summary.rounds, 'round')}",
             highlight=False,
         )
+        if scenario.headline == RECALL_AT_1_PERCENT:
+            _print_alerts(scenario, summary)
     elif summary.withheld:
         console.print(f"{scenario.headline.title}: {summary.withheld}", highlight=False)
+
+
+def _print_alerts(scenario: Scenario, summary: Summary) -> None:
+    """Print what is found at each fixed share of alerts, and what it costs if that was declared."""
+    label = scenario.table.label
+    unit = label.costs.unit if isinstance(label, ClassLabel) and label.costs else ""
+    for name, share in ALERT_RATES.items():
+        figures = {
+            what: summary.metrics[f"{what}_at_{name}"].value
+            for what in ("recall", "precision", "cost")
+            if f"{what}_at_{name}" in summary.metrics
+        }
+        said = [
+            f"{what} {value:.2f} {unit} for each 1,000 records"
+            if what == "cost"
+            else f"{what} {value:.4f}"
+            for what, value in figures.items()
+        ]
+        console.print(f"at most {100 * share:g} % alerts: {', '.join(said)}", highlight=False)
 
 
 def _print_comparison(comparison: Comparison) -> None:

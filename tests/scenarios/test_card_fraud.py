@@ -13,6 +13,7 @@ from consortium.report.render import lead_text
 from consortium.report.sections.decisions import decisions_section
 from consortium.report.site_text import read_outcome
 from consortium.run.records import SyntheticRecords, read_record
+from consortium.site.data_check import check_data
 from scenarios.data.synthetic_cards import (
     COMPONENTS,
     FRAUD,
@@ -27,6 +28,7 @@ from scenarios.engines.staging import new_run_directory, stage
 from scenarios.experiments.comparison import compare
 from scenarios.library.card_fraud import EASY, HARD, SCENARIO
 from scenarios.scenario import Scenario
+from scenarios.user_data.sources import scenario_with_user_data
 from sites.data.source import TableFile
 from sites.schema.tables import Number
 from tests.scenarios.conftest import Done, done
@@ -124,6 +126,26 @@ def test_a_bank_with_records_of_its_own_is_not_called_synthetic(tmp_path: Path) 
     assert read_record(run.synthetic, SyntheticRecords).sites == SCENARIO.sites[:3]
 
 
+def test_a_file_written_as_that_of_2013_is_dealt_to_the_banks(tmp_path: Path) -> None:
+    """Capitals, no card, a column of times: with the words that `check-data` proposes."""
+    payments = card_payments().iloc[::40].drop(columns=["card", "bank"])
+    path = tmp_path / "creditcard.csv"
+    payments.rename(columns=str.capitalize).to_csv(path, index=False)
+    said = ["persons:rows"]
+    check = check_data(TableFile(path=path), said, SCENARIO.table)
+    assert not check.open
+    assert not check.refusal
+    brought = scenario_with_user_data(
+        SCENARIO, [str(path), *said, *check.proposed], seed=7
+    ).scenario
+    assert not brought.synthetic
+    assert brought.records is not None
+    assert brought.site_of_row is not None
+    owner = brought.site_of_row(brought.records())
+    assert owner.value_counts().to_dict() == dict.fromkeys(SCENARIO.sites, 300)
+    stage(new_run_directory(brought, under=tmp_path, named=None), brought)
+
+
 def test_costs_and_alerts_are_in_the_figures_and_the_report(clear: Done) -> None:
     metrics = clear.summary.metrics
     for share in ("1_percent", "0_1_percent"):
@@ -154,9 +176,12 @@ def test_together_more_fraud_is_found_than_by_the_mean_bank(clear: Done) -> None
 @pytest.mark.slow
 def test_an_encrypted_run_finds_the_same_fraud(clear: Done, tmp_path: Path) -> None:
     sealed = done(SCENARIO.name, tmp_path, {"aggregation": "encrypted"}).summary
-    for name in ("recall_at_1_percent", "cost_at_1_percent", "roc_auc"):
+    for name in ("recall_at_1_percent", "roc_auc"):
         value = clear.summary.metrics[name].value
         assert sealed.metrics[name].value == pytest.approx(value, rel=1e-3)
+    # Scores differ in their last places, and so may one alert: 5 EUR in 9,496 payments.
+    cost = clear.summary.metrics["cost_at_1_percent"].value
+    assert sealed.metrics["cost_at_1_percent"].value == pytest.approx(cost, abs=0.6)
 
 
 @pytest.mark.slow

@@ -284,8 +284,8 @@ class Recorded:
         if self.comparison:
             return self.comparison.metric
         match self.label:
-            case ClassLabel(binary=True):
-                return "roc_auc"
+            case ClassLabel(binary=True, costs=costs):
+                return "roc_auc" if costs is None else "recall_at_1_percent"
             case ClassLabel() | MultiLabel():
                 return "macro_f1"
             case NumberLabel():
