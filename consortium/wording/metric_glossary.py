@@ -65,11 +65,11 @@ _MEANINGS = {
     ),
     "recall_at_1_percent": Meaning(
         "Recall at 1 % alerts",
-        "share of the truly positive records found where at most 1 % of all records are flagged",
+        "which share of the truly positive records is found where at most 1 % of all are flagged",
     ),
     "recall_at_0_1_percent": Meaning(
         "Recall at 0.1 % alerts",
-        "share of the truly positive records found where at most 0.1 % of all records are flagged",
+        "which share of the truly positive records is found where at most 0.1 % of all are flagged",
     ),
     "precision_at_1_percent": Meaning(
         "Precision at 1 % alerts",
@@ -179,6 +179,12 @@ _MEANINGS = {
         "share of predictions at or beyond the declared bounds, taken as the bound",
         "nearer 0",
     ),
+}
+
+AVERAGES = {
+    "micro": "All records alike (micro)",
+    "macro": "Mean over the classes (macro)",
+    "weighted": "Mean weighted by records",
 }
 
 
