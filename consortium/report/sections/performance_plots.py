@@ -212,7 +212,7 @@ def _class_table(
         note="Precision: the share of predicted ones that are right. Recall: the share of true "
         "ones that are found. All of it follows from the counts above. The means are over the "
         "classes that held-out records have; a class that is never predicted counts as 0 in that "
-        f"of precision. {words.DASH}: the records do not define it.",
+        f"of precision. {words.DASH}: not defined.",
     )
 
 
