@@ -8,6 +8,7 @@ import pytest
 
 from consortium.model.card import model_card
 from consortium.model.files import read_model
+from consortium.report.elements.blocks import Table
 from consortium.report.elements.run_reader import Recorded
 from consortium.report.render import lead_text
 from consortium.report.sections.decisions import decisions_section
@@ -155,7 +156,8 @@ def test_costs_and_alerts_are_in_the_figures_and_the_report(clear: Done) -> None
     section = decisions_section(Recorded.read(clear.run))
     assert section is not None
     table = section.blocks[0]
-    costs = {row[0].replace("\u00a0", " "): row[-1] for row in table.rows}  # type: ignore[union-attr]
+    assert isinstance(table, Table)
+    costs = {str(row[0]).replace("\u00a0", " "): str(row[-1]) for row in table.rows}
     assert "EUR" in costs["Flag 1.0 % at most"]
     # 39 of 9,496 held-out payments are fraud.
     assert costs["Flag nobody"].startswith(f"{1_000 * 39 * 180 / 9_496:.0f}")

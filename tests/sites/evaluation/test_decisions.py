@@ -180,3 +180,17 @@ def test_costs_are_told_only_where_they_were_declared() -> None:
     assert told["cost_at_0_1_percent"] == Metric(1_000 * 2 * 180 / 200)
     quiet = EVALUATION.metrics(EVALUATION.tally(scores, labels))
     assert not {name for name in quiet if name.startswith("cost")}
+
+
+@pytest.mark.parametrize(("second", "precision"), [(0, 0.5), (1, 1.0)])
+def test_the_precision_is_bounded_by_what_the_bin_below_may_hold(
+    second: int, precision: float
+) -> None:
+    """Of 20 records two may be flagged: the highest, and one of the crowd within a bin."""
+    scores = np.r_[0.9, 0.5 + 2**-11, np.full(9, 0.5 + 2**-12), np.zeros(9)]
+    records = Records(scores, np.r_[1, second, np.zeros(8, np.int64), 1, np.zeros(9, np.int64)])
+    found, exact = alerts_of(records, 0.1), brute_alerts(records, 0.1)
+    assert (found.at.flagged, exact.flagged) == (1, 2)
+    assert exact.true_positives / exact.flagged == precision
+    assert found.precision() == Metric(1.0, 0.5)
+    assert found.recall() == Metric(1 / (2 + second), 1 / (2 + second))
