@@ -34,6 +34,7 @@ class Headline:
 
 
 AUC = Headline(name="roc_auc", title="AUC")
+RECALL_AT_1_PERCENT = Headline(name="recall_at_1_percent", title="Recall at 1 % alerts")
 MACRO_F1 = Headline(name="macro_f1", title="Macro F1")
 ENTITY_F1 = Headline(name="entity_f1", title="Entity F1")
 # How the scenarios of texts train an encoder with small adapters.
@@ -69,6 +70,8 @@ class Scenario:
         dataset: Name of the shipped data set; None if the records come from elsewhere.
         records: Returns the records if they are generated or the user's own.
         own_records: Whether the records are one corpus of the user's own.
+        synthetic: Whether the records that it brings are made up, and nobody's: reports and model
+            cards say so.
         split: The column that says `train` or `test`, if the records come with one.
         site_of_row: Returns the site of each record, shape (n_rows,).
         floors: The charter's limits.
@@ -88,6 +91,7 @@ class Scenario:
     dataset: str | None = None
     records: Callable[[], pd.DataFrame] | None = None
     own_records: bool = False
+    synthetic: bool = False
     split: str | None = None
     site_of_row: Callable[[pd.DataFrame], "pd.Series[str]"] | None = None
     floors: Floors = field(default_factory=Floors)
@@ -144,5 +148,6 @@ def scenario_of_charter(charter: Charter) -> Scenario:
 
 def headline_of(label: AnyLabel) -> Headline:
     """Return the metric that a model of such a label is judged by, unless a scenario says more."""
-    binary = isinstance(label, ClassLabel) and label.binary
-    return AUC if binary else _HEADLINES.get(type(label), MACRO_F1)
+    if isinstance(label, ClassLabel) and label.binary:
+        return AUC if label.costs is None else RECALL_AT_1_PERCENT
+    return _HEADLINES.get(type(label), MACRO_F1)

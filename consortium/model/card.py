@@ -88,11 +88,13 @@ class RunOutcome:
         trained: The members whose updates are in the model.
         judged: The run's evaluation of it; None if it ended without figures.
         name: Of the run's directory.
+        synthetic: Which records are made up, in a sentence; "" if none are.
     """
 
     trained: tuple[str, ...]
     judged: ModelEvaluation | None = None
     name: str = ""
+    synthetic: str = ""
 
 
 def model_card(model: Subject, run: RunOutcome | None) -> str:
@@ -106,7 +108,7 @@ def model_card(model: Subject, run: RunOutcome | None) -> str:
     judged = run.judged if run else None
     sections = {
         "What it is": _description_lines(model, run.trained if run else ()),
-        "What it learnt from": _data_lines(model),
+        "What it learnt from": (*_synthetic_lines(run), *_data_lines(model)),
         **({"What it weighs": _coefficient_lines(model)} if model.linear_sums else {}),
         **({"What it found": found} if (found := result_lines(model.results)) else {}),
         "How good it is": _metric_lines(model, judged),
@@ -168,6 +170,10 @@ def _predicted_values(model: Subject) -> list[str]:
         if hasattr(label, name):
             return list(getattr(label, name))
     return ["a number"]
+
+
+def _synthetic_lines(run: RunOutcome | None) -> tuple[str, ...]:
+    return (f"- {run.synthetic}",) if run is not None and run.synthetic else ()
 
 
 def _data_lines(model: Subject) -> Iterator[str]:

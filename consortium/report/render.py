@@ -117,8 +117,8 @@ def _report_page(recorded: Recorded, sections: Sequence[Section]) -> str:
 
 
 def lead_text(recorded: Recorded) -> str:
-    """Return what stands below the headline: who is not in the run, and what was compared."""
-    said = [absent_sentence(recorded), _comparison_text(recorded)]
+    """Return what stands below the headline: what is made up, who is missing, what was compared."""
+    said = [recorded.synthetic_sentence, absent_sentence(recorded), _comparison_text(recorded)]
     return " ".join(text for text in said if text)
 
 

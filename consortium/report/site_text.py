@@ -58,13 +58,20 @@ def read_outcome(run: RunDirectory) -> RunOutcome:
     recorded = Recorded.read(run)
     tally, name = recorded.evaluation_by_group, run.path.resolve().name
     if tally is None:
-        return RunOutcome(trained=recorded.trained_sites, name=name)
+        return RunOutcome(
+            trained=recorded.trained_sites, name=name, synthetic=recorded.synthetic_sentence
+        )
     judged = ModelEvaluation(
         evaluation=recorded.grouped_evaluation,
         tally=tally,
         comparison=recorded.comparison,
     )
-    return RunOutcome(trained=recorded.trained_sites, judged=judged, name=name)
+    return RunOutcome(
+        trained=recorded.trained_sites,
+        judged=judged,
+        name=name,
+        synthetic=recorded.synthetic_sentence,
+    )
 
 
 def _personal_text(directory: Path) -> tuple[str, ...]:

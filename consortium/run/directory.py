@@ -52,6 +52,9 @@ class RunDirectory:
     comparison = PathIn("comparison.json")
     """The comparison of training alone, federated and pooled, if it was requested."""
 
+    synthetic = PathIn("synthetic.json")
+    """Whose records are made up, if any are; in a run of a scenario only."""
+
     privacy = PathIn("privacy.json")
     """The measured cost of privacy, if it was requested."""
 

@@ -198,6 +198,19 @@ class Summary(_Record):
         return ""
 
 
+class SyntheticRecords(_Record):
+    """`synthetic.json`: records of a run that are made up, and nobody's.
+
+    Args:
+        story: What they are, in words.
+        sites: The sites whose records they are; others brought their own.
+    """
+
+    version: Literal[1] = 1
+    story: str
+    sites: tuple[str, ...]
+
+
 class SitePairs(_Record):
     """Pairs of a negative and a positive held-out record of one site each, added up over sites.
 
@@ -267,10 +280,28 @@ class Difference(_Record):
     high: float
 
 
+class MeanGain(_Record):
+    """Federated over the mean of the sites' own models, paired on the same resampled persons.
+
+    Args:
+        mean_alone: The mean of the metric over the sites' own models.
+        ratio: The federated metric, divided by it.
+        low: Lower end of the 95 % bootstrap interval of the ratio.
+        high: Upper end.
+    """
+
+    mean_alone: float
+    ratio: float
+    low: float
+    high: float
+
+
 class Comparison(_Record):
     """Each site alone, the consortium and pooled records, on the same held-out persons.
 
     Args:
+        over_mean_alone: The gain over the mean of the models trained alone; None where that mean
+            is 0 in a resample, or was not measured.
         untrained: Sites with nobody to train on, which have no model of their own.
         nobody_held_out: Sites that hold nobody out, which have no figures of their own.
     """
@@ -283,6 +314,7 @@ class Comparison(_Record):
     resamples: int
     arms: list[Arm]
     differences: list[Difference]
+    over_mean_alone: MeanGain | None = None
     seconds: float
     untrained: list[str] = []
     nobody_held_out: list[str] = []

@@ -12,7 +12,7 @@ class Meaning:
         title: Its usual name.
         says: What its value says.
         better: Which values are better.
-        in_unit: Whether its unit is the unit of the predicted number.
+        in_unit: Whether its unit is that of the predicted number, or of the declared costs.
     """
 
     title: str
@@ -62,6 +62,35 @@ _MEANINGS = {
     "precision": Meaning("Precision", "share of the flagged records that are truly positive"),
     "recall": Meaning(
         "Sensitivity (recall)", "share of the truly positive records that are flagged"
+    ),
+    "recall_at_1_percent": Meaning(
+        "Recall at 1 % alerts",
+        "which share of the truly positive records is found where at most 1 % of all are flagged",
+    ),
+    "recall_at_0_1_percent": Meaning(
+        "Recall at 0.1 % alerts",
+        "which share of the truly positive records is found where at most 0.1 % of all are flagged",
+    ),
+    "precision_at_1_percent": Meaning(
+        "Precision at 1 % alerts",
+        "share of truly positive records among those flagged, at most 1 % of all records",
+    ),
+    "precision_at_0_1_percent": Meaning(
+        "Precision at 0.1 % alerts",
+        "share of truly positive records among those flagged, at most 0.1 % of all records",
+    ),
+    "cost_at_1_percent": Meaning(
+        "Cost at 1 % alerts",
+        "what missed positive records and alerts cost for each 1,000 records, by the costs that "
+        "the members declared, where at most 1 % of all records are flagged",
+        "lower",
+        in_unit=True,
+    ),
+    "cost_at_0_1_percent": Meaning(
+        "Cost at 0.1 % alerts",
+        "the same where at most 0.1 % of all records are flagged",
+        "lower",
+        in_unit=True,
     ),
     "specificity": Meaning(
         "Specificity", "share of the truly negative records that are not flagged"
@@ -150,6 +179,12 @@ _MEANINGS = {
         "share of predictions at or beyond the declared bounds, taken as the bound",
         "nearer 0",
     ),
+}
+
+AVERAGES = {
+    "micro": "All records alike (micro)",
+    "macro": "Mean over the classes (macro)",
+    "weighted": "Mean weighted by records",
 }
 
 

@@ -46,6 +46,7 @@ def _description_of(scenario: Scenario) -> dict[str, object]:
         "title": scenario.title,
         "story": scenario.story,
         "data": scenario.dataset or "generated",
+        "synthetic": scenario.synthetic,
         "sites": list(scenario.sites),
         "task": scenario.task,
         "learner": AUTOMATIC.get(scenario.task, "gradient") if learner == "auto" else learner,

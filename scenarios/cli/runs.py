@@ -10,12 +10,17 @@ from rich.table import Table
 from consortium.cli.options import SET_HELP, TRACK_HELP, WORDS_HELP
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Comparison, Summary
+from consortium.wording.formatting import escape_controls
+from consortium.wording.metric_glossary import AVERAGES
 from privacy.errors import ConsortiumError, number_of
 from scenarios.cli.left_out import exit_without, print_absences
 from scenarios.cli.run_request import RunRequest, resume_with_progress
 from scenarios.cli.terminal import console, exit_failed, write_report
 from scenarios.engines.site_reports import alarms_of, refused_own_data
-from scenarios.scenario import Scenario
+from scenarios.scenario import RECALL_AT_1_PERCENT, Scenario
+from sites.evaluation.binary import ALERT_RATES
+from sites.evaluation.multiclass import ClassesEvaluation
+from sites.schema.tables import ClassLabel
 
 app = typer.Typer()
 
@@ -50,6 +55,9 @@ AllowAbsentOption = Annotated[
     ),
 ]
 
+
+_CLASS_FIGURES = ("precision", "recall", "f1")
+_MOST_CLASSES = 30
 
 Finish: TypeAlias = Callable[[RunRequest, RunDirectory, Summary], None]
 
@@ -92,6 +100,7 @@ def _show_run(request: RunRequest, directory: RunDirectory, summary: Summary) ->
     """Run a scenario and write its report."""
     write_report(directory)
     _print_metrics(request.scenario, summary)
+    _print_classes(directory)
 
 
 def _compare_run(request: RunRequest, directory: RunDirectory, summary: Summary) -> None:
@@ -104,6 +113,7 @@ def _compare_run(request: RunRequest, directory: RunDirectory, summary: Summary)
         exit_failed(directory, f"the run finished but cannot be compared: {error}")
     write_report(directory)
     _print_comparison(comparison)
+    _print_classes(directory)
     if summary.withheld:
         console.print(f"figures of the run itself: {summary.withheld}", highlight=False)
     request.measure_robustness(directory)
@@ -127,6 +137,7 @@ def resume(
     scenario, summary = resume_with_progress(directory, engine=engine, verbose=verbose, track=track)
     write_report(directory)
     _print_metrics(scenario, summary)
+    _print_classes(directory)
     _print_end(directory, summary)
     refused = refused_own_data(directory, summary)
     if refused and not allow_absent:
@@ -152,8 +163,56 @@ def _print_metrics(scenario: Scenario, summary: Summary) -> None:
             f"{number_of(summary.rounds, 'round')}",
             highlight=False,
         )
+        if scenario.headline == RECALL_AT_1_PERCENT:
+            _print_alerts(scenario, summary)
     elif summary.withheld:
         console.print(f"{scenario.headline.title}: {summary.withheld}", highlight=False)
+
+
+def _print_alerts(scenario: Scenario, summary: Summary) -> None:
+    """Print what is found at each fixed share of alerts, and what it costs if that was declared."""
+    label = scenario.table.label
+    unit = label.costs.unit if isinstance(label, ClassLabel) and label.costs else ""
+    for name, share in ALERT_RATES.items():
+        figures = {
+            what: summary.metrics[f"{what}_at_{name}"].value
+            for what in ("recall", "precision", "cost")
+            if f"{what}_at_{name}" in summary.metrics
+        }
+        said = [
+            f"{what} {value:.2f} {unit} for each 1,000 records"
+            if what == "cost"
+            else f"{what} {value:.4f}"
+            for what, value in figures.items()
+        ]
+        console.print(f"at most {100 * share:g} % alerts: {', '.join(said)}", highlight=False)
+
+
+def _print_classes(directory: RunDirectory) -> None:
+    """Print how well each of three or more classes is told, from the counts of all sites."""
+    from consortium.report.elements.run_reader import Recorded  # which loads what runs load
+
+    recorded = Recorded.read(directory)
+    tally, evaluation = recorded.pooled_evaluation, recorded.evaluation
+    if tally is None or not isinstance(evaluation, ClassesEvaluation):
+        return
+    curves = evaluation.curves(tally)
+    if "averages" not in curves:
+        return
+    found = sorted(curves["classes"].items(), key=lambda item: -item[1]["support"])
+    table = Table(box=None, pad_edge=False)
+    table.add_column("class")
+    for title in _CLASS_FIGURES:
+        table.add_column(title, justify="right")
+    table.add_column("records", justify="right")
+    averages = [(AVERAGES[kind], one) for kind, one in curves["averages"].items()]
+    for name, one in (*found[:_MOST_CLASSES], *averages):
+        cells = (f"{one[key]:.4f}" if key in one else "none" for key in _CLASS_FIGURES)
+        table.add_row(escape_controls(name), *cells, f"{one['support']:,}")
+    console.print(table, highlight=False)
+    more = len(found) - _MOST_CLASSES
+    if more > 0:
+        console.print(f"{number_of(more, 'rarer class')} not shown")
 
 
 def _print_comparison(comparison: Comparison) -> None:
@@ -163,6 +222,10 @@ def _print_comparison(comparison: Comparison) -> None:
     table.add_column("95 % interval", justify="right")
     for arm in comparison.arms:
         table.add_row(arm.name, f"{arm.value:.4f}", f"{arm.low:.4f} to {arm.high:.4f}")
+    gain = comparison.over_mean_alone
+    if gain is not None:
+        spread = f"{gain.low:.2f} to {gain.high:.2f}"
+        table.add_row("Together, over the mean alone", f"{gain.ratio:.2f} times", spread)
     for site in comparison.untrained:
         table.add_row(f"{site} alone", "none", "nobody to train on")
     for site in comparison.nobody_held_out:

@@ -11,7 +11,7 @@ from consortium.charter.document import Charter, Member
 from consortium.config import RunConfig
 from consortium.modes.registry import mode_of
 from consortium.run.directory import RunDirectory
-from consortium.run.records import write_record
+from consortium.run.records import SyntheticRecords, write_record
 from consortium.site.directory import SiteConfig, SiteDirectory
 from consortium.site.person_sides import begin_sides, scenario_side_key
 from consortium.site.policy_templates import for_a_scenario
@@ -90,6 +90,9 @@ def stage(
     run.coordinator.mkdir(exist_ok=True)
     if lies.attacks:
         write_record(liars_path(run), lies)
+    if scenario.synthetic and shipped:
+        made_up = SyntheticRecords(story=scenario.story, sites=tuple(shipped))
+        write_record(run.synthetic, made_up)
     for name in scenario.sites:
         directory = run.site(name)
         directory.mkdir(parents=True, exist_ok=True)

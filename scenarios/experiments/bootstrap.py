@@ -4,8 +4,9 @@ Every model is measured on the same resamples, so that a difference compares the
 (percentile intervals: Efron and Tibshirani 1993, chapter 13).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -74,6 +75,21 @@ class Resampled:
         """Return the paired difference: both are of the same resamples."""
         return Resampled(self.value - other.value, self.values - other.values)
 
+    def __truediv__(self, other: "Resampled") -> "Resampled":
+        """Return the paired ratio; infinite, or NaN, where the other one is 0."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return Resampled(
+                float(np.float64(self.value) / other.value), self.values / other.values
+            )
+
+    @classmethod
+    def mean(cls, several: Sequence["Resampled"]) -> "Resampled":
+        """Return the mean of metrics on the same resamples."""
+        return cls(
+            float(np.mean([one.value for one in several])),
+            np.mean([one.values for one in several], axis=0),
+        )
+
     @property
     def interval(self) -> Interval:
         """The value with its percentile interval."""
@@ -89,7 +105,8 @@ def resampled_metric(
     """Return the metric of that name as a function of how often each record counts.
 
     Args:
-        name: `roc_auc`, `macro_f1`, `entity_f1`, `rmse` or `concordance`.
+        name: `roc_auc`, `recall_at_1_percent`, `recall_at_0_1_percent`, `macro_f1`, `entity_f1`,
+            `rmse` or `concordance`.
         predictions: Predictions of the task, by record.
         labels: Labels, by record.
 
@@ -120,6 +137,25 @@ def _auc(scores: NDArray[np.float64], labels: NDArray[np.float64]) -> ResampledM
         return float(wins / pairs) if pairs else float("nan")
 
     return auc
+
+
+def _recall_at_alerts(
+    rate: float, scores: NDArray[np.float64], labels: NDArray[np.float64]
+) -> ResampledMetric:
+    """Return the recall where at most a share of the drawn records is flagged, ties together."""
+    order = np.argsort(-scores, kind="stable")
+    positive = labels[order] > 0.5
+    ends = np.flatnonzero(np.r_[np.diff(scores[order]) < 0, True])
+
+    def recall(counts: Vector) -> float:
+        drawn = counts[order]
+        flagged, found = np.cumsum(drawn)[ends], np.cumsum(drawn * positive)[ends]
+        # Quotients, as in `most_alerts`: 29 of 100 are 29 %, though 0.29 * 100 is below 29.
+        few = np.searchsorted(flagged / counts.sum(), rate, side="right")
+        within = found[few - 1] if few else 0.0
+        return float(within / found[-1]) if found[-1] else float("nan")
+
+    return recall
 
 
 def _macro_f1(scores: NDArray[np.float64], labels: NDArray[np.float64]) -> ResampledMetric:
@@ -178,6 +214,8 @@ def _concordance(risks: NDArray[np.float64], labels: NDArray[np.float64]) -> Res
 
 _METRICS: Mapping[str, Callable[[NDArray[np.float64], NDArray[np.float64]], ResampledMetric]] = {
     "roc_auc": _auc,
+    "recall_at_1_percent": partial(_recall_at_alerts, 0.01),
+    "recall_at_0_1_percent": partial(_recall_at_alerts, 0.001),
     "macro_f1": _macro_f1,
     "entity_f1": _entity_f1,
     "rmse": _rmse,

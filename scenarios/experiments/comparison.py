@@ -16,7 +16,15 @@ from consortium.model.files import TrainedModel, read_model
 from consortium.model.personal import personal_folder
 from consortium.protocol.learning import learner_of
 from consortium.run.directory import RunDirectory
-from consortium.run.records import Arm, Comparison, Difference, Summary, read_record, write_record
+from consortium.run.records import (
+    Arm,
+    Comparison,
+    Difference,
+    MeanGain,
+    Summary,
+    read_record,
+    write_record,
+)
 from consortium.site.site import model_plan, records_of, site_rng
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally, Vector
@@ -280,6 +288,9 @@ def _measure_arms(
         resamples=len(resamples.counts),
         arms=[_arm(name, measured, own) for name, measured in metrics.items()],
         differences=[_difference(name, metrics) for name in metrics if name != "federated"],
+        over_mean_alone=_over_mean_alone(
+            metrics["federated"], [metrics[name] for name in scenario.sites if name in metrics]
+        ),
         seconds=0.0,
     )
 
@@ -311,6 +322,17 @@ def _arm(name: str, resampled: Resampled, own: dict[str, float]) -> Arm:
 def _difference(name: str, metrics: Mapping[str, Resampled]) -> Difference:
     interval = (metrics["federated"] - metrics[name]).interval
     return Difference(against=name, value=interval.value, low=interval.low, high=interval.high)
+
+
+def _over_mean_alone(together: Resampled, alone: Sequence[Resampled]) -> MeanGain | None:
+    if not alone:
+        return None
+    mean = Resampled.mean(alone)
+    # A resample whose mean is 0 has no ratio: leaving such ones out would flatter the gain.
+    if mean.value <= 0 or (mean.values <= 0).any():
+        return None
+    found = (together / mean).interval
+    return MeanGain(mean_alone=mean.value, ratio=found.value, low=found.low, high=found.high)
 
 
 def _none_if_nan(value: float) -> float | None:

@@ -25,6 +25,7 @@ SCENARIO = Scenario(
     task="clinical-entities",
     table=EntitySchema(name="annotated-sentences", person="patient", types=(DISEASE, DRUG)),
     records=annotated_sentences,
+    synthetic=True,
     site_of_row=hospital_of,
     sites=HOSPITALS,
     run_config={

@@ -24,6 +24,7 @@ SCENARIO = Scenario(
         label=ClassLabel(column="chapter", classes=tuple(CHAPTERS.values())),
     ),
     records=diagnoses,
+    synthetic=True,
     site_of_row=specialty_hospitals,
     sites=HOSPITALS,
     run_config={

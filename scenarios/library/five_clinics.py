@@ -27,6 +27,7 @@ SCENARIO = Scenario(
         label=ClassLabel(column="diagnosis", classes=DIAGNOSES),
     ),
     records=clinic_patients,
+    synthetic=True,
     site_of_row=clinic_of,
     sites=tuple(CLINICS),
     run_config={"model": "mlp", "hidden-units": 128, "batch-size": 16},

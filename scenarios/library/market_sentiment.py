@@ -24,6 +24,7 @@ SCENARIO = Scenario(
         label=ClassLabel(column="sentiment", classes=CLASSES),
     ),
     records=market_sentences,
+    synthetic=True,
     site_of_row=bank_of,
     sites=BANKS,
     run_config={

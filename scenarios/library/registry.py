@@ -7,6 +7,7 @@ from privacy.errors import ConsortiumError, look_up
 from scenarios.library import (
     bank_credit,
     byzantine_banks,
+    card_fraud,
     careless_hospital,
     clinical_entities,
     clinical_notes,
@@ -29,6 +30,9 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
             bank_credit.SCENARIO,
             bank_credit.SCORECARD,
             regional_lenders.SCENARIO,
+            card_fraud.SCENARIO,
+            card_fraud.EASY,
+            card_fraud.HARD,
             heart_diagnosis.SCENARIO,
             heart_diagnosis.SEVERITY,
             five_clinics.SCENARIO,

@@ -81,6 +81,7 @@ def scenario_with_corpus(
         dataset=None,
         records=lambda: corpus.records,
         own_records=True,
+        synthetic=False,
         split=corpus.split,
         site_of_row=lambda frame: owner.loc[frame.index],
     )

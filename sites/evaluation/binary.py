@@ -13,6 +13,7 @@ from sites.evaluation.calibration import Reliability
 from sites.evaluation.decisions import (
     EMPTY,
     ONE_CLASS,
+    Alerts,
     Confusion,
     confusion_at,
     confusions_at_edges,
@@ -25,6 +26,7 @@ from sites.schema.tables import ClassLabel
 from sites.statistics.tally import Metric, TallyLayout, fixed_point, mean
 
 THRESHOLD = 0.5
+ALERT_RATES = {"1_percent": 0.01, "0_1_percent": 0.001}
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,10 @@ class BinaryEvaluation:
 
         `roc_auc`, `pr_auc` (average precision), `ks`, `gini` (2 AUC - 1), `brier`, `log_loss`
         (probabilities taken as at least 1e-7), `ece` (16 bins), and at the threshold 0.5
-        `accuracy`, `balanced_accuracy`, `precision`, `recall`, `specificity`, `f1`.
+        `accuracy`, `balanced_accuracy`, `precision`, `recall`, `specificity`, `f1`;
+        and, where at most that share of the records is flagged, `recall_at_1_percent`,
+        `precision_at_1_percent`, the same at `0_1_percent`, and, if the label declares costs,
+        `cost_at_1_percent` and `cost_at_0_1_percent`, for each 1,000 records.
 
         Raises:
             ImpossibleTally: No records have this tally.
@@ -201,7 +206,18 @@ class BinaryEvaluation:
             "log_loss": mean(self.layout.real_sum("log_loss", tally), n) if n else Undefined(EMPTY),
             "ece": self.reliability(tally).calibration_error() if n else Undefined(EMPTY),
             **self.confusion(tally).figures(),
+            **self._at_alert_rates(tally),
         }
+
+    def _at_alert_rates(self, tally: Tally) -> Figures:
+        found, figures = self.confusions(tally), dict[str, Metric | Undefined]()
+        for name, share in ALERT_RATES.items():
+            alerts = Alerts.among(found, share)
+            figures[f"recall_at_{name}"] = alerts.recall()
+            figures[f"precision_at_{name}"] = alerts.precision()
+            if self.label.costs is not None:
+                figures[f"cost_at_{name}"] = alerts.cost(self.label.costs)
+        return figures
 
     def _ranking(self, tally: Tally) -> Figures:
         if min(self.class_counts(tally)) == 0:

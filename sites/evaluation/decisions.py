@@ -12,6 +12,7 @@ import numpy as np
 
 from privacy.layout import Tally, Vector
 from sites.evaluation.metric_values import Figures, Undefined, ratio
+from sites.schema.tables import Costs
 from sites.statistics.tally import Metric
 
 EMPTY = "there are no held-out records"
@@ -79,6 +80,14 @@ class Confusion:
         odds = self.threshold / (1 - self.threshold)
         return (self.positives - odds * (self.records - self.positives)) / self.records
 
+    def cost(self, costs: Costs) -> float:
+        """What missed positive records and alerts cost for each 1,000 records.
+
+        There must be records.
+        """
+        spent = costs.missed * self.false_negatives + costs.alert * self.flagged
+        return 1_000 * spent / self.records
+
 
 def confusion_at(
     threshold: float, *, negatives: tuple[int, int], positives: tuple[int, int]
@@ -128,12 +137,98 @@ def threshold_that_finds(found: Sequence[Confusion], share: float) -> Confusion:
     return [one for one in found if one.true_positives >= share * one.positives][-1]
 
 
+def most_alerts(records: int, share: float) -> int:
+    """Return how many records may be flagged, so that they are no more than a share of all.
+
+    Args:
+        records: All records.
+        share: From 0 to 1.
+    """
+    # A quotient decides, because 0.29 * 100 is below 29, and 29 of 100 are 29 %.
+    most = min(int(share * records) + 1, records)
+    while most and most / records > share:
+        most -= 1
+    return most
+
+
 def threshold_that_flags(found: Sequence[Confusion], share: float) -> Confusion:
     """Return the counts at the lowest threshold that flags no more than a share of the records.
 
     Args:
         found: Counts by rising threshold, up to one that flags nobody or few enough.
-        share: Above 0.
+        share: From 0 to 1.
     """
-    few = [one for one in found if one.flagged <= share * one.records]
+    few = [one for one in found if one.flagged <= most_alerts(one.records, share)]
     return few[0] if few else found[-1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alerts:
+    """What is found where at most a share of the records is flagged, the highest scores first.
+
+    Guarantee: alerts never exceed the share. Records of equal scores are flagged together or not at
+    all, and so are those of one bin: scores that were not binned may flag some of the bin below,
+    and no figure is farther from theirs than its error bound.
+
+    Args:
+        at: The counts at the lowest edge of a bin that flags no more than the share.
+        below: Those at the edge below; the same ones if there is none.
+        share: From 0 to 1.
+    """
+
+    at: Confusion
+    below: Confusion
+    share: float
+
+    @classmethod
+    def among(cls, found: Sequence[Confusion], share: float) -> "Alerts":
+        """Return the alerts at a share.
+
+        Args:
+            found: Counts by rising threshold, from 0 to one that flags nobody or few enough.
+            share: From 0 to 1.
+        """
+        at = threshold_that_flags(found, share)
+        place = next(place for place, one in enumerate(found) if one is at)
+        return cls(at=at, below=found[max(place - 1, 0)], share=share)
+
+    def recall(self) -> Metric | Undefined:
+        """Return the share of the positive records that is flagged."""
+        if not self.at.positives:
+            return Undefined("there are no positive held-out records")
+        more = min(self._room, self._more_positives)
+        return Metric(self.at.true_positives / self.at.positives, more / self.at.positives)
+
+    def precision(self) -> Metric | Undefined:
+        """Return the share of the flagged records that is positive."""
+        right, flagged = self.at.true_positives, self.at.flagged
+        if not flagged:
+            return Undefined("no edge of a score bin flags so few records")
+        positives = min(self._room, self._more_positives)
+        negatives = min(self._room, self._more_negatives)
+        value = right / flagged
+        most, least = (right + positives) / (flagged + positives), right / (flagged + negatives)
+        return Metric(value, max(most - value, value - least))
+
+    def cost(self, costs: Costs) -> Metric | Undefined:
+        """Return what missed positive records and alerts cost for each 1,000 records."""
+        if not self.at.records:
+            return Undefined(EMPTY)
+        saved = min(self._room, self._more_positives) * max(costs.missed - costs.alert, 0.0)
+        negatives = min(self._room, self._more_negatives)
+        positives = min(self._room - negatives, self._more_positives)
+        added = negatives * costs.alert + positives * max(costs.alert - costs.missed, 0.0)
+        return Metric(self.at.cost(costs), 1_000 * max(saved, added) / self.at.records)
+
+    @property
+    def _room(self) -> int:
+        """How many further records may be flagged."""
+        return max(most_alerts(self.at.records, self.share) - self.at.flagged, 0)
+
+    @property
+    def _more_positives(self) -> int:
+        return self.below.true_positives - self.at.true_positives
+
+    @property
+    def _more_negatives(self) -> int:
+        return self.below.false_positives - self.at.false_positives

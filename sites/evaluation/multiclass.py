@@ -152,15 +152,18 @@ class ClassesEvaluation:
         """Return points to plot, as plain JSON values.
 
         `confusion` (a row per true class), `calibration` of the confidence (16 bins with their
-        counts), and `classes`: for each class its support and, where they are defined, precision,
-        recall, F1, one-versus-rest AUC with its error bound, and ROC curve.
+        counts), `classes`: for each class its support and, where they are defined, precision,
+        recall, F1, one-versus-rest AUC with its error bound, and ROC curve; and, if there are
+        records, `averages` of precision, recall and F1 (`class_averages`).
 
         Raises:
             ImpossibleTally: No records have this tally.
         """
         self.check(tally)
         confusion = self._confusion(tally)
+        averages = {"averages": class_averages(confusion)} if confusion.any() else {}
         return {
+            **averages,
             "confusion": {
                 "classes": list(self.label.classes),
                 "counts": confusion.tolist(),
@@ -244,6 +247,34 @@ class ClassesEvaluation:
             self.layout.real_sums("confidence", tally),
             self.layout.part("confident_and_right", tally).astype(np.float64),
         )
+
+
+def class_averages(confusion: Tally) -> dict[str, dict[str, float]]:
+    """Return precision, recall and F1 over all classes, by kind of average, with their support.
+
+    `micro` counts every record alike: with one class a record all three are the accuracy. `macro`
+    is the mean over the classes, and `weighted` weighs each by its records. They are those of
+    scikit-learn's `classification_report`: a class that is never predicted has the precision 0
+    there. A class without a record is in no mean.
+
+    Args:
+        confusion: Counts with a row for each true class, shape (n_classes, n_classes), not all 0.
+    """
+    right, support, predicted = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    held = support > 0
+    figures = {
+        "precision": right[held] / np.maximum(predicted[held], 1),
+        "recall": right[held] / support[held],
+        "f1": 2 * right[held] / (support + predicted)[held],
+    }
+    n = int(support.sum())
+    accuracy = float(right.sum() / n)
+    shares = support[held] / n
+    return {
+        "micro": {**dict.fromkeys(figures, accuracy), "support": n},
+        "macro": {**{name: float(one.mean()) for name, one in figures.items()}, "support": n},
+        "weighted": {**{name: float(one @ shares) for name, one in figures.items()}, "support": n},
+    }
 
 
 def _one_versus_rest(shares: Matrix, of_label: Vector, codes: Tally) -> dict[str, Tally]:

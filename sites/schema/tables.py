@@ -113,6 +113,20 @@ class Category(_Agreed):
         return self
 
 
+class Costs(_Agreed):
+    """What the members agreed that a mistake costs them.
+
+    Args:
+        missed: Of a record of the positive class that is not flagged.
+        alert: Of looking at a flagged record, whatever it turns out to be.
+        unit: Of both, for people, such as `EUR`.
+    """
+
+    missed: float = Field(ge=0, le=1e12)
+    alert: float = Field(ge=0, le=1e12)
+    unit: str = ""
+
+
 class ClassLabel(_Agreed):
     """What a classifier predicts: one of the declared classes, which a site may lack.
 
@@ -121,17 +135,30 @@ class ClassLabel(_Agreed):
         classes: Every class; with two, the second is the positive one.
         ordered: Whether the classes are grades in their order, so that a wrong prediction can be
             nearer to the truth than another.
+        costs: What a missed positive record and an alert cost, of two classes; None if nobody
+            declared it.
     """
 
     kind: Literal["classes"] = "classes"
     column: str = Field(pattern=NAME)
     classes: tuple[Value, ...] = Field(min_length=2, max_length=1000)
     ordered: bool = False
+    # Left out where it is not declared, so that older schemas keep their fingerprints.
+    costs: Costs | None = Field(default=None, exclude_if=_is_none)
 
     @model_validator(mode="after")
     def _classes_are_distinct(self) -> "ClassLabel":
         if len(set(self.classes)) != len(self.classes):
             raise ValueError(f"{self.column} declares a class twice")
+        return self
+
+    @model_validator(mode="after")
+    def _costs_are_of_two_classes(self) -> "ClassLabel":
+        if self.costs is not None and not self.binary:
+            raise ValueError(
+                f"{self.column} has {len(self.classes)} classes: a missed record and an alert have "
+                "a cost where there are two, so leave costs out"
+            )
         return self
 
     @property

@@ -15,6 +15,7 @@ import pandas as pd
 import pyreadstat
 
 from scenarios.data.datasets import heart_hospitals, load_dataset
+from scenarios.data.synthetic_cards import card_payments
 from tests.docs.pages import README, ROOT, Command, blocks, commands
 from tests.fhir_exports import NOTES_MAP, heart_map, write_heart_export, write_notes_export
 from tests.forked import Forked
@@ -33,6 +34,7 @@ STATISTICS = DOCS / "statistics.md"
 # runs do.
 LEFT_BY: Mapping[str, Path] = {
     "comparison.json": SCIENTIST,
+    "synthetic.json": SCIENTIST,
     "coordinator/coordinator.log": SCIENTIST,
     "sites/*/site.log": SCIENTIST,
     "model/trained.safetensors": TEXT,
@@ -95,6 +97,11 @@ def write_readers_files(folder: Path) -> None:
     broken.loc[broken.index[1], "age"] = "63 years"
     broken.loc[broken.index[3], "chest_pain"] = "severe"
     broken.to_csv(folder / "broken.csv", index=False)
+    payments = card_payments()
+    own = payments[payments["bank"] == "delta-bank"].drop(columns=["bank", "time"])
+    own.to_csv(folder / "payments.csv", index=False)
+    as_of_2013 = payments.drop(columns=["card", "bank"]).rename(columns=str.capitalize)
+    as_of_2013.iloc[::100].to_csv(folder / "creditcard.csv", index=False)
     notes = synthetic_notes(60, sentences=6, seed=7)
     lines = folder / "notes.jsonl"
     notes.assign(chapter=["eye", "injury"] * 30).rename(columns={"person": "category"}).to_json(

@@ -4,7 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.metrics import classification_report
+from typer.testing import CliRunner
 
+from consortium.model.files import read_model
+from consortium.run.directory import RunDirectory
+from consortium.site.site import records_of
+from scenarios.cli.main import app
 from scenarios.data.synthetic_clinics import (
     CLINICS,
     DIAGNOSES,
@@ -43,6 +49,38 @@ def test_every_record_fits_the_schema_and_is_called_synthetic() -> None:
         assert isinstance(feature, Number)
         assert patients[feature.name].between(feature.low, feature.high).all()
     assert "SYNTHETIC" in SCENARIO.story
+
+
+def test_a_run_ends_with_the_class_report_of_its_pooled_predictions(tmp_path: Path) -> None:
+    """As scikit-learn would print it, had the records of all clinics been in one place."""
+    out = tmp_path / "run"
+    words = ["run", SCENARIO.name, "--set", "num-server-rounds=2", "--out", str(out)]
+    ended = CliRunner().invoke(app, words)
+    assert ended.exit_code == 0, ended.output
+    printed = [line.split() for line in ended.output.splitlines()]
+
+    trained, config = read_model(out / "model"), SCENARIO.config_with({})
+    parts = [
+        records_of(trained.task, RunDirectory(out).site(name), config) for name in SCENARIO.sites
+    ]
+    scored = [trained.task.score(one, trained.statistics, trained.vector) for one in parts]
+    shares, labels = (np.concatenate([one[at] for one in scored]) for at in (0, 1))
+    theirs = classification_report(
+        labels,
+        shares.argmax(axis=1),
+        target_names=DIAGNOSES,
+        output_dict=True,
+        zero_division=0,
+    )
+    rows = {**{name: name for name in DIAGNOSES}, "macro avg": "(macro)", "weighted avg": "records"}
+    for name, mark in rows.items():
+        one = theirs[name]
+        figures = [f"{one[key]:.4f}" for key in ("precision", "recall", "f1-score")]
+        expected = [mark, *figures, f"{one['support']:,.0f}"]
+        never = [mark, "none", *figures[1:], expected[-1]]  # a class that is never predicted
+        assert any(line[-5:] in (expected, never) for line in printed), expected
+    accuracy = f"{theirs['accuracy']:.4f}"
+    assert any(line[-5:-1] == ["(micro)", *[accuracy] * 3] for line in printed)
 
 
 @pytest.mark.slow

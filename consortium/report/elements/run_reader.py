@@ -21,7 +21,15 @@ from consortium.protocol.learning import learner_of
 from consortium.report.elements.final_model import read_table_model
 from consortium.run.directory import EVALUATED_LATER, BadRunDirectory, RunDirectory
 from consortium.run.privacy_records import PrivacyCost
-from consortium.run.records import Comparison, MetricValue, Record, Summary, Tallies, read_record
+from consortium.run.records import (
+    Comparison,
+    MetricValue,
+    Record,
+    Summary,
+    SyntheticRecords,
+    Tallies,
+    read_record,
+)
 from consortium.wording.formatting import member_noun, name_list, readable_name
 from privacy.errors import plural
 from privacy.layout import Tally
@@ -33,7 +41,7 @@ from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
 from sites.learner import Learner
 from sites.learners.plans import LearnerPlans
 from sites.plans import Counting, TrainingPlan
-from sites.schema.tables import ClassLabel, EventTimeLabel, NumberLabel
+from sites.schema.tables import ClassLabel, Costs, EventTimeLabel, NumberLabel
 from sites.schema.texts import AnyLabel, EntityLabel, MultiLabel
 from sites.statistics.contract import Statistics, statistics_for
 
@@ -96,6 +104,7 @@ class Recorded:
             and its rule saw the updates together.
         privacy: The cost of privacy, if it was measured.
         model: The model of a table that the run ended with, if the directory holds it.
+        synthetic: Which records are made up, if any are.
     """
 
     summary: Summary
@@ -109,6 +118,7 @@ class Recorded:
     evidence: Sequence[EvidenceLine] = ()
     privacy: PrivacyCost | None = None
     model: Subject | None = None
+    synthetic: SyntheticRecords | None = None
 
     @classmethod
     def read(cls, run: RunDirectory) -> "Recorded":
@@ -131,6 +141,7 @@ class Recorded:
             evidence=_read_lines(run.evidence, EvidenceLine),
             privacy=_read_optional_record(run.privacy, PrivacyCost),
             model=read_table_model(run, charter, summary.model_digest),
+            synthetic=_read_optional_record(run.synthetic, SyntheticRecords),
         )
 
     @property
@@ -199,8 +210,13 @@ class Recorded:
 
     @property
     def unit(self) -> str:
-        """The unit of the label if it is a number, otherwise empty."""
-        return self.label.unit if isinstance(self.label, NumberLabel | EventTimeLabel) else ""
+        """The unit of the label if it is a number, of the costs of two classes, or empty."""
+        match self.label:
+            case NumberLabel(unit=unit) | EventTimeLabel(unit=unit):
+                return unit
+            case ClassLabel(costs=Costs(unit=unit)):
+                return unit
+        return ""
 
     @property
     def target(self) -> str:
@@ -223,6 +239,16 @@ class Recorded:
     def nouns(self) -> str:
         """The plural noun for members."""
         return plural(self.noun)
+
+    @property
+    def synthetic_sentence(self) -> str:
+        """Which records are made up; "" if none are."""
+        if self.synthetic is None:
+            return ""
+        sites = self.synthetic.sites
+        everybody = {*self.charter.names} <= {*sites}
+        whose = f"all {self.nouns}" if everybody else name_list(sites)
+        return f"The records of {whose} are SYNTHETIC: no figure here says anything of real people."
 
     @property
     def pooled_evaluation(self) -> Tally | None:
@@ -258,8 +284,8 @@ class Recorded:
         if self.comparison:
             return self.comparison.metric
         match self.label:
-            case ClassLabel(binary=True):
-                return "roc_auc"
+            case ClassLabel(binary=True, costs=costs):
+                return "roc_auc" if costs is None else "recall_at_1_percent"
             case ClassLabel() | MultiLabel():
                 return "macro_f1"
             case NumberLabel():

@@ -27,7 +27,11 @@ def comparison_section(recorded: Recorded) -> Section | None:
         title="Is it worth training together?",
         short="Is it worth it?",
         lead=_lead_text(recorded, verdict),
-        blocks=(_arms_plot(verdict, unit), _differences_table(verdict, unit)),
+        blocks=(
+            _arms_plot(verdict, unit),
+            _differences_table(verdict, unit),
+            *_mean_gain(recorded, unit),
+        ),
     )
 
 
@@ -144,6 +148,21 @@ def _differences_table(verdict: Headline, unit: str) -> Block:
         rows=tuple(rows),
         note="Both models are measured on the same resampled records, so the difficulty of the "
         f"records cancels out.{left_out}",
+    )
+
+
+def _mean_gain(recorded: Recorded, unit: str) -> tuple[Block, ...]:
+    comparison = recorded.comparison
+    found = comparison.over_mean_alone if comparison else None
+    if comparison is None or found is None:
+        return ()
+    return (
+        Paragraph(
+            f"The mean over the models that one {recorded.noun} trained alone is "
+            f"{words.figure(found.mean_alone, unit)}. The shared model has "
+            f"{words.figure(found.ratio)} times that (95 % interval "
+            f"{words.interval(found.low, found.high)}; 1 would be no difference)."
+        ),
     )
 
 

@@ -1,7 +1,5 @@
 """Section on what a model of two classes decides: thresholds, net benefit, probabilities."""
 
-from collections.abc import Sequence
-
 from consortium.report.elements.blocks import Block, Column, Paragraph, Section, Table
 from consortium.report.elements.run_reader import Recorded
 from consortium.report.plots import style as plots
@@ -16,9 +14,10 @@ from sites.evaluation.binary import BinaryEvaluation
 from sites.evaluation.decisions import Confusion, threshold_that_finds, threshold_that_flags
 from sites.evaluation.metric_values import wilson_interval
 from sites.evaluation.score_bins import FIXED
+from sites.schema.tables import Costs
 
 _FOUND = (0.95, 0.9, 0.8)
-_FLAGGED = (0.05, 0.1, 0.2)
+_FLAGGED = (0.001, 0.01, 0.05, 0.1, 0.2)
 
 
 def decisions_section(recorded: Recorded) -> Section | None:
@@ -35,7 +34,7 @@ def decisions_section(recorded: Recorded) -> Section | None:
         short="Decisions",
         lead=_usual_sentence(usual, target),
         blocks=(
-            _thresholds_table(evaluation.confusions(tally), usual, target),
+            _thresholds_table(evaluation, tally, target),
             _decision_plot(evaluation, tally, target),
             Paragraph(_calibration_text(recorded, evaluation, tally)),
         ),
@@ -60,9 +59,10 @@ def _usual_sentence(usual: Confusion, target: str) -> str:
     )
 
 
-def _thresholds_table(found: Sequence[Confusion], usual: Confusion, target: str) -> Block:
+def _thresholds_table(evaluation: BinaryEvaluation, tally: Tally, target: str) -> Block:
+    found, costs = evaluation.confusions(tally), evaluation.label.costs
     purposes = [
-        ("The usual threshold", usual),
+        ("The usual threshold", evaluation.confusion(tally)),
         *(
             (f"Find {words.percent(share)} of {target}", threshold_that_finds(found, share))
             for share in _FOUND
@@ -71,6 +71,7 @@ def _thresholds_table(found: Sequence[Confusion], usual: Confusion, target: str)
             (f"Flag {words.percent(share)} at most", threshold_that_flags(found, share))
             for share in _FLAGGED
         ),
+        *((("Flag nobody", found[-1]), ("Flag everybody", found[0])) if costs else ()),
     ]
     return Table(
         caption="A threshold for a purpose",
@@ -82,13 +83,15 @@ def _thresholds_table(found: Sequence[Confusion], usual: Confusion, target: str)
             Column("Specificity", "number"),
             Column("Precision", "number"),
             Column("Net benefit", "number"),
+            *((Column("Cost of 1,000 records", "number"),) if costs else ()),
         ),
-        rows=tuple((purpose, *_cells(one)) for purpose, one in purposes),
+        rows=tuple((purpose, *_cells(one), *_cost_cells(one, costs)) for purpose, one in purposes),
         note=(
             "Exact counts at the edges of the score bins. Sensitivity: the share of those with "
             f"{target} that is flagged. Specificity: the share of the others that is not. "
             "Precision: the share of the flagged that is right. Net benefit: see below. The "
-            "thresholds were chosen on these records, so that others may give other shares."
+            "thresholds were chosen on these records, so that others may give other shares. "
+            f"Records of equal scores are flagged together or not at all.{_costs_text(costs)}"
         ),
     )
 
@@ -102,6 +105,19 @@ def _cells(one: Confusion) -> tuple[str, ...]:
         _share(one.true_negatives, negatives),
         _share(one.true_positives, one.flagged),
         words.figure(one.net_benefit) if one.threshold < 1 else words.DASH,
+    )
+
+
+def _cost_cells(one: Confusion, costs: Costs | None) -> tuple[str, ...]:
+    return () if costs is None else (words.figure(one.cost(costs), costs.unit),)
+
+
+def _costs_text(costs: Costs | None) -> str:
+    if costs is None:
+        return ""
+    missed, alert = (words.figure(one, costs.unit) for one in (costs.missed, costs.alert))
+    return (
+        f" Cost, as the members declared it: {missed} for a miss, {alert} for each that is flagged."
     )
 
 

@@ -14,6 +14,7 @@ from consortium.report.plots.curves import (
 )
 from consortium.report.sections import labels_and_entities as report_marks
 from consortium.wording import formatting as words
+from consortium.wording.metric_glossary import AVERAGES
 from privacy.layout import Tally
 from sites.evaluation.metric_values import wilson_interval
 from sites.schema.tables import ClassLabel, EventTimeLabel, NumberLabel
@@ -178,7 +179,7 @@ def _class_blocks(curves: dict[str, Any]) -> tuple[Block, ...]:
         caption=f"Each class against the rest; AUC {areas}.",
     )
     confidence = _calibration_plot(curves, "the predicted class")
-    per_class = _class_table(found, often[:_MOST_CLASSES])
+    per_class = _class_table(found, often[:_MOST_CLASSES], curves.get("averages", {}))
     pictures = (roc, confidence) if rocs else (confidence,)
     return (
         _confusion_matrix(curves, "What was true, and what was predicted"),
@@ -187,9 +188,15 @@ def _class_blocks(curves: dict[str, Any]) -> tuple[Block, ...]:
     )
 
 
-def _class_table(found: dict[str, Any], names: list[str]) -> Block:
-    def cell(name: str, key: str) -> str:
-        return words.figure(found[name][key]) if key in found[name] else words.DASH
+def _class_table(
+    found: dict[str, Any], names: list[str], averages: dict[str, dict[str, float]]
+) -> Block:
+    def row(name: str, one: dict[str, Any]) -> tuple[str, ...]:
+        cells = (
+            words.figure(one[key]) if key in one else words.DASH
+            for key in ("precision", "recall", "f1", "roc_auc")
+        )
+        return (name, words.count(one["support"]), *cells)
 
     return Table(
         caption="Class by class, the most frequent first",
@@ -198,16 +205,14 @@ def _class_table(found: dict[str, Any], names: list[str]) -> Block:
             Column("Held-out records", "number"),
             *(Column(title, "number") for title in ("Precision", "Recall", "F1", "AUC")),
         ),
-        rows=tuple(
-            (
-                name,
-                words.count(found[name]["support"]),
-                *(cell(name, key) for key in ("precision", "recall", "f1", "roc_auc")),
-            )
-            for name in names
+        rows=(
+            *(row(name, found[name]) for name in names),
+            *(row(AVERAGES[kind], one) for kind, one in averages.items()),
         ),
         note="Precision: the share of predicted ones that are right. Recall: the share of true "
-        f"ones that are found. {words.DASH}: the records do not define it.",
+        "ones that are found. All of it follows from the counts above. The means are over the "
+        "classes that held-out records have; a class that is never predicted counts as 0 in that "
+        f"of precision. {words.DASH}: not defined.",
     )
 
 

@@ -2,9 +2,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import f1_score, roc_auc_score, root_mean_squared_error
+from sklearn.metrics import f1_score, recall_score, roc_auc_score, root_mean_squared_error
 
-from scenarios.experiments.bootstrap import Resamples, UnknownMetric, resampled_metric
+from scenarios.experiments.bootstrap import (
+    Resampled,
+    Resamples,
+    UnknownMetric,
+    resampled_metric,
+)
 from sites.evaluation.concordance import concordant_pairs
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -82,3 +87,34 @@ def test_concordance_on_a_resample_is_that_of_records_written_out(seed: int) -> 
         assert found == pytest.approx(written.auc.value)
     else:
         assert np.isnan(found)
+
+
+@given(seed=SEEDS, n=st.integers(2, 120), levels=st.integers(1, 12))
+def test_a_resampled_recall_at_alerts_is_that_of_the_repeated_records(
+    seed: int, n: int, levels: int
+) -> None:
+    """By the definition: the lowest threshold that flags at most 1 % of them, ties together."""
+    rng = np.random.default_rng(seed)
+    scores = rng.integers(0, levels, n) / levels
+    labels = (rng.random(n) < 0.3).astype(float)
+    labels[0] = 1.0
+    counts = rng.integers(0, 6, n).astype(float)
+    counts[0] = 1.0
+    repeated = np.repeat(np.arange(n), counts.astype(int))
+    scored, true = scores[repeated], labels[repeated]
+    flags = [scored >= threshold for threshold in [*np.unique(scored), np.inf]]
+    called = next(one for one in flags if one.mean() <= 0.01)
+    found = resampled_metric("recall_at_1_percent", scores, labels)(counts)
+    assert found == recall_score(true, called)
+
+
+def test_the_ratio_of_two_metrics_is_that_of_each_resample() -> None:
+    one, other = Resampled(0.6, np.array([0.6, 0.8])), Resampled(0.2, np.array([0.1, 0.4]))
+    third = Resampled(0.4, np.array([0.3, 0.4]))
+    mean = Resampled.mean([other, third])
+    assert mean.value == pytest.approx(0.3)
+    assert mean.values.tolist() == [pytest.approx(0.2), 0.4]
+    ratio = one / mean
+    assert ratio.value == pytest.approx(2)
+    assert ratio.values.tolist() == [pytest.approx(3), pytest.approx(2)]
+    assert np.isinf((one / Resampled(0.0, np.zeros(2))).value)

@@ -87,9 +87,16 @@ def test_the_records_of_every_site_fit_the_schema(scenario: Scenario, tmp_path: 
 def test_the_headline_is_a_metric_of_the_task(scenario: Scenario) -> None:
     headline = scenario.headline
     labelled = {"roc_auc": "classes", "macro_f1": "classes", "rmse": "low", "entity_f1": "types"}
-    labelled |= {"concordance": "time"}
+    labelled |= {"concordance": "time", "recall_at_1_percent": "costs"}
     assert hasattr(scenario.table.label, labelled[headline.name])
     assert evaluation_for(scenario.table).layout.size > 0
+
+
+@each
+def test_made_up_records_are_said_to_be_made_up(scenario: Scenario) -> None:
+    said = "SYNTHETIC" in scenario.story or "made up" in scenario.story
+    assert scenario.synthetic == said
+    assert not (scenario.synthetic and scenario.dataset)
 
 
 def test_no_two_scenarios_have_the_same_charter() -> None:

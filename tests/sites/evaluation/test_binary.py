@@ -20,10 +20,26 @@ def metrics_of(records: Records) -> dict[str, Metric]:
     return EVALUATION.metrics(EVALUATION.tally(records.predictions, records.labels))
 
 
+def at_alerts(records: Records, share: float) -> tuple[float, float]:
+    """Recall and precision where at most a share is flagged, threshold by threshold."""
+    labels, scores = records.labels, records.predictions
+    flags = [scores >= threshold for threshold in [*np.unique(scores), np.inf]]
+    called = next(one for one in flags if one.mean() <= share)  # thresholds rise
+    return (
+        sklearn.recall_score(labels, called),
+        sklearn.precision_score(labels, called, zero_division=np.nan),
+    )
+
+
 def by_sklearn(records: Records) -> dict[str, float]:
     labels, scores = records.labels, records.predictions
     called = (scores >= 0.5).astype(int)
+    one, tenth = (at_alerts(records, share) for share in (0.01, 0.001))
     return {
+        "recall_at_1_percent": one[0],
+        "precision_at_1_percent": one[1],
+        "recall_at_0_1_percent": tenth[0],
+        "precision_at_0_1_percent": tenth[1],
         "roc_auc": sklearn.roc_auc_score(labels, scores),
         "pr_auc": sklearn.average_precision_score(labels, scores),
         "gini": 2 * sklearn.roc_auc_score(labels, scores) - 1,
@@ -45,7 +61,13 @@ def test_metrics_agree_with_scikit_learn_within_their_error_bounds(
 ) -> None:
     found, exact = metrics_of(records), by_sklearn(records)
 
-    assert set(found) - {"ks", "ece"} == {name for name in exact if not np.isnan(exact[name])}
+    defined = {name for name in exact if not np.isnan(exact[name])}
+    # Scores that were not binned may flag a few where no edge of a bin does.
+    assert (defined ^ set(found)) - {"ks", "ece"} <= {
+        "precision_at_1_percent",
+        "precision_at_0_1_percent",
+    }
+    assert set(found) - {"ks", "ece"} <= defined
     for name in set(found) & set(exact):
         assert abs(found[name].value - exact[name]) <= found[name].error_bound + LAST_PLACES, name
     assert all(found[name].error_bound == 0.0 for name in EXACT if name in found)
@@ -111,13 +133,21 @@ def test_pooled_sites_of_one_class_each_have_every_metric() -> None:
     ill = EVALUATION.tally(np.array([0.9]), np.array([1]))
 
     assert EVALUATION.metrics(healthy + ill)["roc_auc"] == Metric(1.0, 0.0)
-    assert EVALUATION.undefined_reasons(healthy + ill) == {}
+    assert {*EVALUATION.undefined_reasons(healthy + ill)} == {
+        "precision_at_1_percent",  # of three records, none is one in a hundred
+        "precision_at_0_1_percent",
+    }
 
 
 def test_precision_is_undefined_if_nothing_is_predicted_positive() -> None:
     tally = EVALUATION.tally(np.array([0.1, 0.2]), np.array([0, 1]))
 
-    assert EVALUATION.undefined_reasons(tally) == {"precision": "no record scores as positive"}
+    few = "no edge of a score bin flags so few records"
+    assert EVALUATION.undefined_reasons(tally) == {
+        "precision": "no record scores as positive",
+        "precision_at_1_percent": few,
+        "precision_at_0_1_percent": few,
+    }
 
 
 @given(binary())

@@ -1,6 +1,9 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from numpy.typing import NDArray
 from sklearn import metrics as sklearn
 
 from sites.evaluation.multiclass import ClassesEvaluation
@@ -100,6 +103,57 @@ def test_the_metrics_of_each_class_agree_with_scikit_learn(records: Records) -> 
             bound = found[name]["roc_auc_error_bound"] + LAST_PLACES
             assert abs(found[name]["roc_auc"] - area) <= bound
         assert ("roc_auc" in found[name]) == (0 < found[name]["support"] < len(labels))
+
+
+@given(classes(n_classes=len(NAMES), min_size=1))
+@settings(max_examples=50)  # scikit-learn takes its time
+def test_the_averages_over_classes_are_those_of_scikit_learns_report(records: Records) -> None:
+    labels, called = records.labels, records.predictions.argmax(axis=1)
+    found = GRADES.curves(GRADES.tally(records.predictions, labels))["averages"]
+
+    def report(codes: NDArray[Any]) -> dict[str, Any]:
+        told: dict[str, Any] = sklearn.classification_report(
+            labels, called, labels=codes, output_dict=True, zero_division=0
+        )
+        return told
+
+    everything, held = report(np.arange(len(NAMES))), report(np.unique(labels))
+    assert found["micro"]["support"] == len(labels)
+    for figure in ("precision", "recall", "f1"):
+        theirs = "f1-score" if figure == "f1" else figure
+        assert found["micro"][figure] == pytest.approx(everything["accuracy"])
+        assert found["weighted"][figure] == pytest.approx(everything["weighted avg"][theirs])
+        # A class without a record is in no mean.
+        assert found["macro"][figure] == pytest.approx(held["macro avg"][theirs])
+    assert found["macro"]["f1"] == pytest.approx(metrics_of(records)["macro_f1"].value)
+    assert found["macro"]["recall"] == pytest.approx(metrics_of(records)["balanced_accuracy"].value)
+
+
+def test_where_every_class_occurs_the_report_is_scikit_learns_cell_by_cell() -> None:
+    rng = np.random.default_rng(5)
+    labels = np.r_[np.arange(len(NAMES)), rng.integers(0, len(NAMES), 300)]
+    shares = rng.dirichlet(np.ones(len(NAMES)), len(labels)) + np.eye(len(NAMES))[labels] / 2
+    shares /= shares.sum(axis=1, keepdims=True)
+    # Of two sites, as sums of what each counted.
+    parts = [GRADES.tally(shares[half], labels[half]) for half in (slice(0, 90), slice(90, None))]
+    curves = GRADES.curves(parts[0] + parts[1])
+    theirs = sklearn.classification_report(
+        labels, shares.argmax(axis=1), target_names=NAMES, output_dict=True
+    )
+    ours = {
+        **{name: curves["classes"][name] for name in NAMES},
+        **{f"{kind} avg": curves["averages"][kind] for kind in ("macro", "weighted")},
+    }
+    for name, one in ours.items():
+        assert {key: theirs[name][key] for key in ("precision", "recall", "support")} == {
+            key: pytest.approx(one[key]) for key in ("precision", "recall", "support")
+        }
+        assert theirs[name]["f1-score"] == pytest.approx(one["f1"])
+    assert theirs["accuracy"] == pytest.approx(curves["averages"]["micro"]["f1"])
+
+
+def test_without_records_there_are_no_averages() -> None:
+    assert "averages" not in GRADES.curves(np.zeros(GRADES.layout.size, np.int64))
 
 
 def test_an_absent_class_is_named_and_left_out_of_means() -> None:

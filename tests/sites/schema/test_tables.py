@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from sites.schema.tables import (
     Category,
     ClassLabel,
+    Costs,
     EventTimeLabel,
     Feature,
     Label,
@@ -220,3 +221,19 @@ def test_times_and_ends_that_contradict_each_other_are_refused(
 ) -> None:
     with pytest.raises(ValidationError, match=said):
         schema(AGE, label=EventTimeLabel.model_validate({**SURVIVED, **wrong}))
+
+
+def test_costs_are_part_of_the_agreement_and_older_schemas_keep_their_fingerprints() -> None:
+    plain = ClassLabel(column="ill", classes=("no", "yes"))
+    priced = ClassLabel(column="ill", classes=("no", "yes"), costs=Costs(missed=180, alert=5))
+    assert "costs" not in plain.model_dump_json()
+    assert schema(label=plain).fingerprint != schema(label=priced).fingerprint
+    assert ClassLabel.model_validate_json(priced.model_dump_json()) == priced
+
+
+def test_costs_are_of_two_classes_and_not_below_zero() -> None:
+    costs = Costs(missed=1, alert=1)
+    with pytest.raises(ValidationError, match="leave costs out"):
+        ClassLabel(column="ill", classes=("no", "some", "very"), costs=costs)
+    with pytest.raises(ValidationError, match="greater than or equal to 0"):
+        Costs(missed=-1, alert=1)
