@@ -13,9 +13,9 @@ from consortium.config import KEYS, BadConfig, RunConfig, Scalar
 from consortium.run.party_directory import require_coordinator
 from consortium.site.directory import require_site
 from privacy.errors import ConsortiumError
+from sites.data.formats.dataset_folders import is_dataset
 from sites.data.mapped.digests import map_digest_of
 from sites.data.reading import is_word, require_word
-from sites.data.formats.dataset_folders import is_dataset
 from sites.data.source import (
     DataSource,
     FhirFiles,

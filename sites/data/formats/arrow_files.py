@@ -174,7 +174,9 @@ def _frame_of(
     try:
         frame = with_class_names(table.to_pandas(), table, named, kept=kept)
     except NotAClass as error:
-        raise BrokenFile(f"{path}: {error}: name it in the data set, or leave the row out") from error
+        raise BrokenFile(
+            f"{path}: {error}: name it in the data set, or leave the row out"
+        ) from error
     # What pandas kept as an index is a column of the file.
     indices = [name for name in frame.index.names if name is not None]
     return index_from_one(frame.reset_index(indices) if indices else frame)

@@ -39,11 +39,15 @@ class Part:
 
 def is_dataset(path: Path) -> bool:
     """Return whether a folder holds a data set: one saved to disk, or files of it."""
-    return path.is_dir() and (
-        any((path / note).is_file() for note in (STATE, PARTS))
-        or any(path.glob(f"*{ARROW}"))
-        or any(_SHARD.fullmatch(file.stem) for file in path.glob(f"*{PARQUET}"))
-    ) and not _has_plain_sides(path)
+    return (
+        path.is_dir()
+        and (
+            any((path / note).is_file() for note in (STATE, PARTS))
+            or any(path.glob(f"*{ARROW}"))
+            or any(_SHARD.fullmatch(file.stem) for file in path.glob(f"*{PARQUET}"))
+        )
+        and not _has_plain_sides(path)
+    )
 
 
 def dataset_parts(folder: Path) -> list[Part]:

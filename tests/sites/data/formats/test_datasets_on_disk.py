@@ -65,7 +65,9 @@ def test_a_class_is_its_name_and_an_unknown_one_is_missing(tmp_path: Path) -> No
     assert [*frame["kind"]] == ["ill", "well", None]
     assert frame["age"].tolist()[::2] == [70, 34]
     assert pd.isna(frame["age"][2])
-    kept = read_table(parse_data_source(str(tmp_path / "saved"), ["column:label=kind", "codes:label"]))
+    kept = read_table(
+        parse_data_source(str(tmp_path / "saved"), ["column:label=kind", "codes:label"])
+    )
     assert [*kept["kind"]] == [1, 0, -1]
 
 
@@ -94,7 +96,7 @@ def test_files_as_the_hub_names_them_keep_their_sides(tmp_path: Path) -> None:
     assert [*frame["split"]] == ["test", *["train"] * 4]
     assert [*frame["id"]] == ["c", "a", "a", "b", "c"]
     (tmp_path / "train-00001-of-00002.parquet").unlink()
-    with pytest.raises(BrokenFile, match="holds 1 files of train, and their names say .* 2"):
+    with pytest.raises(BrokenFile, match=r"holds 1 files of train, and their names say .* 2"):
         read_table(parse_data_source(str(tmp_path)))
 
 
