@@ -13,6 +13,7 @@ from consortium.config import KEYS, BadConfig, RunConfig, Scalar
 from consortium.run.party_directory import require_coordinator
 from consortium.site.directory import require_site
 from privacy.errors import ConsortiumError
+from sites.data.formats.dataset_folders import is_dataset
 from sites.data.mapped.digests import map_digest_of
 from sites.data.reading import is_word, require_word
 from sites.data.source import (
@@ -209,7 +210,7 @@ def _parse_place(text: str, folder: Path) -> DataSource:
         raise BadOption(
             f"there is no file {path}: check the path, or write url::query for a database"
         )
-    if path.is_dir() and not is_parquet_folder(path):
+    if path.is_dir() and not (is_parquet_folder(path) or is_dataset(path)):
         return TextFolder(path=path)
     return TableFile(path=path)
 

@@ -16,6 +16,7 @@ from privacy.errors import ConsortiumError
 from scenarios.scenario import Scenario
 from sites.data.agreed_columns import agreed_columns
 from sites.data.cells import cell_text
+from sites.data.formats.dataset_folders import is_dataset
 from sites.data.iob2_files import sentence_source
 from sites.data.record_columns import person_violations, persons_of
 from sites.data.source import SIDES, DataSource, SentenceFiles, TableFile, TextFolder
@@ -238,6 +239,9 @@ def _read_source(source: DataSource) -> tuple[pd.DataFrame, str | None]:
             return pd.concat(parts, ignore_index=True), SPLIT
         case SentenceFiles():
             return read_texts(source), SPLIT if source.split else None
+        case TableFile(path=path, split=None):
+            frame = read_texts(source)
+            return frame, SPLIT if is_dataset(path) and SPLIT in frame else None
         case _:
             return read_texts(source), source.split
 

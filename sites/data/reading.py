@@ -40,7 +40,7 @@ WORDS: Mapping[str, str] = {
     "date": f"date:COLUMN=FORM, where FORM is {', '.join(DATE_FORMS)}",
     "persons": "persons:rows",
     "sheet": "sheet:NAME, of an Excel workbook",
-    "codes": "codes:COLUMN, where the labels of SPSS or Stata are not wanted",
+    "codes": "codes:COLUMN, where the names that a file gives to values are not wanted",
 }
 
 MADE_UP_PERSONS = (

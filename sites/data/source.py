@@ -23,6 +23,8 @@ SIDES = {
 }
 # Files of SAS, SPSS and Stata.
 STATISTICAL = (".xpt", ".sas7bdat", ".sav", ".zsav", ".dta")
+# Files of Arrow, in which Hugging Face `datasets` may name the classes of a column.
+_NAMING = (".parquet", ".feather", ".arrow")
 
 
 class _Source(BaseModel):
@@ -33,12 +35,13 @@ class _Source(BaseModel):
 
 
 class TableFile(_Source):
-    """A table in a file, whose ending says its format, or a folder of Parquet files.
+    """A table in a file, whose ending says its format, or a folder of Parquet or Arrow files.
 
     Args:
         path: CSV (`.csv`), tab-separated (`.tsv`), JSON lines (`.jsonl`), Parquet (`.parquet`),
-            Feather (`.feather`), Excel (`.xlsx`), SAS (`.xpt`, `.sas7bdat`), SPSS (`.sav`,
-            `.zsav`) or Stata (`.dta`); CSV, TSV and JSON lines may be compressed (`.gz`).
+            Feather (`.feather`), Arrow (`.arrow`), Excel (`.xlsx`), SAS (`.xpt`, `.sas7bdat`),
+            SPSS (`.sav`, `.zsav`) or Stata (`.dta`); CSV, TSV and JSON lines may be compressed
+            (`.gz`).
         separator: Character between the values of a CSV file; a comma by default.
         encoding: How characters are written in a CSV, TSV or JSON lines file; in one of SAS, SPSS
             or Stata, anything but UTF-8 replaces what the file says of itself.
@@ -190,12 +193,14 @@ def with_words(source: DataSource, words: Sequence[str]) -> DataSource:
         if isinstance(source, TableFile)
         else ""
     )
+    if isinstance(source, TableFile) and source.path.is_dir():
+        ending = "arrow"
     statistical = tuple(one.removeprefix(".") for one in STATISTICAL)
     needed = {
         "separator": ("csv", "tsv"),
         "encoding": ("csv", "tsv", "jsonl", *statistical),
         "sheet": ("xlsx",),
-        "codes": statistical,
+        "codes": (*statistical, *(one.removeprefix(".") for one in _NAMING)),
     }
     for name in (*said, *(["codes"] if reading.codes else [])):
         if ending not in needed[name]:

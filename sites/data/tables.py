@@ -38,7 +38,7 @@ from sites.data.source import (
 if TYPE_CHECKING:
     import sqlalchemy
 
-FORMATS = (".csv", ".tsv", ".jsonl", ".parquet", ".feather", ".xlsx", *STATISTICAL)
+FORMATS = (".csv", ".tsv", ".jsonl", ".parquet", ".feather", ".arrow", ".xlsx", *STATISTICAL)
 _SEPARATORS = (",", ";", "\t", "|")
 _SHOWN = 5
 csv.field_size_limit(2**31 - 1)  # by default 131,072 characters, and a note may be longer
@@ -155,11 +155,10 @@ def _parse_file(source: TableFile, ending: str) -> pd.DataFrame:
             from sites.data.formats.spreadsheets import read_spreadsheet
 
             return read_spreadsheet(source)
-        case ".parquet" | ".feather":
-            from sites.data.formats import arrow_files
+        case ".parquet" | ".feather" | ".arrow":
+            from sites.data.formats.arrow_files import read_arrow
 
-            read = arrow_files.read_parquet if ending == ".parquet" else arrow_files.read_feather
-            return read(source.path)
+            return read_arrow(source)
         case _:
             from sites.data.formats.statistical_files import read_statistical_file
 

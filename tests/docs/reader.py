@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyreadstat
+from datasets import ClassLabel, Dataset, Features, List, Value, disable_progress_bars
 
 from scenarios.data.datasets import heart_hospitals, load_dataset
 from scenarios.data.synthetic_cards import card_payments
@@ -72,6 +73,19 @@ QUOTED = re.compile(r"'[^']*'|\"[^\"$`]*\"")  # what a shell takes as it stands
 SHELL = re.compile(r"[;|&<>$*`]")  # what a shell reads otherwise
 
 
+def _save_dataset(folder: Path) -> None:
+    """Save sentences as `datasets` does."""
+    disable_progress_bars()
+    tags = ClassLabel(names=["O", "B-Disease", "I-Disease"])
+    columns = Features(id=Value("string"), tokens=List(Value("string")), ner_tags=List(tags))
+    sentences = {
+        "id": ["17", "17", "23"],
+        "tokens": [["A", "cold"], ["No", "fever"], ["Yellow", "fever"]],
+        "ner_tags": [[0, 1], [0, 1], [1, 2]],
+    }
+    Dataset.from_dict(sentences, columns).save_to_disk(folder)
+
+
 def write_readers_files(folder: Path) -> None:
     """Write the files that a reader has."""
     frame = load_dataset("heart-disease")
@@ -110,6 +124,7 @@ def write_readers_files(folder: Path) -> None:
     write_notes_export(notes["text"].tolist(), folder / "letters")
     (folder / "letters.toml").write_text(NOTES_MAP)
     notes[["text"]].head(2).to_json(folder / "new-notes.jsonl", orient="records", lines=True)
+    _save_dataset(folder / "wards")
     rng = np.random.default_rng(7)
     for ward in ("ward-a", "ward-b", "ward-c"):
         age = rng.integers(20, 90, 120)

@@ -56,6 +56,11 @@ def notes_on_annotations(source: AnnotatedFiles) -> Iterator[str]:
         )
     if found.n_cut:
         yield f"{number_of(found.n_cut, 'word')} parted where an entity begins or ends within"
+    if found.n_other:
+        yield (
+            f"{number_of(found.n_other, 'annotation')} of own layers not used: only named entities "
+            "are read"
+        )
 
 
 def _read_with_adaptations(

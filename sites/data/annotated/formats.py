@@ -12,20 +12,26 @@ from sites.data.annotated.brat import read_brat
 from sites.data.annotated.label_studio import read_label_studio
 from sites.data.annotated.pubtator import TITLE, read_pubtator
 from sites.data.annotated.texts import AnnotatedText
+from sites.data.annotated.uima import STRUCTURES, read_uima
+from sites.data.annotated.webanno import FORMAT, read_webanno
 from sites.data.source import SIDES
 from sites.data.tables import UnknownFormat
 
-Format: TypeAlias = Literal["brat", "PubTator", "BioC", "Label Studio"]
+Format: TypeAlias = Literal["brat", "PubTator", "BioC", "Label Studio", "UIMA CAS", "WebAnno TSV"]
 
 READERS: dict[Format, Callable[..., Iterator[AnnotatedText]]] = {
     "brat": read_brat,
     "PubTator": read_pubtator,
     "BioC": read_bioc,
     "Label Studio": read_label_studio,
+    "UIMA CAS": read_uima,
+    "WebAnno TSV": read_webanno,
 }
-_SURE = (".pubtator", ".xml", ".json")
+_SURE = (".pubtator", ".xml", ".xmi", ".json")
 _ENDINGS = (*_SURE, ".txt")
 _COLLECTION = re.compile(r"<collection[\s>]")
+_XMI = re.compile(r"<(?:\w+:)?XMI[\s>]")
+_TYPES = "typesystem.xml"  # which INCEpTION puts beside each document
 _START = 4096  # bytes that are looked at
 _SHOWN = 5
 
@@ -62,7 +68,14 @@ def format_of(path: Path) -> Format | None:
 def document_files(path: Path) -> list[Path]:
     """Return the files, one or those of a directory, that may hold many annotated documents."""
     files = sorted(path.iterdir()) if path.is_dir() else [path]
-    return [file for file in files if file.suffix.lower() in _ENDINGS and file.is_file()]
+    return [file for file in files if file.is_file() and _may_hold_documents(file)]
+
+
+def _may_hold_documents(file: Path) -> bool:
+    ending = file.suffix.lower()
+    if ending == ".tsv":  # of which most are tables, or sentences
+        return _start_of(file).startswith(FORMAT)
+    return ending in _ENDINGS and file.name.lower() != _TYPES
 
 
 def side_of(file: Path) -> str | None:
@@ -83,13 +96,21 @@ def _is_brat(path: Path) -> bool:
     return path.suffix == ".ann" or (path.suffix == ".txt" and beside.is_file())
 
 
-def _format_of_file(file: Path) -> Format | None:
+def _start_of(file: Path) -> str:
     with file.open("rb") as opened:
-        start = opened.read(_START).decode("utf-8-sig", errors="replace").lstrip()
+        return opened.read(_START).decode("utf-8-sig", errors="replace").lstrip()
+
+
+def _format_of_file(file: Path) -> Format | None:
+    start = _start_of(file)
+    if start.startswith(FORMAT):
+        return "WebAnno TSV"
     if TITLE.fullmatch(start.partition("\n")[0].removesuffix("\r")):
         return "PubTator"
     if file.suffix.lower() == ".xml" and _COLLECTION.search(start):
         return "BioC"
+    if file.suffix.lower() in {".xml", ".xmi"} and _XMI.search(start):
+        return "UIMA CAS"
     return _format_of_json(file) if file.suffix.lower() == ".json" else None
 
 
@@ -102,4 +123,6 @@ def _format_of_json(file: Path) -> Format | None:
     keys = [{*one} if isinstance(one, dict) else set() for one in several]
     if keys and all(one >= {"data", "annotations"} for one in keys):
         return "Label Studio"
+    if keys and all(STRUCTURES in one for one in keys):
+        return "UIMA CAS"
     return "BioC" if keys and all("documents" in one for one in keys) else None

@@ -25,11 +25,13 @@ class Adaptations:
         n_joined: Entities in several parts that were read with what is between.
         n_left_out: Entities that overlap a longer or an earlier one.
         n_cut: Words that an entity's edge parts in two.
+        n_other: Annotations of layers that are not read.
     """
 
     n_joined: int = 0
     n_left_out: int = 0
     n_cut: int = 0
+    n_other: int = 0
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ def tagged_sentences(text: AnnotatedText, adaptations: Adaptations) -> list[Sent
     Raises:
         BadAnnotations: There is only white space at an annotation's place.
     """
+    adaptations.n_other += text.n_other
     kept = _kept_annotations(text.annotations, adaptations)
     places = _places_with_edges(word_places(text.text), kept, adaptations)
     spans = _word_spans(kept, places)

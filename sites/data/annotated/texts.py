@@ -53,6 +53,7 @@ class AnnotatedText:
         place: Where a person finds the text.
         part: Which passage of the document it is, from 0.
         side: On which side of the split it is; empty if the source does not say.
+        n_other: How many annotations of layers that are not read stand beside.
     """
 
     document: str
@@ -61,6 +62,7 @@ class AnnotatedText:
     place: str
     part: int = 0
     side: str = ""
+    n_other: int = 0
 
 
 def require_ranges(annotation: Annotation, length: int) -> None:

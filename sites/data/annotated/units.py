@@ -16,10 +16,27 @@ from sites.data.annotated.texts import (
 )
 
 _ABOVE_16_BITS = 0x10000
+
+
+def utf16_length(text: str) -> int:
+    """Return how many UTF-16 code units a text has."""
+    return sum(map(_utf16_units, text))
+
+
+def utf16_edges(text: str) -> dict[int, int]:
+    """Return the position in characters of each character's edge, by its position in UTF-16."""
+    units = accumulate(map(_utf16_units, text), initial=0)
+    return {edge: number for number, edge in enumerate(units)}
+
+
+def _utf16_units(character: str) -> int:
+    return 2 if ord(character) >= _ABOVE_16_BITS else 1
+
+
 # By name, how many units a character has, in the order in which they are tried.
 _UNITS: dict[str, Callable[[str], int]] = {
     "characters": lambda _: 1,
-    "UTF-16 code units": lambda one: 2 if ord(one) >= _ABOVE_16_BITS else 1,
+    "UTF-16 code units": _utf16_units,
     "bytes of UTF-8": lambda one: len(one.encode("utf-8", "surrogatepass")),
 }
 
