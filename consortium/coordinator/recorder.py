@@ -249,6 +249,11 @@ class Recorder:
         _LOG.error("the run ended: %s: %s", code, text)
         self._append_line(self.run.events, {"event": "run-failed", "code": code, "text": text})
 
+    def record_tracker_failure(self, tracker: str, why: str) -> None:
+        """Record that a tracker failed, which the run does not wait for."""
+        failed = {"event": "tracker-failed", "tracker": tracker, "why": why}
+        self._append_line(self.run.events, failed)
+
     def metrics_of(
         self, event: RoundFinished, tally: Tally | None = None
     ) -> dict[str, MetricValue]:

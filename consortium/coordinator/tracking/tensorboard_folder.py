@@ -45,7 +45,7 @@ class TensorBoardFolder:
         values = [{"tag": tag, "simple_value": value} for tag, value in named.items()]
         self._write(step=told.server_round, summary={"value": values})
 
-    def close(self) -> None:
+    def close(self, *, finished: bool) -> None:
         """Close the event file."""
         self._file.close()
 

@@ -50,7 +50,7 @@ class Listener:
         self._count()
         self.told.append(told)
 
-    def close(self) -> None:
+    def close(self, *, finished: bool) -> None:
         """Count the call."""
         self._count()
 
@@ -85,7 +85,7 @@ def test_a_tracker_that_raises_is_named_once_and_the_others_are_told_everything(
         trackers = Trackers(lambda _event: {}, {"bad:one": lambda: bad, "good:one": lambda: good})
         for server_round in range(1, rounds + 1):
             trackers.note_event(finished(np.zeros(1, np.int64), server_round))
-        trackers.close()
+        trackers.close(finished=True)
     assert [told.server_round for told in good.told] == [*range(1, rounds + 1)]
     failed = min((call for call in fails_at if call <= rounds + 1), default=None)
     assert bad.calls == (failed or rounds + 1)
@@ -100,7 +100,7 @@ def test_a_tracker_that_cannot_begin_is_named_and_told_nothing(tmp_path: Path) -
     with logging_to(tmp_path / "run.log"):
         trackers = Trackers(lambda _event: {}, {"bad:one": begin})
         trackers.note_event(finished(np.zeros(1, np.int64)))
-        trackers.close()
+        trackers.close(finished=True)
     assert (tmp_path / "run.log").read_text().count("the tracker bad:one failed") == 1
 
 
