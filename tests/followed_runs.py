@@ -92,7 +92,7 @@ def run_in_wandb(folder: Path) -> FollowedRun:
         curves=curves,
         more={
             **{name: value for name, value in run.items() if name not in taken},
-            **{kind: "a record" for kind in sorted(unknown)},
+            **dict.fromkeys(sorted(unknown), "a record"),
         },
     )
 

@@ -45,7 +45,7 @@ class WandbFolder:
         started = datetime.fromtimestamp(self._began, UTC)
         place = folder / f"offline-run-{started:%Y%m%d_%H%M%S}-{identity}"
         (place / "files").mkdir(parents=True)
-        self._log = RecordLog((place / f"run-{identity}.wandb").open("xb"))
+        self._log = RecordLog(place / f"run-{identity}.wandb")
         version = message({1: "consortium", 2: _READABLE_FROM})
         self._log.append({_HEADER: message({1: version})})
         seconds, nanos = divmod(int(self._began * 10**9), 10**9)
@@ -76,7 +76,6 @@ class WandbFolder:
         """Say how the run ended."""
         code, seconds = int(not finished), int(time.time() - self._began)
         self._log.append({_EXIT: message({1: code, 2: seconds})})
-        self._log.close()
 
 
 def _values(named: Mapping[str, float]) -> list[bytes]:

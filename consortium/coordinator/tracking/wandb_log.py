@@ -7,7 +7,8 @@ checksum, and the messages are those of `wandb/proto/wandb_internal.proto` as of
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
-from typing import IO, TypeAlias
+from pathlib import Path
+from typing import TypeAlias
 
 _SIGNATURE = b":W&B" + struct.pack("<HB", 0xBEE1, 0)
 _BLOCK = 32768
@@ -49,15 +50,21 @@ def _varint(value: int) -> bytes:
 class RecordLog:
     """Appends records to a new file.
 
-    Guarantee: what `append` was given is in the file when it returns, as far as the system says.
+    Guarantee: what `append` was given is in the file when it returns. Between two calls the file is
+    not open: nothing is left to write when a tracker is dropped.
 
     Args:
-        file: The file, empty and open for writing bytes; `close` closes it.
+        path: The file, which may not be there yet.
+
+    Raises:
+        OSError: The system refuses the file.
     """
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file, self._written, self._records = file, 0, 0
-        self._write(_SIGNATURE)
+    def __init__(self, path: Path) -> None:
+        self._path, self._records = path, 0
+        self._written = len(_SIGNATURE)
+        with path.open("xb") as file:
+            file.write(_SIGNATURE)
 
     def append(self, fields: Fields) -> None:
         """Append a `Record`, given by its fields other than its number.
@@ -67,29 +74,24 @@ class RecordLog:
         """
         self._records += 1
         content = message({1: self._records, **fields})
-        for kind, part in _parts(content, room=self._room()):
-            if self._room() < _HEAD.size:
-                self._write(bytes(self._room()))
-            checksum = zlib.crc32(bytes([kind]) + part)
-            self._write(_HEAD.pack(checksum, len(part), kind) + part)
-        self._file.flush()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-    def _room(self) -> int:
-        return _BLOCK - self._written % _BLOCK
-
-    def _write(self, content: bytes) -> None:
-        self._file.write(content)
-        self._written += len(content)
+        framed = b"".join(_framed(content, room=_BLOCK - self._written % _BLOCK))
+        with self._path.open("ab") as file:
+            file.write(framed)
+        self._written += len(framed)
 
 
-def _parts(content: bytes, *, room: int) -> Iterator[tuple[int, bytes]]:
-    """Yield the parts of a record that fill the room of this block and those after it."""
+def _framed(content: bytes, *, room: int) -> Iterator[bytes]:
+    """Yield what a record adds to a log that has this room, in bytes, in its last block."""
+    if room < _HEAD.size:
+        yield bytes(room)
+        room = _BLOCK
+    for kind, part in _parts(content, size=room - _HEAD.size):
+        yield _HEAD.pack(zlib.crc32(bytes([kind]) + part), len(part), kind) + part
+
+
+def _parts(content: bytes, *, size: int) -> Iterator[tuple[int, bytes]]:
+    """Yield the parts of a record, each with its kind; the first holds at most `size` bytes."""
     at, first = 0, True
-    size = room - _HEAD.size if room >= _HEAD.size else _BLOCK - _HEAD.size
     while True:
         part, at = content[at : at + size], at + size
         last = at >= len(content)
