@@ -36,3 +36,12 @@ def test_what_the_system_refuses_is_raised_where_it_is_asked(tmp_path: Path) -> 
     (tmp_path / "heart-1").write_text("a file")
     with pytest.raises(FileExistsError):
         TensorBoardFolder(tmp_path, NAME)
+
+
+def test_a_full_disk_is_told_where_a_round_is_written(tmp_path: Path) -> None:
+    folder = TensorBoardFolder(tmp_path, NAME)
+    (path,) = (tmp_path / "heart-1").iterdir()
+    path.unlink()
+    path.symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        folder.note_round(told(1, 0.5))
