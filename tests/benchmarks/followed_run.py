@@ -61,7 +61,8 @@ def _followed_run(folder: Path) -> None:
         ]
     )
     run = new_run_directory(scenario, under=folder / "runs", named=None)
-    run_scenario(ScenarioRun(scenario=scenario, config=scenario.config_with({}), track=followed), run)
+    config = scenario.config_with({})
+    run_scenario(ScenarioRun(scenario=scenario, config=config, track=followed), run)
     if "tracker-failed" in run.events.read_text():
         raise RuntimeError(run.log.read_text())
 
