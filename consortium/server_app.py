@@ -68,7 +68,11 @@ def _lead(run: RunDirectory, grid: Grid, config: RunConfig) -> None:
         charter=charter,
         recorder=recorder,
         trail=trail,
-        trackers=begin_trackers(recorder.metrics_of, RunName(charter.name, run.path.name)),
+        trackers=begin_trackers(
+            recorder.metrics_of,
+            RunName(charter.name, run.path.name),
+            recorder.record_tracker_failure,
+        ),
     )
     write_run_config(run, config)
     try:
@@ -82,8 +86,9 @@ def _lead(run: RunDirectory, grid: Grid, config: RunConfig) -> None:
         raise
     else:
         trail.note_end("finished", led.ending.model_digest)
+        led.trackers.close(finished=True)
     finally:
-        led.trackers.close()
+        led.trackers.close(finished=False)  # it was told already, unless the run failed
         trail.close()
     _write_summary(led, status="finished")
 

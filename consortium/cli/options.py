@@ -35,7 +35,8 @@ WORDS_HELP = (
 )
 TRACK_HELP = (
     "Also write each round's released figures for another program: tensorboard:FOLDER, "
-    "prometheus:FILE.prom or prometheus:http://127.0.0.1:PORT. May be repeated."
+    "mlflow:FOLDER, wandb:FOLDER, prometheus:FILE.prom or prometheus:http://127.0.0.1:PORT. "
+    "May be repeated."
 )
 FHIR = "fhir:"
 OMOP = "omop:"

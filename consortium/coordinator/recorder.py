@@ -129,6 +129,7 @@ class Recorder:
     losses: LossCourse = field(default_factory=LossCourse)
 
     def __post_init__(self) -> None:
+        self._pooled: tuple[RoundFinished, dict[str, MetricValue]] | None = None
         self._released, self._last_released = (
             ReleasedTallies(self.run.path),
             ReleasedTallies(self.run.path),
@@ -249,10 +250,17 @@ class Recorder:
         _LOG.error("the run ended: %s: %s", code, text)
         self._append_line(self.run.events, {"event": "run-failed", "code": code, "text": text})
 
+    def record_tracker_failure(self, tracker: str, why: str) -> None:
+        """Record that a tracker failed, which the run does not wait for."""
+        failed = {"event": "tracker-failed", "tracker": tracker, "why": why}
+        self._append_line(self.run.events, failed)
+
     def metrics_of(
         self, event: RoundFinished, tally: Tally | None = None
     ) -> dict[str, MetricValue]:
         """Return the metrics of a round: of its pooled tally, or of the given one of a site."""
+        if tally is None and self._pooled and self._pooled[0] is event:
+            return dict(self._pooled[1])
         evaluation = in_bins(self.evaluation, ScoreBins(event.score_bins))
         counted = event.evaluation if tally is None else tally
         return {
@@ -341,7 +349,9 @@ class Recorder:
                 event.server_round,
                 event.saturated,
             )
-        metrics = _plain_metrics(self.metrics_of(event))
+        pooled = self.metrics_of(event)
+        self._pooled = (event, pooled)  # those who follow the run ask for them as well
+        metrics = _plain_metrics(pooled)
         self.losses.note(event.server_round, metrics)
         line = {
             "server_round": event.server_round,

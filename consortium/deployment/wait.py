@@ -11,7 +11,7 @@ from consortium.deployment.processes import LaunchFailed
 from consortium.modes.registry import recorded_mode
 from consortium.run.absences import code_and_counts
 from consortium.run.directory import RunDirectory
-from consortium.run.event_reader import EventReader
+from consortium.run.event_reader import EventReader, tracker_failure_text
 from consortium.run.leader_lock import is_led
 from consortium.run.records import Summary, read_record
 from consortium.wording.formatting import name_list
@@ -126,3 +126,5 @@ def _lines_about(event: Mapping[str, Any]) -> Iterator[str]:
             yield f"{_GOES_ON} {name_list(absent)}, with {number_of(len(sites), 'site')}"
         case {"event": SiteQuarantined.kind, "site": site, "code": code}:
             yield f"left out: {site}, {code_and_counts(code, event.get('counts', {}))}"
+        case {"event": "tracker-failed", "tracker": tracker, "why": why}:
+            yield tracker_failure_text(tracker, why)

@@ -30,3 +30,8 @@ class EventReader:
                     return
                 self.position = file.tell()
                 yield json.loads(line)
+
+
+def tracker_failure_text(tracker: str, why: str) -> str:
+    """Return how a terminal says that a tracker failed, from the event that says so."""
+    return f"the tracker {tracker} failed ({why}): it gets no more figures, and the run goes on"

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from consortium.cli.options import PORT, announce_page
-from consortium.run.event_reader import EventReader
+from consortium.run.event_reader import EventReader, tracker_failure_text
 from privacy.errors import number_of
 from scenarios.cli.terminal import exit_on_refusal
 
@@ -114,6 +114,8 @@ class _Plain:
                 self.start_round(int(turn), len(cohort))
             case {"event": "site-answered"}:
                 self.count_answer()
+            case {"event": "tracker-failed", "tracker": tracker, "why": why}:
+                self.print_line(tracker_failure_text(tracker, why))
             case {"event": "round-finished", "server_round": turn, "metrics": metrics}:
                 self.finish_round(int(turn), metrics)
 

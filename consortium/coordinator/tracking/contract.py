@@ -42,5 +42,9 @@ class Tracker(Protocol):
     def note_round(self, told: RoundFigures) -> None:
         """Write the figures of a round, so that they can be seen before the next one ends."""
 
-    def close(self) -> None:
-        """Finish what was written."""
+    def close(self, *, finished: bool) -> None:
+        """Finish what was written.
+
+        Args:
+            finished: Whether the run came to its end; else it failed, or waits for members.
+        """

@@ -39,7 +39,7 @@ class PrometheusFile:
         """Replace the file."""
         write_atomically(self._path, exposition(told, self._name))
 
-    def close(self) -> None:
+    def close(self, *, finished: bool) -> None:
         """Leave the file: its last figures stay until the next run."""
 
 

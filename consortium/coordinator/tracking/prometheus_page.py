@@ -52,7 +52,7 @@ class PrometheusPage:
         """Replace what is served."""
         self._server.text = exposition(told, self._name).encode()
 
-    def close(self) -> None:
+    def close(self, *, finished: bool) -> None:
         """Stop listening: Prometheus then marks the run as gone."""
         self._server.shutdown()
         self._server.server_close()

@@ -14,10 +14,12 @@ from typing import TypeAlias
 
 from consortium.coordinator.tracking import prometheus_file, tensorboard_folder
 from consortium.coordinator.tracking.contract import RunName, Tracker
+from consortium.coordinator.tracking.mlflow_folder import MlflowFolder
 from consortium.coordinator.tracking.prometheus_file import PrometheusFile
 from consortium.coordinator.tracking.prometheus_page import PrometheusPage, loopback_port
 from consortium.coordinator.tracking.tensorboard_folder import TensorBoardFolder
 from consortium.coordinator.tracking.trackers import MetricsOf, Trackers
+from consortium.coordinator.tracking.wandb_folder import WandbFolder
 from consortium.run.directory import TRACK
 from privacy.errors import ConsortiumError, require_library, unknown_name
 
@@ -55,9 +57,16 @@ def _require_tensorboard(_path: Path) -> None:
     require_library(named.PURPOSE, named.LIBRARY, extra=named.EXTRA)
 
 
+def _require_folder(path: Path) -> None:
+    if path.exists() and not path.is_dir():
+        raise BadTracker(f"figures go into a folder, but {path} is a file: name another")
+
+
 KINDS: Mapping[str, TrackerKind] = {
+    "mlflow": TrackerKind(MlflowFolder, _require_folder),
     "prometheus": TrackerKind(PrometheusFile, _require_suffix),
     "tensorboard": TrackerKind(TensorBoardFolder, _require_tensorboard),
+    "wandb": TrackerKind(WandbFolder, _require_folder),
 }
 
 
@@ -80,6 +89,11 @@ def _parsed(words: str) -> str:
     if _is_page(kind, path):
         _require_loopback(path)
         return words
+    if "://" in path:
+        raise BadTracker(
+            f"figures go to this machine only: {kind}:PATH names a path and no server; got "
+            f"'{words}'"
+        )
     place = Path(path).resolve()
     KINDS[kind].require(place)
     return f"{kind}:{place}"
@@ -116,15 +130,21 @@ def trackers_in_environment(words: Sequence[str]) -> Iterator[None]:
             os.environ.pop(TRACK, None)
 
 
-def begin_trackers(metrics_of: MetricsOf, name: RunName) -> Trackers:
+def begin_trackers(
+    metrics_of: MetricsOf,
+    name: RunName,
+    tell_failure: Callable[[str, str], None] = lambda _words, _why: None,
+) -> Trackers:
     """Begin the trackers that the environment asks for.
 
     Args:
         metrics_of: Returns the released metrics of a round.
         name: The run.
+        tell_failure: Is told of a tracker that fails, as `Trackers` says.
     """
     asked = os.environ.get(TRACK, "").split("\n")
-    return Trackers(metrics_of, {words: partial(_begin, words, name) for words in asked if words})
+    begun = {words: partial(_begin, words, name) for words in asked if words}
+    return Trackers(metrics_of, begun, tell_failure)
 
 
 def _begin(words: str, name: RunName) -> Tracker:

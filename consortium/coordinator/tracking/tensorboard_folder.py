@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 from consortium.coordinator.tracking.contract import RoundFigures, RunName
+from consortium.coordinator.tracking.event_records import framed_record
 from privacy.errors import require_library
 
 PURPOSE = "to write event files of TensorBoard"
@@ -28,14 +29,13 @@ class TensorBoardFolder:
     def __init__(self, folder: Path, name: RunName) -> None:
         require_library(PURPOSE, LIBRARY, extra=EXTRA)
         from tensorboard.compat.proto import event_pb2  # loaded where it is needed
-        from tensorboard.summary.writer.record_writer import RecordWriter
 
         self._event = event_pb2.Event
         place = folder / name.run
         place.mkdir(parents=True, exist_ok=True)
         # a run that is taken up again writes another file, which TensorBoard reads after the first
-        path = place / f"events.out.tfevents.{time.time_ns()}.consortium"
-        self._file = RecordWriter(path.open("xb"))
+        self._path = place / f"events.out.tfevents.{time.time_ns()}.consortium"
+        self._path.touch(exist_ok=False)
         self._write(file_version="brain.Event:2")
 
     def note_round(self, told: RoundFigures) -> None:
@@ -45,11 +45,11 @@ class TensorBoardFolder:
         values = [{"tag": tag, "simple_value": value} for tag, value in named.items()]
         self._write(step=told.server_round, summary={"value": values})
 
-    def close(self) -> None:
-        """Close the event file."""
-        self._file.close()
+    def close(self, *, finished: bool) -> None:
+        """Leave the event file: it says nothing of a run's end."""
 
     def _write(self, **fields: object) -> None:
         event = self._event(wall_time=time.time(), **fields)
-        self._file.write(event.SerializeToString())
-        self._file.flush()
+        # opened for each record: nothing is left to write when a tracker is dropped
+        with self._path.open("ab") as file:
+            file.write(framed_record(event.SerializeToString()))

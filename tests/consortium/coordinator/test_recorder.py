@@ -184,6 +184,18 @@ def test_written_metrics_are_those_of_the_tally(recorder: Recorder) -> None:
         assert line["metrics"][name] == {"value": metric.value, "error_bound": metric.error_bound}
 
 
+def test_the_metrics_of_a_round_are_its_own_before_and_after_another_is_recorded(
+    recorder: Recorder,
+) -> None:
+    first, second = finished(1), replace(finished(2), evaluation=tally(8))
+    expected = [recorder.metrics_of(first), recorder.metrics_of(second)]
+    assert expected[0] != expected[1]
+    for event in (first, second):
+        recorder(event)
+        assert [recorder.metrics_of(first), recorder.metrics_of(second)] == expected
+    assert recorder.metrics_of(second, tally()) == expected[0]
+
+
 def test_the_last_round_is_what_a_run_is_judged_by(recorder: Recorder) -> None:
     play(recorder, *counted(1, released=("cleveland",)), finished(1))
     play(recorder, *counted(2, released=("hungary",)), finished(2))

@@ -81,6 +81,7 @@ def test_who_is_left_out_is_told_at_once_and_once_for_each_reason(tmp_path: Path
         {**refused, "server_round": 1},
         {**refused, "server_round": 2},
         {**refused, "server_round": 3, "code": "site-refused.too-often", "counts": {"hour": 4}},
+        {"event": "tracker-failed", "tracker": "wandb:/full", "why": "No space left on device"},
         {"event": "round-started", "server_round": 4},
     ]
     seen = []
@@ -95,8 +96,10 @@ def test_who_is_left_out_is_told_at_once_and_once_for_each_reason(tmp_path: Path
         f"the run goes on without north, with 2 sites; see {run.log}",
         f"left out: west, silent; see {run.log}",
         f"left out: west, site-refused.too-often (hour 4); see {run.log}",
+        "the tracker wandb:/full failed (No space left on device): it gets no more figures, "
+        f"and the run goes on; see {run.log}",
     ]
-    assert seen == [0, 1, 2, 2, 3]
+    assert seen == [0, 1, 2, 2, 3, 4]
 
 
 @pytest.mark.parametrize("aggregation", ["clear", "encrypted"])

@@ -101,6 +101,14 @@ def test_why_a_run_stopped_is_left_to_the_end_where_the_command_says_it(tmp_path
     assert shown_text(tmp_path, JOINED, stopped) == "2 sites joined: east, west\n"
 
 
+def test_a_tracker_that_failed_is_named(tmp_path: Path) -> None:
+    failed = {"event": "tracker-failed", "tracker": "wandb:/full", "why": "No space left"}
+    assert shown_text(tmp_path, failed) == (
+        "the tracker wandb:/full failed (No space left): it gets no more figures, and the run goes "
+        "on\n"
+    )
+
+
 def test_an_unknown_event_is_ignored(tmp_path: Path) -> None:
     assert shown_text(tmp_path, {"event": "moon-rose"}, JOINED) == "2 sites joined: east, west\n"
 

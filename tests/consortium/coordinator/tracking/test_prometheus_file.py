@@ -56,6 +56,6 @@ def test_the_file_holds_the_last_round_only(tmp_path: Path) -> None:
     file = PrometheusFile(path, NAME)
     file.note_round(told(1, auc=0.5))
     file.note_round(told(2, auc=0.75))
-    file.close()
+    file.close(finished=True)
     assert path.read_text() == exposition(told(2, auc=0.75), NAME)
     assert [one.name for one in tmp_path.iterdir()] == [path.name]

@@ -31,7 +31,7 @@ def port() -> int:
 def page(port: int) -> Iterator[PrometheusPage]:
     begun = PrometheusPage(port, NAME)
     yield begun
-    begun.close()
+    begun.close(finished=True)
 
 
 def answer(port: int, path: str = "/metrics", **headers: str) -> tuple[int, str]:
@@ -72,7 +72,7 @@ def test_a_port_that_is_taken_is_told_once_and_stops_no_run(
     port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     with trackers_in_environment([f"prometheus:http://127.0.0.1:{port}"]):
-        begin_trackers(lambda _event: {}, NAME).close()
+        begin_trackers(lambda _event: {}, NAME).close(finished=True)
     assert [one.levelno for one in caplog.records] == [logging.WARNING]
 
 
@@ -81,6 +81,6 @@ def test_after_the_run_the_port_is_free(port: int) -> None:
         for _run in range(2):
             trackers = begin_trackers(lambda _event: {}, NAME)
             assert answer(port)[0] == 200
-            trackers.close()
+            trackers.close(finished=True)
     with pytest.raises(ConnectionRefusedError):
         answer(port)

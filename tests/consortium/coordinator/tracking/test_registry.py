@@ -43,6 +43,10 @@ ROUND = RoundFinished(
         ("prometheus:http://127.0.0.1:99999", "this machine only"),
         ("prometheus:http://127.0.0.1:80@example.org:9109", "this machine only"),
         ("prometheus:https://127.0.0.1:9109", "this machine only"),
+        ("mlflow:https://mlflow.example.org", "a path and no server"),
+        ("wandb:https://api.wandb.ai", "a path and no server"),
+        ("mlflow:/dev/null", "is a file: name another"),
+        ("wandb:/dev/null", "is a file: name another"),
     ],
 )
 def test_what_cannot_be_tracked_is_refused_before_the_run(words: str, said: str) -> None:

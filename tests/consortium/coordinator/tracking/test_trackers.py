@@ -1,7 +1,9 @@
 """Trackers are told what is released, and a run does not depend on them."""
 
+import errno
 import json
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consortium.coordinator.recorder import Recorder
-from consortium.coordinator.tracking.contract import RoundFigures
+from consortium.coordinator.tracking.contract import RoundFigures, RunName
+from consortium.coordinator.tracking.registry import begin_trackers, trackers_in_environment
 from consortium.coordinator.tracking.trackers import Trackers
 from consortium.run.directory import RunDirectory
 from consortium.run.logs import logging_to
@@ -44,15 +47,17 @@ class Listener:
     fails_at: frozenset[int] = frozenset()
     calls: int = 0
     told: list[RoundFigures] = field(default_factory=list)
+    endings: list[bool] = field(default_factory=list)
 
     def note_round(self, told: RoundFigures) -> None:
         """Keep the figures."""
         self._count()
         self.told.append(told)
 
-    def close(self) -> None:
-        """Count the call."""
+    def close(self, *, finished: bool) -> None:
+        """Keep how the run ended."""
         self._count()
+        self.endings.append(finished)
 
     def _count(self) -> None:
         self.calls += 1
@@ -81,27 +86,39 @@ def test_a_tracker_that_raises_is_named_once_and_the_others_are_told_everything(
 ) -> None:
     log = tmp_path_factory.mktemp("log") / "run.log"
     good, bad = Listener(), Listener(fails_at)
+    heard: list[tuple[str, str]] = []
+    begun = {"bad:one": lambda: bad, "good:one": lambda: good}
     with logging_to(log):
-        trackers = Trackers(lambda _event: {}, {"bad:one": lambda: bad, "good:one": lambda: good})
+        trackers = Trackers(lambda _event: {}, begun, lambda *said: heard.append(said))
         for server_round in range(1, rounds + 1):
             trackers.note_event(finished(np.zeros(1, np.int64), server_round))
-        trackers.close()
+        trackers.close(finished=True)
     assert [told.server_round for told in good.told] == [*range(1, rounds + 1)]
     failed = min((call for call in fails_at if call <= rounds + 1), default=None)
     assert bad.calls == (failed or rounds + 1)
     named = log.read_text().count("the tracker bad:one failed") if log.exists() else 0
     assert named == (failed is not None)
+    assert heard == [("bad:one", "RuntimeError")] * (failed is not None)
 
 
 def test_a_tracker_that_cannot_begin_is_named_and_told_nothing(tmp_path: Path) -> None:
     def begin() -> Listener:
-        raise OSError("no space left")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    heard: list[tuple[str, str]] = []
+
+    def tell(words: str, why: str) -> None:
+        heard.append((words, why))
+        raise OSError(errno.ENOSPC, "the disk of the run is full as well")
 
     with logging_to(tmp_path / "run.log"):
-        trackers = Trackers(lambda _event: {}, {"bad:one": begin})
+        trackers = Trackers(lambda _event: {}, {"bad:one": begin}, tell)
+        assert not heard  # nothing stands before the run's own first event
+        trackers.note_event(RoundStarted(server_round=1, cohort=()))
         trackers.note_event(finished(np.zeros(1, np.int64)))
-        trackers.close()
+        trackers.close(finished=True)
     assert (tmp_path / "run.log").read_text().count("the tracker bad:one failed") == 1
+    assert heard == [("bad:one", "No space left on device")]
 
 
 def test_nothing_of_a_single_site_is_told_even_if_it_is_released(tmp_path: Path) -> None:
@@ -134,3 +151,29 @@ def test_of_withheld_figures_nothing_is_told(tmp_path: Path) -> None:
     trackers = Trackers(recorder.metrics_of, {"a": lambda: listener})
     trackers.note_event(finished(np.zeros(SIZE, np.int64)))
     assert [told.metrics for told in listener.told] == [{}]
+
+
+@pytest.mark.parametrize("ended_well", [True, False])
+def test_the_first_word_on_how_the_run_ended_is_the_one_that_counts(*, ended_well: bool) -> None:
+    listener = Listener()
+    trackers = Trackers(lambda _event: {}, {"a": lambda: listener})
+    trackers.close(finished=ended_well)
+    trackers.close(finished=False)
+    assert listener.endings == [ended_well]
+
+
+@pytest.mark.parametrize("kind", ["mlflow", "tensorboard", "wandb"])
+def test_a_folder_that_may_not_be_written_is_told_once_and_stops_no_run(
+    kind: str, tmp_path: Path
+) -> None:
+    """A path below a file is refused to every user, also to those who may write everywhere."""
+    (tmp_path / "file").write_text("")
+    heard: list[tuple[str, str]] = []
+    with trackers_in_environment([f"{kind}:{tmp_path / 'file' / 'folder'}"]):
+        trackers = begin_trackers(
+            lambda _event: {}, RunName("heart", "run"), lambda *said: heard.append(said)
+        )
+    for server_round in (1, 2):
+        trackers.note_event(finished(np.zeros(1, np.int64), server_round))
+    trackers.close(finished=True)
+    assert heard == [(f"{kind}:{tmp_path}/file/folder", "Not a directory")]
