@@ -8,7 +8,7 @@ import pytest
 from privacy.encryption.parameters import PARAMETER_SETS, Placement
 from privacy.secrets.linear_mac import Checksum, upload_pad
 from privacy.secrets.sealer import BfvSecret, Sealer
-from tests.benchmarks import sealed_run, tls_groups
+from tests.benchmarks import sealed_run, sizes, tls_groups
 from tests.benchmarks.against import programs
 from tests.benchmarks.against.trees import ROOT
 from tests.benchmarks.against.workloads import missed_targets
@@ -57,3 +57,29 @@ def test_the_key_exchange_that_is_measured_is_one_that_the_site_offered() -> Non
     measured = tls_groups.measured_groups()
     assert measured["agreed"] in measured["offered"]
     assert measured["is_post_quantum"] == (measured["agreed"] == tls_groups.HYBRID)
+
+
+def test_what_a_part_needs_is_all_that_it_needs_and_no_more() -> None:
+    heavy = {"torch", "opacus", "transformers", "ray", "duckdb", "onnx", "tensorboard"}
+    assert {"consortium-fl", "pip", "flwr", "grpcio"} <= sizes.needed("")
+    assert sizes.needed("") & heavy == set()
+    assert sizes.needed("train") & heavy == {"torch", "opacus"}
+    assert sizes.needed("text") & heavy == {"torch", "opacus", "transformers"}
+    assert sizes.needed("all") & heavy == heavy
+
+
+def test_the_size_of_a_package_is_that_of_its_files_with_what_python_compiled() -> None:
+    blocks = sizes.blocks_of("typer")
+    sources = {path.name for path in blocks if path.parent.name == "typer"}
+    assert {"main.py", "core.py", "py.typed"} <= sources
+    assert all(blocks[path] == path.stat().st_blocks for path in blocks)
+    assert any(path.is_dir() for path in blocks)
+
+
+def test_a_part_that_is_larger_than_its_share_is_missed() -> None:
+    fits = {"core": 882, "train": 1_764}
+    assert sizes.missed_targets(fits) == []
+    (missed,) = sizes.missed_targets({**fits, "core": 883})
+    assert (missed["what"], missed["target"]) == ("core", 0.4)
+    (missed,) = sizes.missed_targets({**fits, "train": 1_765})
+    assert (missed["what"], missed["target"]) == ("train", 0.8)

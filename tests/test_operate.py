@@ -1,22 +1,16 @@
 """docs/operate.md, followed word by word."""
 
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
-import psutil
 import pytest
 
-from consortium.deployment.processes import free_port
-from consortium.run.directory import COORDINATOR, SITE
 from tests.docs.pages import OPERATE, ROOT, shell_lines
-from tests.typed import lines
+from tests.followed_operation import follow_page
 
 ENTRY = "from {0}.cli.main import main; main()"
-PORT = "9443"
 
 
 def programs(folder: Path) -> Path:
@@ -27,25 +21,6 @@ def programs(folder: Path) -> Path:
         path.write_text(f"#!/bin/sh\nexec '{sys.executable}' -c '{ENTRY.format(package)}' \"$@\"\n")
         path.chmod(0o700)
     return folder
-
-
-def alive_under(path: Path) -> list[int]:
-    found = []
-    for process in psutil.process_iter():
-        try:
-            environment = process.environ()
-        except psutil.Error:
-            continue
-        if (environment.get(SITE) or environment.get(COORDINATOR) or "").startswith(str(path)):
-            found.append(process.pid)
-    return found
-
-
-def was_missed(event: dict[str, Any]) -> bool:
-    """Whether the machine that died was missing: its part, or its confirmation of a sum."""
-    if event["event"] == "site-quarantined":
-        return bool(event["site"] == "va")
-    return bool(event["event"] == "sum-confirmed" and event["exchanges"] > 1)
 
 
 def test_the_page_goes_from_nothing_to_a_model_in_its_order() -> None:
@@ -101,41 +76,9 @@ def run_in_shell(commands: list[str], folder: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_every_command_does_what_the_page_says(tmp_path: Path) -> None:
-    port = str(free_port())
     environment = {
         **os.environ,
         "PATH": f"{programs(tmp_path / 'bin')}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
     }
-    try:
-        for command in shell_lines(OPERATE):
-            done = subprocess.run(  # noqa: S602 -- the page's own commands, in a shell as there
-                command.replace(PORT, port),
-                shell=True,
-                cwd=tmp_path,
-                env=environment,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=600,
-            )
-            assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-            if command.startswith("consortium resume"):
-                assert "finished: 30 rounds, model" in done.stdout
-    finally:
-        left = alive_under(tmp_path)
-        for pid in left:
-            psutil.Process(pid).kill()
-    assert left == []
-    for site in ("cleveland", "hungary", "va"):
-        assert (tmp_path / site / "model").exists()
-    happened = lines(tmp_path / "coordinator" / "runs" / "first" / "events.jsonl")
-    assert any(was_missed(event) for event in happened)
-    assert "run-resumed" in {event["event"] for event in happened}
-    second = json.loads((tmp_path / "coordinator" / "charter.json").read_text())
-    assert [member["name"] for member in second["members"]] == [
-        "cleveland",
-        "hungary",
-        "switzerland",
-    ]
-    assert not (tmp_path / "coordinator" / "runs" / "first" / "model").exists()
+    follow_page(tmp_path, environment)

@@ -44,7 +44,7 @@ COMMANDS = {
     "stop": LazyCommand("Stop the current run; the sites stay up.", "consortium.cli.run:app"),
     "status": LazyCommand(
         "Show what is running and since when, who is online, the last round and the last error.",
-        "consortium.cli.run:app",
+        "consortium.cli.status:show_status",
     ),
     "watch": LazyCommand(
         "Show a run on a page of this machine while it goes on; Ctrl-C ends it.",
@@ -61,7 +61,7 @@ COMMANDS = {
     "audit": LazyCommand("Check and show the audit logs.", "consortium.cli.audit:app"),
     "encoder": LazyCommand(
         "Show an encoder's folder and its digest, which is the run config's model-digest.",
-        "consortium.cli.encoder:show_encoder",
+        "consortium.cli.run_config:show_encoder",
     ),
     "export": LazyCommand(
         "Write a model for other programs (transformers, peft, XGBoost, ONNX), with its card.",

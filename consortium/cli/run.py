@@ -1,4 +1,4 @@
-"""`consortium run`, `resume`, `wait`, `status`, `watch`, `stop`: control a coordinator's runs."""
+"""`consortium run`, `resume`, `wait`, `watch`, `stop`: control a coordinator's runs."""
 
 import secrets
 from collections.abc import Sequence
@@ -16,7 +16,6 @@ from consortium.coordinator.later_runs.periods import period_config
 from consortium.coordinator.resume import NotResumable, interrupted_config
 from consortium.deployment.control_client import Control
 from consortium.deployment.run_orders import RunOrder, last_run
-from consortium.deployment.status import coordinator_status, site_status
 from consortium.deployment.superlink import SuperLink
 from consortium.deployment.wait import Waiting
 from consortium.modes.registry import mode_of
@@ -25,7 +24,6 @@ from consortium.run.absences import absence_text, absences_of
 from consortium.run.directory import RunDirectory
 from consortium.run.party_directory import CoordinatorDirectory
 from consortium.run.records import Summary, read_record
-from consortium.site.directory import SiteDirectory
 from consortium.wording.formatting import escape_controls
 from privacy.errors import ConsortiumError, abbreviated_names, number_of
 
@@ -173,19 +171,6 @@ def wait_for(
     else:
         waiting.wait_for_round(begun)
         print(f"round {waiting.last_started_round()} has started")
-
-
-@app.command("status")
-def status(
-    directory: Path = typer.Argument(..., help="The directory of a coordinator or a site."),
-) -> None:
-    """Show what is running and since when, who is online, the last round and the last error."""
-    for line in (
-        site_status(directory)
-        if SiteDirectory(directory).config.exists()
-        else coordinator_status(directory)
-    ):
-        print(line)
 
 
 @app.command("watch")

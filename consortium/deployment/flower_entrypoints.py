@@ -38,6 +38,7 @@ from consortium.deployment.programs.prefork import (
 from consortium.deployment.run_orders import claim_order
 from consortium.run.directory import COORDINATOR, ENVIRONMENT, SITE
 from consortium.run.party_directory import CoordinatorDirectory, PartyDirectory
+from consortium.site.last_answer import LastAnswer
 from consortium.site.waits import Doorbell, NodeWaits, shortest_question_pause_s, wait_for_ring
 from privacy.errors import ConsortiumError
 from privacy.policy.document import read_policy
@@ -101,17 +102,18 @@ def knows_waits() -> bool:
 def run_supernode() -> None:
     """Run `flower-supernode`, which asks the coordinator for messages and sends the answers.
 
-    Its fixed pauses are replaced by those of `consortium.site.waits`. In a Flower whose waits were
-    not reviewed, they stay as they are.
+    Its fixed pauses are replaced by those of `consortium.site.waits`, and when the coordinator
+    answered a heartbeat is noted. In a Flower whose waits were not reviewed, all stays as it is.
     """
     require_version(metadata.version("flwr"))
+    from flwr.supernode import fleet_http_connection as connection
     from flwr.supernode import main as service
     from flwr.supernode import start_client_internal as loop
     from flwr.supernode.cli import flower_supernode
 
     if knows_waits():
-        bell = Doorbell()
-        waits = NodeWaits(shortest_question_pause_s(Path(os.environ[SITE])), bell)
+        site, bell = Path(os.environ[SITE]), Doorbell()
+        waits = NodeWaits(shortest_question_pause_s(site), bell)
         replaced = {
             "time": SimpleNamespace(sleep=waits.sleep),
             "subprocess": SimpleNamespace(Popen=bell.start),
@@ -121,6 +123,9 @@ def run_supernode() -> None:
         }
         _replace_names(loop, replaced)
         _replace_names(service, {"create_app": spared(service.create_app)})
+        heard, sender = LastAnswer(PartyDirectory(site).flower), connection.HeartbeatSender
+        heard.expect()
+        _replace_names(connection, {"HeartbeatSender": lambda ask: sender(heard.noting(ask))})
     flower_supernode()
 
 

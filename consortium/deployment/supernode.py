@@ -19,6 +19,7 @@ from consortium.deployment.programs.path_shims import write_shims
 from consortium.run.directory import SITE
 from consortium.site.agreed_map import require_agreed_map
 from consortium.site.directory import SiteDirectory, read_site_config
+from consortium.site.last_answer import LastAnswer
 from privacy.storage.secret_files import read_private
 
 START_LIMIT_S = 60.0
@@ -75,6 +76,7 @@ class SuperNode(FlowerService):
         require_agreed_map(charter, config.name, config.source)
         read_private(self.paths.node_key)  # Flower reads it, and does not ask who else can
         self.home.mkdir(exist_ok=True)
+        LastAnswer(self.home).forget()
         write_shims(self.paths.programs, "site")
         own = free_port()
         command = [

@@ -27,6 +27,7 @@ BENCHMARKS = (
     "gateway",
     "text",
     "startup",
+    "sizes",
     "tables",
     "fhir",
     "omop",

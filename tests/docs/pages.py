@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 INDEX = ROOT / "docs" / "index.md"
 OPERATE = ROOT / "docs" / "operate.md"
+DEPLOY = ROOT / "docs" / "deploy.md"
 RUN_CONFIG = ROOT / "docs" / "run-config.md"
 DATA = ROOT / "scenarios" / "data" / "README.md"
 PAGES = (README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))

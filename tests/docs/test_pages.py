@@ -15,6 +15,7 @@ from typer.main import get_command
 from consortium.wording.formatting import Plain, setting_text
 from tests.docs.pages import (
     DATA,
+    DEPLOY,
     INDEX,
     NOT_RUN,
     OPERATE,
@@ -49,8 +50,9 @@ def named_commands(page: Path) -> Iterator[list[str]]:
     """Yield the words of every command of the project that a page names, in blocks and in prose."""
     shown = [c.line for b in blocks(page) if b.language == "console" for c in commands(b)]
     for line in (*codes(page), *shown, *shell_lines(page)):
-        if line.partition(" ")[0] in PROGRAMS:
-            yield shlex.split(line.partition(";")[0])
+        typed = re.sub(r"^podman-compose (?:run -T --rm|exec -T) \S+ ", "", line)
+        if typed.partition(" ")[0] in PROGRAMS:
+            yield shlex.split(typed.partition(";")[0])
 
 
 def require_known(words: list[str]) -> None:
@@ -96,8 +98,8 @@ def test_pages_are_followed_once_each() -> None:
 
 @every_page
 def test_a_block_of_code_is_one_that_a_test_runs(page: Path) -> None:
-    """Console and Python by the tests `test_*_followed.py`, shell by tests/test_operate.py."""
-    allowed = {"sh"} if page == OPERATE else {"console", "python"}
+    """Console and Python by `test_*_followed.py`, shell by tests of operation and containers."""
+    allowed = {"sh"} if page in {OPERATE, DEPLOY} else {"console", "python"}
     assert {block.language for block in blocks(page)} <= allowed
 
 
