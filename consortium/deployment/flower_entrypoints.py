@@ -44,16 +44,16 @@ from privacy.policy.document import read_policy
 from sites.learners.plans import may_train
 from sites.tasks.registry import LEARNING_LIBRARIES, load_libraries
 
-REVIEWED = ("1.41",)  # the series with which all tests of deployments pass
-# What another series was read to change, for whom reviews it. One deployed run of three sites ended
-# well with 1.42; the other tests of deployments were not run with it, so it is refused.
+REVIEWED = ("1.41", "1.42")  # the series with which all tests of deployments pass
+# What a series changed of what this file relies on, for whom reviews the next one.
 CHANGED: Mapping[str, str] = {
     "1.42": (
-        "the SuperLink migrates its database when it first starts (revision d9bd9d502cf9); "
-        "RuntimeTracingMiddleware is gone from both services"
+        "the SuperLink migrates its database when it first starts (revision d9bd9d502cf9), and "
+        "1.41 cannot open it any more; RuntimeTracingMiddleware is gone from both services"
     ),
 }
-WAITS_KNOWN = frozenset({"1.41.0"})  # where Flower waits, and for what, was read in these
+# Where Flower waits, and for what, was read in these.
+WAITS_KNOWN = frozenset({"1.41.0", "1.42.0"})
 _MISSING_PIECE_S = 0.05  # before one asks again for a piece that its sender is still sending
 # What Flower's SuperLink puts around every question, but which acts on those under one path only.
 _ACTS_ON = {
@@ -61,7 +61,7 @@ _ACTS_ON = {
     "ControlAuthenticationMiddleware": "/v1/control/",
     "ControlLicenseMiddleware": "/v1/control/",
     "ControlEventLogMiddleware": "/v1/control/",
-    "RuntimeTracingMiddleware": "/v1/runtime/",
+    "RuntimeTracingMiddleware": "/v1/runtime/",  # in 1.41 only
     "NodeAuthMiddleware": "/v1/fleet/",
     "FleetEventLogMiddleware": "/v1/fleet/",
 }
@@ -292,6 +292,12 @@ def _prompt(module: ModuleType, pull: str) -> Mapping[str, object]:
 
 def _replace_names(module: ModuleType | type, replaced: Mapping[str, object]) -> None:
     for name, replacement in replaced.items():
+        if not hasattr(module, name):  # else Flower's own would go on, and a bundle would be run
+            raise UnknownFlower(
+                f"{module.__name__} of Flower {metadata.version('flwr')} needs a name {name!r} to "
+                "be replaced, and has none; nothing was started: install flwr "
+                f"{' or '.join(sorted(WAITS_KNOWN))}, then try again"
+            )
         setattr(module, name, replacement)
 
 
