@@ -6,7 +6,7 @@ from pathlib import Path
 
 from consortium.deployment.processes import program_path
 
-# The programs that Flower 1.41 and 1.42 start by name. Those a role does not run get a shim that exits.
+# What Flower 1.41 and 1.42 start by name. Those a role does not run get a shim that exits.
 STARTED = (
     "flwr-clientapp",
     "flwr-serverapp",
