@@ -12,7 +12,7 @@ QUICK := -m "not slow" --doctest-modules
 export PYTHONDONTWRITEBYTECODE :=
 REPORT := --cov-report=term:skip-covered --cov-report=json:.coverage.json
 
-.PHONY: help install browser demo test test-all test-matrix coverage docs bench lint constraints clean
+.PHONY: help install browser demo test test-all test-matrix test-flower coverage docs bench lint constraints clean
 
 help:
 	@echo "make install   the environment, in .venv"
@@ -22,6 +22,7 @@ help:
 	@echo "               and that the tests of privacy/ and strategies/ try all of them"
 	@echo "make test-all  every test"
 	@echo "make test-matrix  the package without PyTorch, on every supported Python that is there"
+	@echo "make test-flower  deployments on each admitted version of Flower, and the upgrade between them"
 	@echo "make coverage  what no quick test tries, in every package"
 	@echo "make docs      the documents, checked and built as a site, in site/"
 	@echo "make constraints  the newest versions in the ranges of pyproject.toml, into constraints.txt"
@@ -60,6 +61,9 @@ test-all: lint browser
 
 test-matrix: install
 	$(BIN)/python -m tests.matrix
+
+test-flower: install
+	$(BIN)/python -m tests.flower_versions
 
 # no warning passes: a broken link, a missing heading or an orphan page ends it
 docs: install

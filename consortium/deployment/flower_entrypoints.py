@@ -10,11 +10,13 @@ read: before Flower is imported, and so before a newer one changes the database 
 """
 
 import os
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import tomllib
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from functools import partial
 from importlib import import_module, metadata, util
 from pathlib import Path
@@ -45,16 +47,18 @@ from privacy.policy.document import read_policy
 from sites.learners.plans import may_train
 from sites.tasks.registry import LEARNING_LIBRARIES, load_libraries
 
-REVIEWED = ("1.41",)  # the series with which all tests of deployments pass
-# What another series was read to change, for whom reviews it. One deployed run of three sites ended
-# well with 1.42; the other tests of deployments were not run with it, so it is refused.
+REVIEWED = ("1.41", "1.42")  # the series with which all tests of deployments pass
+# What a series changed of what this file relies on, for whom reviews the next one.
 CHANGED: Mapping[str, str] = {
     "1.42": (
-        "the SuperLink migrates its database when it first starts (revision d9bd9d502cf9); "
-        "RuntimeTracingMiddleware is gone from both services"
+        "the SuperLink migrates its database when it first starts (revision d9bd9d502cf9), and "
+        "1.41 cannot open it any more; RuntimeTracingMiddleware is gone from both services"
     ),
 }
-WAITS_KNOWN = frozenset({"1.41.0"})  # where Flower waits, and for what, was read in these
+# The newest revision of the SuperLink's database that a series knows, and so leaves behind.
+DATABASES: Mapping[str, str] = {"d90a2f91f23c": "1.41", "d9bd9d502cf9": "1.42"}
+# Where Flower waits, and for what, was read in these.
+WAITS_KNOWN = frozenset({"1.41.0", "1.42.0"})
 _MISSING_PIECE_S = 0.05  # before one asks again for a piece that its sender is still sending
 # What Flower's SuperLink puts around every question, but which acts on those under one path only.
 _ACTS_ON = {
@@ -62,7 +66,7 @@ _ACTS_ON = {
     "ControlAuthenticationMiddleware": "/v1/control/",
     "ControlLicenseMiddleware": "/v1/control/",
     "ControlEventLogMiddleware": "/v1/control/",
-    "RuntimeTracingMiddleware": "/v1/runtime/",
+    "RuntimeTracingMiddleware": "/v1/runtime/",  # in 1.41 only
     "NodeAuthMiddleware": "/v1/fleet/",
     "FleetEventLogMiddleware": "/v1/fleet/",
 }
@@ -74,7 +78,7 @@ _MODULE = "consortium.deployment.flower_entrypoints"
 
 
 class UnknownFlower(ConsortiumError, RuntimeError, code="unknown-flower"):
-    """The installed Flower is a version whose private names were not reviewed."""
+    """The installed Flower was not reviewed, or is older than the database that it is to open."""
 
 
 def require_version(version: str) -> None:
@@ -84,14 +88,39 @@ def require_version(version: str) -> None:
         UnknownFlower: It was not: the names it replaces may be absent or mean something else. The
             message says what is installed, what was tested, and what to type.
     """
-    series = ".".join(version.split(".")[:2])
-    if series not in REVIEWED:
+    if _series(version) not in REVIEWED:
         tested = " or ".join(f"{one}.x" for one in REVIEWED)
         raise UnknownFlower(
             f"deployments were tested with Flower {tested}, but {version} is installed; nothing "
             f"was started, and no database was opened: `pip install 'flwr=={REVIEWED[-1]}.*'`, "
             "then try again"
         )
+
+
+def require_database(database: Path, version: str) -> None:
+    """Check that a version of Flower can open a SuperLink's database, if there is one.
+
+    Guarantee: the database is read only.
+
+    Raises:
+        UnknownFlower: A later one that was reviewed migrated it. The message says which.
+    """
+    try:
+        with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as opened:
+            found = opened.execute("SELECT version_num FROM alembic_version").fetchone()
+    except sqlite3.Error:  # none yet, or none that was read: Flower makes it, or says what it is
+        return
+    left_by = DATABASES.get(found[0]) if found else None
+    if left_by and REVIEWED.index(left_by) > REVIEWED.index(_series(version)):
+        raise UnknownFlower(
+            f"Flower {left_by} changed the database, and Flower {version} is installed, which "
+            f"cannot open it; nothing was started: `pip install 'flwr=={left_by}.*'`, or put the "
+            "copy of before the upgrade in its place, then try again"
+        )
+
+
+def _series(version: str) -> str:
+    return ".".join(version.split(".")[:2])
 
 
 def knows_waits() -> bool:
@@ -245,9 +274,12 @@ def run_superlink() -> None:
     """Run `flower-superlink`, which keeps the messages until they are asked for.
 
     Guarantee: a Flower that was not reviewed opens no database. A newer one would migrate it, and
-    the older could not read it any more.
+    the older could not read it any more. A database that a newer one migrated is left alone, too.
     """
     require_version(metadata.version("flwr"))
+    if "--database" in sys.argv:
+        database = Path(sys.argv[sys.argv.index("--database") + 1])
+        require_database(database, metadata.version("flwr"))
     from flwr.superlink import main as service
     from flwr.superlink.cli.flower_superlink import flower_superlink
 
@@ -297,6 +329,12 @@ def _prompt(module: ModuleType, pull: str) -> Mapping[str, object]:
 
 def _replace_names(module: ModuleType | type, replaced: Mapping[str, object]) -> None:
     for name, replacement in replaced.items():
+        if not hasattr(module, name):  # else Flower's own would go on, and a bundle would be run
+            raise UnknownFlower(
+                f"{module.__name__} of Flower {metadata.version('flwr')} needs a name {name!r} to "
+                "be replaced, and has none; nothing was started: install flwr "
+                f"{' or '.join(sorted(WAITS_KNOWN))}, then try again"
+            )
         setattr(module, name, replacement)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from consortium.deployment.processes import program_path
 
-# The programs that Flower 1.41 starts by name. Those a role does not run get a shim that exits.
+# What Flower 1.41 and 1.42 start by name. Those a role does not run get a shim that exits.
 STARTED = (
     "flwr-clientapp",
     "flwr-serverapp",
@@ -26,7 +26,7 @@ def write_shims(folder: Path, role: str) -> Path:
     """Write a shim for each program a role may run, and one that exits for every other program.
 
     Guarantee: Flower cannot start, by name, a program that would run unapproved code of a bundle:
-    the folder has a shim under every name that Flower 1.41 uses, and is the entire PATH.
+    the folder has a shim under every name that Flower 1.41 or 1.42 uses, and is the entire PATH.
 
     Args:
         folder: Where to write the shims.

@@ -2,16 +2,24 @@
 
 import io
 import os
+import sqlite3
 import subprocess
 import sys
+import tomllib
 import zipfile
+from contextlib import closing
 from importlib import metadata
-from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from flwr.app import Context, Message, RecordDict
+from flwr.proto.node_pb2 import NodeInfo
+from flwr.supercore.run import Run
+from flwr.superlink.config_loader import get_objectstore_linkstate_factories
+from flwr.superlink.federation import NoOpFederationManager
+from packaging.requirements import Requirement
 
 from consortium.deployment.code_approval import (
     Approvals,
@@ -22,8 +30,11 @@ from consortium.deployment.code_approval import (
 )
 from consortium.deployment.flower_entrypoints import (
     CHANGED,
+    DATABASES,
     REVIEWED,
     UnknownFlower,
+    _replace_names,
+    require_database,
     require_version,
 )
 from consortium.run.directory import SITE
@@ -36,6 +47,7 @@ from scenarios.library.registry import scenario_named
 from tests.consortium.deployment.test_code_approval import NOW
 from tests.consortium.founded import found
 from tests.consortium.staged import message, ward
+from tests.docs.pages import ROOT
 
 
 def hostile_bundle(marker: Path) -> bytes:
@@ -151,24 +163,143 @@ def test_a_site_with_a_list_runs_nothing_for_a_run_without_a_bundle() -> None:
 
 
 def test_only_the_flower_that_was_looked_at() -> None:
-    for version in ("1.41.0", "1.41.7"):
+    for version in ("1.41.0", "1.41.7", "1.42.0"):
         require_version(version)
-    for version in ("1.40.9", "1.42.0", "1.43.0", "2.0", "1.410.0"):
+    for version in ("1.40.9", "1.43.0", "2.0", "1.410.0"):
         with pytest.raises(UnknownFlower, match=f"{version} is installed") as refused:
             require_version(version)
-        assert "tested with Flower 1.41.x, but" in str(refused.value)
-        assert "pip install 'flwr==1.41.*'" in str(refused.value)
+        assert "tested with Flower 1.41.x or 1.42.x, but" in str(refused.value)
+        assert "pip install 'flwr==1.42.*'" in str(refused.value)
 
 
-def test_the_table_says_what_broke_with_which_flower() -> None:
-    """The installed Flower was reviewed; of what 1.42 changed, it has all or nothing."""
-    series = ".".join(metadata.version("flwr").split(".")[:2])
-    assert series in REVIEWED
-    changed = series in CHANGED
-    source = Path(find_spec("flwr.superlink.main").origin).read_text()  # type: ignore[union-attr,arg-type]
-    assert ("RuntimeTracingMiddleware" not in source) == changed
-    revisions = files("flwr.supercore.state.alembic.versions").iterdir()
-    assert any("d9bd9d502cf9" in one.read_text() for one in revisions if one.is_file()) == changed
+def test_what_may_be_installed_is_what_was_looked_at() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    simulation = project["optional-dependencies"]["simulation"]
+    wanted = [Requirement(one) for one in (*project["dependencies"], *simulation)]
+    ranges = [one.specifier for one in wanted if one.name == "flwr"]
+    admitted = [f"1.{minor}" for minor in range(30, 60) if ranges[0].contains(f"1.{minor}.3")]
+    assert ranges[0] == ranges[1]
+    assert tuple(admitted) == REVIEWED
+    assert set(DATABASES.values()) == {*REVIEWED}
+    assert {*CHANGED} <= {*REVIEWED}
+
+
+# What shows that a series changed what the table says: a module, and words in it before or since.
+MIDDLEWARE = ("flwr.superlink.main", "RuntimeTracingMiddleware")
+BROKEN = {
+    "1.42": {
+        "before": (MIDDLEWARE, ("flwr.supernode.main", MIDDLEWARE[1])),
+        "since": (("flwr.supercore.state.schema.corestate_models", "token_count"),),
+    },
+}
+
+
+@pytest.mark.parametrize("series", CHANGED)
+def test_the_table_says_what_broke_with_which_flower(series: str) -> None:
+    """Of what a series changed, the installed Flower has all or nothing."""
+    installed_series = ".".join(metadata.version("flwr").split(".")[:2])
+    changed = REVIEWED.index(installed_series) >= REVIEWED.index(series)
+    for when, places in BROKEN[series].items():
+        for module, words in places:
+            source = Path(find_spec(module).origin).read_text()  # type: ignore[union-attr,arg-type]
+            assert (words in source) == (changed == (when == "since")), (module, words)
+    assert MIDDLEWARE[1] in CHANGED["1.42"]
+
+
+# Alembic says so of the configuration that Flower gives it.
+of_alembic = pytest.mark.filterwarnings("ignore:No path_separator:DeprecationWarning")
+
+
+@of_alembic
+def test_the_table_names_the_database_that_the_installed_flower_leaves(tmp_path: Path) -> None:
+    database = tmp_path / "superlink.db"
+    open_with_flower(database)
+    assert DATABASES[revision(database)] in metadata.version("flwr")
+
+
+def open_with_flower(database: Path) -> tuple[list[NodeInfo], list[Run]]:
+    """Open a database as the installed Flower's SuperLink does; return its nodes and runs."""
+    _, link = get_objectstore_linkstate_factories(str(database), NoOpFederationManager())
+    state = link.state()
+    return [*state.get_node_info()], [*state.get_run_info()]
+
+
+def revision(database: Path) -> str:
+    """Return the revision of a database."""
+    with closing(sqlite3.connect(database)) as opened:
+        ((found,),) = opened.execute("SELECT version_num FROM alembic_version")
+    return str(found)
+
+
+@of_alembic
+def test_the_database_of_the_first_flower_is_opened_by_the_installed_one(tmp_path: Path) -> None:
+    """Its sites stay enrolled, and its run is known."""
+    database = tmp_path / "superlink.db"
+    with closing(sqlite3.connect(database)) as made:
+        made.executescript((ROOT / "tests" / "made_by_flower_1_41" / "superlink.sql").read_text())
+    assert revision(database) == "d90a2f91f23c"
+    nodes, (run,) = open_with_flower(database)
+    assert {node.name for node in nodes} == {"cleveland", "hungary", "switzerland"}
+    assert run.override_config["deadline-s"] == 20.0
+    assert DATABASES[revision(database)] in metadata.version("flwr")
+
+
+def test_a_flower_older_than_the_database_is_refused_and_leaves_it_alone(tmp_path: Path) -> None:
+    database = tmp_path / "superlink.db"
+    require_database(database, "1.41.0")
+    assert not database.exists()
+    with closing(sqlite3.connect(database)) as made:
+        made.execute("CREATE TABLE alembic_version (version_num TEXT)")
+        require_database(database, "1.41.0")
+        made.execute("INSERT INTO alembic_version VALUES ('d9bd9d502cf9')")
+        made.commit()
+    before = database.read_bytes()
+    require_database(database, "1.42.0")
+    with pytest.raises(UnknownFlower, match=r"1\.42 changed the database, and Flower 1\.41\.0"):
+        require_database(database, "1.41.0")
+    assert database.read_bytes() == before
+
+
+STARTED_WITH = """
+import sys
+from importlib import metadata
+installed = metadata.version
+metadata.version = lambda name: "1.41.0" if name == "flwr" else installed(name)
+from consortium.deployment import flower_entrypoints
+sys.argv = ["", *sys.argv[1:]]
+flower_entrypoints.main()
+"""
+
+
+def test_a_superlink_older_than_its_database_does_not_start(tmp_path: Path) -> None:
+    database = tmp_path / "superlink.db"
+    with closing(sqlite3.connect(database)) as made:
+        made.execute("CREATE TABLE alembic_version (version_num TEXT)")
+        made.execute("INSERT INTO alembic_version VALUES ('d9bd9d502cf9')")
+        made.commit()
+    done = subprocess.run(
+        [
+            *(sys.executable, "-W", "ignore", "-c", STARTED_WITH),
+            *("flower-superlink", "--insecure", "--database", str(database)),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "pip install 'flwr==1.42.*'" in done.stderr
+    assert "copy of before the upgrade" in done.stderr
+
+
+def test_a_name_that_flower_has_no_more_is_not_replaced_in_silence() -> None:
+    """Or Flower's own would go on: it would unpack the bundle of a run."""
+    module = ModuleType("flwr.some_module")
+    module.kept = 1  # type: ignore[attr-defined]
+    _replace_names(module, {"kept": 2})
+    with pytest.raises(UnknownFlower, match=r"flwr\.some_module .* needs a name 'gone'"):
+        _replace_names(module, {"gone": 2})
+    assert vars(module).get("kept") == 2
+    assert "gone" not in vars(module)
 
 
 STARTED = """
@@ -224,7 +355,7 @@ print(loop.time is time, loop.subprocess is subprocess, loop.pull_objects is pul
 """
 
 
-@pytest.mark.parametrize(("version", "as_it_is"), [("1.41.0", "False"), ("1.41.7", "True")])
+@pytest.mark.parametrize(("version", "as_it_is"), [("1.42.0", "False"), ("1.41.7", "True")])
 def test_in_a_flower_whose_waits_nobody_read_all_stays_as_it_is(
     version: str, as_it_is: str, tmp_path: Path
 ) -> None:

@@ -92,7 +92,7 @@ TROUBLES = {
     "Python": (old_python, "install Python 3.11 to 3.14"),
     "tenseal": (no_tenseal, "install consortium-fl again"),
     "names of packages": (other_owner, "install Consortium in an environment of its own"),
-    "flwr": (other_flower, "deployments need Flower 1.41.x"),
+    "flwr": (other_flower, "deployments need Flower 1.41.x or 1.42.x"),
     "flower-superlink": (no_superlink, "install consortium-fl again"),
     "free memory": (little_memory, "free 4 GiB"),
     "free disk here": (little_disk, "free 1 GiB"),
@@ -143,7 +143,7 @@ def test_a_flower_whose_waits_nobody_read_is_slower_and_runs(
     findings = checks_by_name()
     waits = findings["waits of a site"]
     assert (waits.found, waits.stops) == ("Flower's own", False)
-    assert "with flwr 1.41.0 a deployed round is 3 s shorter" in waits.advice
+    assert "with flwr 1.41.0 or 1.42.0 a deployed round is 3 s shorter" in waits.advice
     assert not findings["flwr"].stops
 
 

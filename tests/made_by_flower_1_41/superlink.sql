@@ -1,0 +1,341 @@
+-- The database of a coordinator's SuperLink, as Flower 1.41.0 left it: three sites that are enrolled,
+-- and a run that waits for one of them. `python -m tests.flower_versions` makes such a one. The bundle,
+-- the messages and the logs were left out. Nothing here is ever made anew or edited.
+BEGIN TRANSACTION;
+CREATE TABLE alembic_version (
+	version_num VARCHAR(32) NOT NULL, 
+	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+);
+INSERT INTO "alembic_version" VALUES('d90a2f91f23c');
+CREATE TABLE "automation" (
+	automation_id INTEGER NOT NULL, 
+	federation_id VARCHAR NOT NULL, 
+	flwr_aid VARCHAR NOT NULL, 
+	series_id BIGINT NOT NULL, 
+	status VARCHAR NOT NULL, 
+	created_at TIMESTAMP NOT NULL, 
+	updated_at TIMESTAMP NOT NULL, 
+	next_run_at TIMESTAMP NOT NULL, 
+	fixed_interval BIGINT, 
+	remaining_runs INTEGER, 
+	stopped_at TIMESTAMP, 
+	start_run_request BLOB, 
+	PRIMARY KEY (automation_id)
+);
+CREATE TABLE compacted_contexts (
+	id INTEGER NOT NULL, 
+	series_id BIGINT NOT NULL, 
+	through_event_id BIGINT NOT NULL, 
+	text TEXT NOT NULL, 
+	created_at TIMESTAMP NOT NULL, 
+	PRIMARY KEY (id), 
+	UNIQUE (series_id, through_event_id)
+);
+CREATE TABLE "connector" (
+	connector_id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
+	federation_id VARCHAR NOT NULL, 
+	connector_ref VARCHAR NOT NULL, 
+	credentials_json VARCHAR NOT NULL, 
+	config_json VARCHAR NOT NULL, 
+	created_at TIMESTAMP NOT NULL, 
+	deleted_at TIMESTAMP, 
+	created_by VARCHAR NOT NULL, 
+	deleted_by VARCHAR
+);
+CREATE TABLE "connector_oauth_session" (
+	oauth_session_id VARCHAR NOT NULL, 
+	flwr_aid VARCHAR NOT NULL, 
+	connector_ref VARCHAR NOT NULL, 
+	state VARCHAR NOT NULL, 
+	redirect_uri VARCHAR NOT NULL, 
+	pkce_verifier VARCHAR, 
+	created_at TIMESTAMP NOT NULL, 
+	expires_at TIMESTAMP NOT NULL, 
+	completed_at TIMESTAMP, 
+	federation_id VARCHAR NOT NULL, 
+	PRIMARY KEY (oauth_session_id)
+);
+CREATE TABLE fab (
+	fab_hash VARCHAR NOT NULL, 
+	content BLOB NOT NULL, 
+	verifications VARCHAR NOT NULL, 
+	PRIMARY KEY (fab_hash)
+);
+CREATE TABLE "federation_app" (
+	federation_id VARCHAR NOT NULL, 
+	app_id VARCHAR NOT NULL, 
+	fab_hash VARCHAR NOT NULL, 
+	app_type VARCHAR NOT NULL, 
+	added_by VARCHAR NOT NULL, 
+	added_at TIMESTAMP NOT NULL, 
+	is_hub_app BOOLEAN, 
+	updated_at TIMESTAMP NOT NULL, display_name VARCHAR, description VARCHAR, color VARCHAR, 
+	PRIMARY KEY (federation_id, app_id)
+);
+INSERT INTO "federation_app" VALUES('@none/default','@consortium/consortium-fl','84f81432ec9542784db6d7ecfc577a12bc8834fd20e1551527b65962d04449f8','flwr-serverapp','<id:none>','2026-11-30 09:39:56.448403+00:00',0,'2026-11-30 09:39:56.448410+00:00',NULL,NULL,NULL);
+CREATE TABLE message (
+	message_id VARCHAR NOT NULL, 
+	run_id BIGINT NOT NULL, 
+	src_node_id BIGINT NOT NULL, 
+	dst_node_id BIGINT NOT NULL, 
+	src_task_id BIGINT, 
+	dst_task_id BIGINT, 
+	reply_to_message_id VARCHAR, 
+	group_id VARCHAR NOT NULL, 
+	created_at DOUBLE NOT NULL, 
+	ttl DOUBLE NOT NULL, 
+	message_type VARCHAR NOT NULL, 
+	expires_at TIMESTAMP NOT NULL, 
+	cleared BOOLEAN DEFAULT (false) NOT NULL, 
+	acknowledged_at TIMESTAMP, 
+	cancelled_at TIMESTAMP, 
+	PRIMARY KEY (message_id), 
+	CONSTRAINT ck_message_terminal_timestamps_exclusive CHECK (acknowledged_at IS NULL OR cancelled_at IS NULL), 
+	CONSTRAINT ck_message_terminal_timestamps_require_cleared CHECK (cleared OR (acknowledged_at IS NULL AND cancelled_at IS NULL)), 
+	FOREIGN KEY(reply_to_message_id) REFERENCES message (message_id) ON DELETE RESTRICT
+);
+CREATE TABLE "message_ins" (
+	message_id VARCHAR, 
+	group_id VARCHAR, 
+	run_id BIGINT, 
+	src_node_id BIGINT, 
+	dst_node_id BIGINT, 
+	reply_to_message_id VARCHAR, 
+	created_at FLOAT, 
+	delivered_at VARCHAR, 
+	ttl FLOAT, 
+	message_type VARCHAR, 
+	content BLOB, 
+	error BLOB, 
+	FOREIGN KEY(run_id) REFERENCES run (run_id), 
+	UNIQUE (message_id)
+);
+CREATE TABLE "message_res" (
+	message_id VARCHAR, 
+	group_id VARCHAR, 
+	run_id BIGINT, 
+	src_node_id BIGINT, 
+	dst_node_id BIGINT, 
+	reply_to_message_id VARCHAR, 
+	created_at FLOAT, 
+	delivered_at VARCHAR, 
+	ttl FLOAT, 
+	message_type VARCHAR, 
+	content BLOB, 
+	error BLOB, 
+	UNIQUE (message_id), 
+	FOREIGN KEY(run_id) REFERENCES run (run_id)
+);
+CREATE TABLE "node" (
+	node_id BIGINT, 
+	owner_aid VARCHAR, 
+	owner_name VARCHAR, 
+	status VARCHAR, 
+	registered_at VARCHAR, 
+	last_activated_at VARCHAR, 
+	last_deactivated_at VARCHAR, 
+	unregistered_at VARCHAR, 
+	online_until FLOAT, 
+	heartbeat_interval FLOAT, 
+	public_key BLOB, location VARCHAR, name VARCHAR, 
+	UNIQUE (public_key), 
+	UNIQUE (node_id)
+);
+INSERT INTO "node" VALUES(-1499282499277358592,'<id:none>','none','offline','2026-11-30T09:39:08.448799+00:00','2026-11-30T09:39:42.272505+00:00','2026-11-30T09:41:00.165453+00:00',NULL,1.79603166016545295717e+09,30.0,X'2D2D2D2D2D424547494E205055424C4943204B45592D2D2D2D2D0A4D485977454159484B6F5A497A6A3043415159464B34454541434944596741457A465067674E41594C64746D763664733979446175303865784E6F36636836420A65474E495075437A48516F5445654359794A784F466D76656146452B30626762695644364A66587451613758586459552F4235627562764E784C47724F4F734B0A6978734541584B544533464D304E38316E54456E416F715078326E4E4E4A77520A2D2D2D2D2D454E44205055424C4943204B45592D2D2D2D2D0A',NULL,'cleveland');
+INSERT INTO "node" VALUES(6217602865244238689,'<id:none>','none','offline','2026-11-30T09:39:19.881507+00:00','2026-11-30T09:39:41.064957+00:00','2026-11-30T09:40:53.985071+00:00',NULL,1.7960316539850709438e+09,30.0,X'2D2D2D2D2D424547494E205055424C4943204B45592D2D2D2D2D0A4D485977454159484B6F5A497A6A3043415159464B3445454143494459674145612B34415931756F796E2F65364E2F66466D4A427049675742434F42373166700A4C34793447664A787A4373587265686C48323134454376376C67386E7233726333625176574F4B4B2F363977676832494C493146724B7153336B314B61546D710A4A44527950655230637A5A4C524272756359347141547A722F396579716759700A2D2D2D2D2D454E44205055424C4943204B45592D2D2D2D2D0A',NULL,'hungary');
+INSERT INTO "node" VALUES(-7967081763079329594,'<id:none>','none','offline','2026-11-30T09:39:29.670712+00:00','2026-11-30T09:39:41.481884+00:00','2026-11-30T09:41:00.131350+00:00',NULL,1796031660.13135,30.0,X'2D2D2D2D2D424547494E205055424C4943204B45592D2D2D2D2D0A4D485977454159484B6F5A497A6A3043415159464B344545414349445967414543766E746E324D7A5663737779575439416F544C63486B6B63794A3851692F470A58416A45386E4B69712F715557425A363079424244466F36544D426D4A4B666432324B733346484677534938565071514F713965337470663074774447322B440A5275333143436279376A496C5632427A4E7A4E6562547934354F547236494F6D0A2D2D2D2D2D454E44205055424C4943204B45592D2D2D2D2D0A',NULL,'switzerland');
+CREATE TABLE nonce_store (
+	namespace VARCHAR NOT NULL, 
+	nonce VARCHAR NOT NULL, 
+	expires_at FLOAT NOT NULL, 
+	PRIMARY KEY (namespace, nonce)
+);
+CREATE TABLE object_children (
+	parent_id VARCHAR NOT NULL, 
+	child_id VARCHAR NOT NULL, 
+	PRIMARY KEY (parent_id, child_id), 
+	FOREIGN KEY(child_id) REFERENCES objects (object_id) ON DELETE CASCADE, 
+	FOREIGN KEY(parent_id) REFERENCES objects (object_id) ON DELETE CASCADE
+);
+CREATE TABLE object_push_session_pending (
+	session_id VARCHAR NOT NULL, 
+	object_id VARCHAR NOT NULL, 
+	PRIMARY KEY (session_id, object_id), 
+	FOREIGN KEY(session_id) REFERENCES object_push_sessions (session_id) ON DELETE CASCADE
+);
+CREATE TABLE object_push_session_roots (
+	session_id VARCHAR NOT NULL, 
+	root_object_id VARCHAR NOT NULL, 
+	PRIMARY KEY (root_object_id), 
+	FOREIGN KEY(session_id) REFERENCES object_push_sessions (session_id) ON DELETE CASCADE
+);
+CREATE TABLE object_push_sessions (
+	session_id VARCHAR NOT NULL, 
+	run_id BIGINT NOT NULL, 
+	expires_at TIMESTAMP NOT NULL, 
+	pending_count INTEGER NOT NULL, 
+	PRIMARY KEY (session_id)
+);
+CREATE TABLE "objects" (
+	object_id VARCHAR, 
+	content BLOB, 
+	is_available INTEGER DEFAULT '0' NOT NULL, 
+	ref_count INTEGER DEFAULT '0' NOT NULL, 
+	PRIMARY KEY (object_id), 
+	CONSTRAINT ck_objects_is_available CHECK (is_available IN (0, 1)), 
+	CONSTRAINT ck_objects_ref_count_nonnegative CHECK (ref_count >= 0)
+);
+CREATE TABLE objectstore_locks (
+	lock_id VARCHAR NOT NULL, 
+	lock_value INTEGER DEFAULT '0' NOT NULL, 
+	PRIMARY KEY (lock_id)
+);
+CREATE TABLE "run" (
+	run_id BIGINT, 
+	fab_id VARCHAR, 
+	fab_version VARCHAR, 
+	fab_hash VARCHAR, 
+	override_config VARCHAR, 
+	federation_id VARCHAR, 
+	flwr_aid VARCHAR, 
+	bytes_sent BIGINT DEFAULT '0', 
+	bytes_recv BIGINT DEFAULT '0', 
+	clientapp_runtime FLOAT DEFAULT '0.0', 
+	federation_config VARCHAR, 
+	usage_reported_at VARCHAR DEFAULT ('') NOT NULL, 
+	primary_task_id BIGINT NOT NULL, 
+	series_id BIGINT, 
+	UNIQUE (run_id)
+);
+INSERT INTO "run" VALUES(-775333383801641471,'consortium/consortium-fl','0.1.0','84f81432ec9542784db6d7ecfc577a12bc8834fd20e1551527b65962d04449f8','{"server-optimizer.beta1": 0.9, "max-tokens": 128, "trees.depth": 4, "card.pdo": 20.0, "keep-uploads": "last", "cox.floor": 10, "fraction": 1.0, "site-effects": "common", "without": "", "trees.bins": 32, "class-balance": "none", "scale-rule": "following", "trees.min-child-weight": 1.0, "cox.group": "", "learning-rate": 0.05, "rule.momentum": 0.0, "ridge": 0.0, "rule.num-byzantine": 0, "dp.clip-norm": 1.0, "server-optimizer.learning-rate": 1.0, "dp.noise-multiplier": 0.0, "model": "logistic", "weighting": "classes", "server-optimizer.tau": 0.001, "score-bins": "following", "rule.pre-step": "none", "rule.clip-norm": 10.0, "cox.ties": "efron", "card.monotone": "", "hidden-units": 32, "period": "", "travels": "lora", "rule.iterations": 1, "batch-size": 128, "local-epochs": 1, "rule.name": "mean", "server-optimizer.name": "sgd", "family": "auto", "rule.bucket-size": 2, "quorum": 3, "trees.learning-rate": 0.1, "evaluate-model": "", "attempts": 1, "buckets": 1, "num-server-rounds": 3, "rule.clip-rate": 0.2, "cox.baseline": "by-site", "subgroups": "", "dp.unit": "off", "on-finding": "hold", "rule.clip-quantile": 0.5, "proximal-mu": 0.0, "stride": 32, "trees.l2": 1.0, "weight-decay": 0.0, "dp.sampling-rate": 0.05, "first-scale": 1.0, "dp.max-records-per-person": 16, "trees.count": 100, "top-layers": 2, "local-optimizer": "sgd", "parameter-set": "default", "missing-values": "complete", "min-local-steps": 20, "momentum": 0.0, "model-digest": "", "trees.min-records": 20, "lora-rank": 8, "dp.delta": 0.0, "trees.features": 0, "card.base-points": 600.0, "aggregation": "encrypted", "deadline-s": 20.0, "model-name": "minilm", "learner": "auto", "server-optimizer.momentum": 0.9, "seed": 3664085956, "training-windows": 4, "continues": "", "join-deadline-s": 120.0, "lora-alpha": 16.0, "server-optimizer.beta2": 0.99, "dp.steps": 20, "card.base-odds": 50.0, "dp.epsilon": 0.0, "masks": true}','@none/default','<id:none>',2365948,1028931,3.83065993785858154296e+01,NULL,'',-7619005282434855510,669373061329603701);
+CREATE TABLE run_connector (
+	run_id BIGINT NOT NULL, 
+	connector_id INTEGER NOT NULL, 
+	PRIMARY KEY (run_id, connector_id)
+);
+CREATE TABLE "run_objects" (
+	run_id BIGINT NOT NULL, 
+	object_id VARCHAR NOT NULL, 
+	PRIMARY KEY (run_id, object_id), 
+	FOREIGN KEY(object_id) REFERENCES objects (object_id) ON DELETE CASCADE
+);
+CREATE TABLE "run_series" (
+	series_id BIGINT NOT NULL, 
+	federation_id VARCHAR NOT NULL, 
+	description VARCHAR, 
+	created_at TIMESTAMP NOT NULL, 
+	updated_at TIMESTAMP NOT NULL, 
+	is_agent BOOLEAN NOT NULL, 
+	PRIMARY KEY (series_id)
+);
+INSERT INTO "run_series" VALUES(669373061329603701,'@none/default',NULL,'2026-11-30 09:39:56.496172+00:00','2026-11-30 09:39:56.496172+00:00',0);
+CREATE TABLE series_context (
+	series_id BIGINT NOT NULL, 
+	context BLOB, 
+	PRIMARY KEY (series_id)
+);
+INSERT INTO "series_context" VALUES(669373061329603701,X'0881CC81A0D3CCDD9EF501100122002A0B0A056D61736B73120268012A170A0A64702E657073696C6F6E12090900000000000000002A1B0A0E636172642E626173652D6F64647312090900000000000049402A0E0A0864702E7374657073120240282A230A167365727665722D6F7074696D697A65722E6265746132120909AE47E17A14AEEF3F2A170A0A6C6F72612D616C70686112090900000000000030402A1C0A0F6A6F696E2D646561646C696E652D731209090000000000005E402A0F0A09636F6E74696E756573120272002A160A10747261696E696E672D77696E646F7773120240082A0E0A0473656564120640888FACA61B2A260A197365727665722D6F7074696D697A65722E6D6F6D656E74756D120909CDCCCCCCCCCCEC3F2A110A076C6561726E6572120672046175746F2A160A0A6D6F64656C2D6E616D65120872066D696E696C6D2A170A0A646561646C696E652D7312090900000000000034402A1A0A0B6167677265676174696F6E120B7209656E637279707465642A1D0A10636172642E626173652D706F696E74731209090000000000C082402A140A0E74726565732E6665617475726573120240002A150A0864702E64656C746112090900000000000000002A0F0A096C6F72612D72616E6B120240102A170A1174726565732E6D696E2D7265636F726473120240282A120A0C6D6F64656C2D646967657374120272002A150A086D6F6D656E74756D12090900000000000000002A150A0F6D696E2D6C6F63616C2D7374657073120240282A1C0A0E6D697373696E672D76616C756573120A7208636F6D706C6574652A1A0A0D706172616D657465722D7365741209720764656661756C742A180A0F6C6F63616C2D6F7074696D697A6572120572037367642A100A0A746F702D6C6179657273120240042A120A0B74726565732E636F756E74120340C8012A1F0A1964702E6D61782D7265636F7264732D7065722D706572736F6E120240202A180A0B66697273742D7363616C65120909000000000000F03F2A1D0A1064702E73616D706C696E672D726174651209099A9999999999A93F2A190A0C7765696768742D646563617912090900000000000000002A150A0874726565732E6C32120909000000000000F03F2A0C0A06737472696465120240402A180A0B70726F78696D616C2D6D7512090900000000000000002A1F0A1272756C652E636C69702D7175616E74696C65120909000000000000E03F2A140A0A6F6E2D66696E64696E6712067204686F6C642A100A0764702E756E6974120572036F66662A0F0A0973756267726F757073120272002A190A0C636F782E626173656C696E651209720762792D736974652A1B0A0E72756C652E636C69702D726174651209099A9999999999C93F2A170A116E756D2D7365727665722D726F756E6473120240062A0D0A076275636B657473120240022A0E0A08617474656D707473120240022A140A0E6576616C756174652D6D6F64656C120272002A200A1374726565732E6C6561726E696E672D726174651209099A9999999999B93F2A0C0A0671756F72756D120240062A160A1072756C652E6275636B65742D73697A65120240042A100A0666616D696C79120672046175746F2A1E0A157365727665722D6F7074696D697A65722E6E616D65120572037367642A130A0972756C652E6E616D65120672046D65616E2A120A0C6C6F63616C2D65706F636873120240022A110A0A62617463682D73697A6512034080022A150A0F72756C652E697465726174696F6E73120240022A110A0774726176656C73120672046C6F72612A0C0A06706572696F64120272002A120A0C68696464656E2D756E697473120240402A130A0D636172642E6D6F6E6F746F6E65120272002A130A08636F782E74696573120772056566726F6E2A1B0A0E72756C652E636C69702D6E6F726D12090900000000000024402A170A0D72756C652E7072652D73746570120672046E6F6E652A190A0A73636F72652D62696E73120B7209666F6C6C6F77696E672A210A147365727665722D6F7074696D697A65722E746175120909FCA9F1D24D62503F2A160A09776569676874696E6712097207636C61737365732A130A056D6F64656C120A72086C6F6769737469632A200A1364702E6E6F6973652D6D756C7469706C69657212090900000000000000002A2B0A1E7365727665722D6F7074696D697A65722E6C6561726E696E672D72617465120909000000000000F03F2A190A0C64702E636C69702D6E6F726D120909000000000000F03F2A180A1272756C652E6E756D2D62797A616E74696E65120240002A120A05726964676512090900000000000000002A1A0A0D72756C652E6D6F6D656E74756D12090900000000000000002A1A0A0D6C6561726E696E672D726174651209099A9999999999A93F2A0F0A09636F782E67726F7570120272002A180A0C736974652D6566666563747312087206636F6D6D6F6E2A190A0A7363616C652D72756C65120B7209666F6C6C6F77696E672A170A0D636C6173732D62616C616E6365120672046E6F6E652A100A0A74726565732E62696E73120240402A0D0A07776974686F7574120272002A230A1674726565732E6D696E2D6368696C642D776569676874120909000000000000F03F2A150A086672616374696F6E120909000000000000F03F2A0F0A09636F782E666C6F6F72120240142A160A0C6B6565702D75706C6F616473120672046C6173742A150A08636172642E70646F12090900000000000034402A110A0B74726565732E6465707468120240082A110A0A6D61782D746F6B656E7312034080022A230A167365727665722D6F7074696D697A65722E6265746131120909CDCCCCCCCCCCEC3F30F59891B68BE885A509');
+CREATE TABLE series_runs (
+	id INTEGER NOT NULL, 
+	series_id BIGINT NOT NULL, 
+	run_id BIGINT NOT NULL, 
+	PRIMARY KEY (id), 
+	UNIQUE (run_id)
+);
+INSERT INTO "series_runs" VALUES(1,669373061329603701,-775333383801641471);
+CREATE TABLE task (
+	task_id BIGINT NOT NULL, 
+	type VARCHAR NOT NULL, 
+	run_id BIGINT NOT NULL, 
+	fab_hash VARCHAR, 
+	model_ref VARCHAR, 
+	connector_ref VARCHAR, 
+	token VARCHAR, 
+	active_until TIMESTAMP, 
+	pending_at TIMESTAMP NOT NULL, 
+	starting_at TIMESTAMP, 
+	running_at TIMESTAMP, 
+	finished_at TIMESTAMP, 
+	sub_status VARCHAR DEFAULT '' NOT NULL, 
+	details VARCHAR DEFAULT '' NOT NULL, connector_id INTEGER, 
+	UNIQUE (task_id)
+);
+INSERT INTO "task" VALUES(-7619005282434855510,'flwr-serverapp',-775333383801641471,'84f81432ec9542784db6d7ecfc577a12bc8834fd20e1551527b65962d04449f8',NULL,NULL,NULL,NULL,'2026-11-30 09:39:56.496151+00:00','2026-11-30 09:39:56.698339+00:00','2026-11-30 09:39:59.199696+00:00','2026-11-30 09:40:58.504746+00:00','failed','ServerApp failed with exception: round 2 waits for hungary: this run sums one set of sites in all rounds. What the others sealed is kept. Bring them back, and resume while the sites keep the secrets of the run: 30 days, unless one says otherwise. Who is gone for good is let go by `consortium resume --without`, if all others sign it',NULL);
+CREATE TABLE task_event (
+	id INTEGER NOT NULL, 
+	timestamp TIMESTAMP NOT NULL, 
+	run_id BIGINT NOT NULL, 
+	task_id BIGINT NOT NULL, 
+	event VARCHAR NOT NULL, 
+	data VARCHAR NOT NULL, 
+	PRIMARY KEY (id), 
+	FOREIGN KEY(task_id) REFERENCES task (task_id)
+);
+CREATE TABLE task_logs (
+	timestamp FLOAT NOT NULL, 
+	task_id BIGINT NOT NULL, 
+	log VARCHAR NOT NULL, 
+	FOREIGN KEY(task_id) REFERENCES task (task_id)
+);
+CREATE TABLE task_message (
+	message_id VARCHAR NOT NULL, 
+	run_id BIGINT NOT NULL, 
+	src_task_id BIGINT NOT NULL, 
+	dst_task_id BIGINT NOT NULL, 
+	reply_to_message_id VARCHAR, 
+	created_at FLOAT NOT NULL, 
+	ttl FLOAT NOT NULL, 
+	message_type VARCHAR NOT NULL, 
+	content BLOB, 
+	error BLOB, 
+	PRIMARY KEY (message_id), 
+	FOREIGN KEY(dst_task_id) REFERENCES task (task_id), 
+	FOREIGN KEY(src_task_id) REFERENCES task (task_id)
+);
+CREATE TABLE task_usage (
+	id INTEGER NOT NULL, 
+	run_id BIGINT NOT NULL, 
+	task_id BIGINT NOT NULL, 
+	input_tokens BIGINT, 
+	output_tokens BIGINT, 
+	total_tokens BIGINT, 
+	usage_type VARCHAR NOT NULL, 
+	created_at TIMESTAMP NOT NULL, 
+	reported_at TIMESTAMP, provider VARCHAR DEFAULT 'unknown' NOT NULL, 
+	PRIMARY KEY (id), 
+	FOREIGN KEY(task_id) REFERENCES task (task_id)
+);
+CREATE INDEX idx_nonce_store_expires_at ON nonce_store (expires_at);
+CREATE INDEX idx_task_run_id ON task (run_id);
+CREATE INDEX idx_task_token ON task (token);
+CREATE INDEX idx_task_active_until ON task (active_until);
+CREATE INDEX idx_task_logs_task_id_timestamp ON task_logs (task_id, timestamp);
+CREATE INDEX idx_task_message_dst_task_id_created_at ON task_message (dst_task_id, created_at);
+CREATE INDEX idx_task_message_run_id ON task_message (run_id);
+CREATE INDEX idx_node_owner_aid ON node (owner_aid);
+CREATE INDEX idx_node_status ON node (status);
+CREATE INDEX idx_online_until ON node (online_until);
+CREATE INDEX idx_task_event_run_id_id ON task_event (run_id, id);
+CREATE INDEX idx_task_event_task_id ON task_event (task_id);
+CREATE INDEX idx_series_runs_series_id ON series_runs (series_id);
+CREATE UNIQUE INDEX idx_message_res_reply_to_message_id_unique ON message_res (reply_to_message_id);
+CREATE INDEX idx_task_usage_reported_at ON task_usage (reported_at);
+CREATE INDEX idx_task_usage_run_id ON task_usage (run_id);
+CREATE INDEX idx_task_usage_task_id ON task_usage (task_id);
+CREATE INDEX idx_run_series_id ON run (series_id);
+CREATE INDEX idx_object_push_sessions_expires_at ON object_push_sessions (expires_at);
+CREATE INDEX idx_object_push_sessions_run_id ON object_push_sessions (run_id);
+CREATE INDEX idx_object_push_session_pending_object_id_session_id ON object_push_session_pending (object_id, session_id);
+CREATE INDEX idx_object_push_session_roots_session_id ON object_push_session_roots (session_id);
+CREATE INDEX idx_automation_status_next_run_at ON automation (status, next_run_at);
+CREATE INDEX idx_automation_federation_id_status_updated_at ON automation (federation_id, status, updated_at);
+CREATE INDEX idx_federation_app_federation_id_added_at ON federation_app (federation_id, added_at);
+CREATE INDEX idx_federation_app_app_id_federation_id ON federation_app (app_id, federation_id);
+CREATE INDEX idx_message_pending_dst_created_at ON message (dst_node_id, created_at, message_id) WHERE cleared IS 0;
+CREATE INDEX idx_message_pending_dst_run_created_at ON message (dst_node_id, run_id, created_at, message_id) WHERE cleared IS 0;
+CREATE INDEX idx_message_pending_run_id ON message (run_id) WHERE cleared IS 0;
+CREATE INDEX idx_message_reply_to_message_id ON message (reply_to_message_id);
+CREATE INDEX idx_compacted_contexts_series_id_id ON compacted_contexts (series_id, id);
+DELETE FROM "sqlite_sequence";
+INSERT INTO "sqlite_sequence" VALUES('connector',0);
+COMMIT;
