@@ -1,5 +1,7 @@
 """How long until a command shows something? CPU of a fresh process, beside a bare one.
 
+And what it costs to watch a run: CPU of the page of a run at work, beside the run's.
+
 `python -m tests.benchmarks.startup [--json]` from the root of the repository.
 """
 
@@ -11,6 +13,7 @@ import sys
 import time
 
 from tests.benchmarks.figures import options
+from tests.benchmarks.watched_run import missed_target, watched_run
 
 REPEATS = 5
 BARE = "import typer"
@@ -67,12 +70,13 @@ def main() -> None:
     parser = options(__doc__)
     chosen = parser.parse_args()
     began = time.monotonic()
-    found = figures()
-    missed = missed_targets(found)
+    found, watched = figures(), watched_run()
+    missed = missed_targets(found) + missed_target(watched)
     report = {
         "benchmark": "startup",
         "baseline": "a process that imports typer only",
         "figures": found,
+        "watch": watched.figures(),
         "missed": missed,
         "seconds": round(time.monotonic() - began, 1),
     }
@@ -81,6 +85,7 @@ def main() -> None:
         return
     for name, figure in found.items():
         print(f"{name:25} {figure['cpu_s']:.3f} s CPU, {figure['bare']:.1f} bare processes")
+    print(f"watch: {json.dumps(watched.figures())}")
     print(json.dumps(missed, indent=1))
 
 

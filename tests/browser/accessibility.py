@@ -10,6 +10,7 @@ from tests.browser.tab import Tab
 
 ANOTHER = "CONSORTIUM_AXE"
 LOOKS = tuple((width, dark) for width in (390, 1280) for dark in (False, True))
+CROSSED = ((390, False), (1280, True))  # each width and each theme once, in half the time
 SEVERE = frozenset({"serious", "critical"})
 # axe judges no text that stands on a picture, and the shadow at the edge of a table is one.
 _FLATTEN = """

@@ -142,8 +142,8 @@ def open_tab(folder: Path) -> Iterator[Tab]:
         ending.callback(process.wait)
         ending.callback(process.kill)
         tab = Tab(
-            ending.enter_context(open(commands, "wb", buffering=0)),
-            ending.enter_context(open(answers, "rb")),
+            ending.enter_context(os.fdopen(commands, "wb", buffering=0)),
+            ending.enter_context(os.fdopen(answers, "rb")),
         )
         tab.attach()
         yield tab

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.accessibility import faults, told
+from tests.browser.accessibility import CROSSED, faults, told
 from tests.browser.sample_pages import (
     ledger_of_many_runs,
     preview_with_an_alarm,
@@ -16,7 +16,7 @@ from tests.consortium.report.watch.runs_at_work import leading, write_run_at_wor
 from tests.consortium.report.watch.test_server import end, serve
 from tests.consortium.sample_run import CLEAR_WIN, SEVERITY, Sample
 
-# one has a table that moves sideways and nothing evaluated, one has pictures of all kinds
+# a table that moves sideways and many pictures; an end with a reason
 REPORTS = {
     "compared": Sample(values=CLEAR_WIN, label=SEVERITY),
     "stopped": Sample(completed=0, error="quorum-not-reached: one of 4 answered"),
@@ -29,12 +29,20 @@ FAULTY = """
 """
 
 
-def test_the_pages_that_people_are_given(tab: Tab, tmp_path: Path) -> None:
-    """Reports, the ledger, a receipt, and what an operator sees before training."""
-    pages = [run.report for run in write_reports(REPORTS, tmp_path / "reports").values()]
-    pages.append(ledger_of_many_runs(tmp_path / "ledger"))
-    pages.append(receipt_of_a_run(tmp_path / "receipt"))
-    pages.append(preview_with_an_alarm(tmp_path / "preview"))
+def test_reports(tab: Tab, tmp_path: Path) -> None:
+    """Of real runs of every kind: `test_every_page.py`."""
+    runs = write_reports(REPORTS, tmp_path).values()
+    assert told(faults(tab, [run.report.as_uri() for run in runs], CROSSED)) == ""
+
+
+def test_the_ledger_a_receipt_and_what_an_operator_sees_before_training(
+    tab: Tab, tmp_path: Path
+) -> None:
+    pages = [
+        ledger_of_many_runs(tmp_path / "ledger"),
+        receipt_of_a_run(tmp_path / "receipt"),
+        preview_with_an_alarm(tmp_path / "preview"),
+    ]
     assert told(faults(tab, [page.as_uri() for page in pages])) == ""
 
 

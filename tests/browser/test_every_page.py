@@ -8,8 +8,10 @@ import pytest
 from consortium.config import Scalar
 from consortium.coordinator.later_runs.periods import period_config
 from consortium.report.render import render_report
-from tests.browser.accessibility import LOOKS, faults, told
+from tests.browser.accessibility import CROSSED, LOOKS, faults, told
 from tests.browser.tab import Tab
+from tests.browser.test_accessible_pages import REPORTS
+from tests.consortium.report.sample_reports import write_reports
 from tests.docs.pages import PAGES, ROOT
 from tests.docs.test_site import site  # noqa: F401 -- the docs, built
 from tests.founded import Founded
@@ -40,8 +42,13 @@ ATTACKED: Mapping[str, Scalar] = {
 # Every page of the docs is seen on a phone by day and on a screen by night; these also the other
 # way round: the one people begin at, one of wide tables, one of code, one of much text.
 BOTH_WAYS = {"README", "docs/api", "docs/performance", "docs/privacy", "search"}
-CROSSED = ((390, False), (1280, True))
 NAMES = [*(str(page.relative_to(ROOT).with_suffix("")) for page in PAGES), "search"]
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_the_report_of_a_sample(name: str, tab: Tab, tmp_path: Path) -> None:
+    (run,) = write_reports({name: REPORTS[name]}, tmp_path).values()
+    assert told(faults(tab, [run.report.as_uri()])) == ""
 
 
 @pytest.mark.parametrize("kind", RUNS)
