@@ -5,6 +5,7 @@ the repository. The navigation is made from the links of docs/index.md.
 """
 
 import re
+from pathlib import Path
 
 from sphinx.application import Sphinx
 
@@ -31,6 +32,25 @@ html_show_sphinx = False
 templates_path = ["_templates"]
 html_additional_pages = {"index": "redirect.html"}  # who opens the folder comes to docs/index
 
+# What axe finds in the pages of the theme (`tests/browser`). Each pattern finds nothing in its own
+# result, as a page that has not changed is not written again.
+ACCESSIBLE = (
+    # the captions of the navigation are headings of no level
+    ('<p class="caption" role="heading">', '<p class="caption" role="heading" aria-level="2">'),
+    # what scrolls, the keyboard must reach
+    ("<pre>", '<pre tabindex="0">'),
+    (
+        '<div class="table-wrapper ([^"]*)">',
+        r'<div class="table-wrapper \1" tabindex="0" role="group" aria-label="Table">',
+    ),
+    # two landmarks of a kind need names
+    ('<aside class="sidebar-drawer">', '<aside class="sidebar-drawer" aria-label="All pages">'),
+    ('<aside class="toc-drawer">', '<aside class="toc-drawer" aria-label="This page">'),
+    # a heading without words is none
+    ('<th class="([^"]*)"><p></p></th>', r'<td class="\1"><p></p></td>'),
+    (r'(?<!</h1>)<div id="search-results">', '<h1>Search</h1><div id="search-results">'),
+)
+
 
 def navigation(index: str) -> str:
     """Return the tables of contents, one for each section of the index."""
@@ -49,6 +69,17 @@ def add_navigation(_: Sphinx, page: str, source: list[str]) -> None:
         source[0] += "\n" + navigation(source[0])
 
 
+def make_accessible(app: Sphinx, failure: Exception | None) -> None:
+    """Mend the pages that were written, for those who hear them or have no mouse."""
+    for page in [] if failure else Path(app.outdir).rglob("*.html"):
+        text = mended = page.read_text()
+        for pattern, better in ACCESSIBLE:
+            mended = re.sub(pattern, better, mended)
+        if mended != text:
+            page.write_text(mended)
+
+
 def setup(app: Sphinx) -> None:
-    """Take part in the reading of the pages."""
+    """Take part in the reading and the writing of the pages."""
     app.connect("source-read", add_navigation)
+    app.connect("build-finished", make_accessible)

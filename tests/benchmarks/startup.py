@@ -1,5 +1,7 @@
 """How long until a command shows something? CPU of a fresh process, beside a bare one.
 
+And what it costs to watch a run: CPU of the page of a run at work, beside the run's.
+
 `python -m tests.benchmarks.startup [--json]` from the root of the repository.
 """
 
@@ -12,6 +14,7 @@ import time
 
 from tests.benchmarks.figures import options
 from tests.benchmarks.followed_run import MOST, exporters_share
+from tests.benchmarks.watched_run import missed_target, watched_run
 
 REPEATS = 5
 BARE = "import typer"
@@ -68,9 +71,8 @@ def main() -> None:
     parser = options(__doc__)
     chosen = parser.parse_args()
     began = time.monotonic()
-    found = figures()
-    missed = missed_targets(found)
-    exporters = exporters_share()
+    found, exporters, watched = figures(), exporters_share(), watched_run()
+    missed = missed_targets(found) + missed_target(watched)
     if exporters["share"] > MOST:
         missed.append({"what": "exporters", "figure": exporters["share"], "target": MOST})
     report = {
@@ -78,6 +80,7 @@ def main() -> None:
         "baseline": "a process that imports typer only",
         "figures": found,
         "exporters": exporters,
+        "watch": watched.figures(),
         "missed": missed,
         "seconds": round(time.monotonic() - began, 1),
     }
@@ -87,6 +90,7 @@ def main() -> None:
     for name, figure in found.items():
         print(f"{name:25} {figure['cpu_s']:.3f} s CPU, {figure['bare']:.1f} bare processes")
     print(f"exporters of a run: {exporters['share']:.2%} of its {exporters['run_cpu_s']} s of CPU")
+    print(f"watch: {json.dumps(watched.figures())}")
     print(json.dumps(missed, indent=1))
 
 

@@ -13,7 +13,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, StreamingResponse
+from starlette.responses import HTMLResponse, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -34,6 +34,11 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+_NO_NAME = "This page answers to 127.0.0.1 and localhost only, on the machine that serves it."
+_NO_PAGE = (
+    "Nothing is at this address. The page of a run has a secret one, which is new at each start: "
+    "open the whole of what the command printed."
+)
 
 
 class PortTaken(ConsortiumError, OSError, code="port-taken"):
@@ -147,15 +152,22 @@ class _Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         if not _names_this_machine(scope):
-            await PlainTextResponse("forbidden\n", 403, _HEADERS)(scope, receive, send)
+            await _refusal(403, "Forbidden", _NO_NAME)(scope, receive, send)
         elif not self._has_token(scope):
-            await PlainTextResponse("not found\n", 404, _HEADERS)(scope, receive, send)
+            await _refusal(404, "Not found", _NO_PAGE)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
     def _has_token(self, scope: Scope) -> bool:
         first = scope["path"].split("/")[1:2]
         return bool(first) and secrets.compare_digest(first[0].encode(), self._token)
+
+
+def _refusal(status: int, title: str, told: str) -> HTMLResponse:
+    """Return a page that says nothing of a run, as who asks for it may not read it."""
+    page = render_page("refused.html.j2", title=title, told=told)
+    policy = {"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
+    return HTMLResponse(page, status, {**_HEADERS, **policy})
 
 
 def _names_this_machine(scope: Scope) -> bool:
