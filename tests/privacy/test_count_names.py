@@ -14,6 +14,8 @@ SOURCES = sorted(
     for package in ("consortium", "privacy", "sites", "strategies", "scenarios")
     for file in (ROOT / package).rglob("*.py")
 )
+
+
 @cache
 def trees() -> Mapping[Path, ast.Module]:
     """Return each source, parsed."""
