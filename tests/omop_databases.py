@@ -37,6 +37,7 @@ DDL = {
     "descendant_concept_id integer NOT NULL, min_levels_of_separation integer NOT NULL, "
     "max_levels_of_separation integer NOT NULL",
 }
+AT_ONCE = 200  # rows: DuckDB takes a millisecond for a statement, however few it has
 UNKNOWN = {"gender_concept_id": 0, "race_concept_id": 0, "ethnicity_concept_id": 0}
 
 
@@ -46,15 +47,15 @@ def write_database(path: Path, tables: Tables, *, ddl: Mapping[str, str] = DDL) 
     for table, columns in ddl.items():
         connection.execute(f"CREATE TABLE {table} ({columns})")
         rows = tables.get(table, ())
-        if rows:
+        connection.execute("BEGIN")
+        for some in (rows[at : at + AT_ONCE] for at in range(0, len(rows), AT_ONCE)):
             names = [*rows[0]]
-            marks = ", ".join("?" * len(names))
-            connection.execute("BEGIN")
-            connection.executemany(
-                f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})",  # noqa: S608 -- names of this file
-                [tuple(row[name] for name in names) for row in rows],
+            marks = ", ".join(["(" + ", ".join("?" * len(names)) + ")"] * len(some))
+            connection.execute(
+                f"INSERT INTO {table} ({', '.join(names)}) VALUES {marks}",  # noqa: S608 -- names of this file
+                [row[name] for row in some for name in names],
             )
-            connection.commit()
+        connection.commit()
     connection.close()
 
 

@@ -81,18 +81,29 @@ def test_the_coordinators_app_loads_neither_what_learns_nor_a_secret() -> None:
     assert loaded.stdout.split() == []
 
 
-@pytest.mark.parametrize("path", modules(*PACKAGES, "tests"), ids=str)
-def test_flower_is_entered_by_its_public_doors(path: Path) -> None:
+def test_flower_is_entered_by_its_public_doors() -> None:
     """And by others in two files: one makes messages outside Flower, one is started by Flower."""
-    entered = {name for name in imported(path) if name.partition(".")[0] == "flwr"}
-    odd = {(str(path), name) for name in entered - DOORS}
-    assert odd <= EXCEPTIONS
+    read = modules(*PACKAGES, "tests")
+    assert len(read) > 1_000
+    entered = {
+        (str(path), name)
+        for path in read
+        if "flwr" in (ROOT / path).read_text()
+        for name in imported(path)
+        if name.partition(".")[0] == "flwr" and name not in DOORS
+    }
+    assert entered <= EXCEPTIONS
 
 
-@pytest.mark.parametrize("path", modules("strategies", "sites"), ids=str)
-def test_every_module_has_its_test(path: Path) -> None:
-    test = ROOT / "tests" / path.parent / f"test_{path.name}"
-    assert path.name == "__init__.py" or test.exists(), f"{path} needs {test.relative_to(ROOT)}"
+def test_every_module_has_its_test() -> None:
+    read = [path for path in modules("strategies", "sites") if path.name != "__init__.py"]
+    assert len(read) > 200
+    without = [
+        str(path)
+        for path in read
+        if not (ROOT / "tests" / path.parent / f"test_{path.name}").exists()
+    ]
+    assert without == []
 
 
 @pytest.mark.parametrize("package", [*PACKAGES, "strategies/rules", "scenarios/data"])

@@ -6,8 +6,10 @@ import shlex
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +90,25 @@ def _save_dataset(folder: Path) -> None:
 
 def write_readers_files(folder: Path) -> None:
     """Write the files that a reader has."""
+    for name, data in _readers_files().items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(data)
+
+
+@cache
+def _readers_files() -> Mapping[str, bytes]:
+    """Return what is in each of them: to make them takes seconds, and each page needs them."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        _make_readers_files(folder)
+        return {
+            path.relative_to(folder).as_posix(): path.read_bytes()
+            for path in folder.rglob("*")
+            if path.is_file()
+        }
+
+
+def _make_readers_files(folder: Path) -> None:
     frame = load_dataset("heart-disease")
     ours = frame[heart_hospitals(frame) == "cleveland"].drop(columns=["hospital", "severity"])
     ours.to_csv(folder / "my.csv", index=False)

@@ -1,7 +1,10 @@
 """What version 0.1.0 left behind, in a folder where it may be changed."""
 
+import io
 import json
+import lzma
 import tarfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,12 @@ def facts() -> dict[str, Any]:
     return read
 
 
+@cache
+def _archive() -> bytes:
+    """Return the archive: to decompress it takes longer than all else."""
+    return lzma.decompress((HERE / "made.tar.xz").read_bytes())
+
+
 def unpack(name: str, folder: Path) -> Path:
     """Put one of the directories into a folder; return where it is.
 
@@ -22,7 +31,7 @@ def unpack(name: str, folder: Path) -> Path:
     the files that began with where it was made begin with the folder: a person who moves a site
     edits these too.
     """
-    with tarfile.open(HERE / "made.tar.xz") as archive:
+    with tarfile.open(fileobj=io.BytesIO(_archive())) as archive:
         wanted = [one for one in archive if Path(one.name).parts[0] == name]
         archive.extractall(folder, wanted, filter="tar")  # "data" would open the directories
     before, place = facts()["root"], folder / name

@@ -24,7 +24,7 @@ CONFIG: dict[str, Scalar] = {
 @pytest.mark.parametrize(
     ("num_sites", "buckets"),
     [
-        (36, 2),
+        (33, 2),
         pytest.param(120, 10, marks=[pytest.mark.slow, pytest.mark.timeout(1_800)]),
     ],
 )

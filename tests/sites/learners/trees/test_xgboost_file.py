@@ -35,11 +35,13 @@ import sys
 import numpy as np
 import xgboost
 
-model, columns, found = sys.argv[1:]
-booster = xgboost.Booster(model_file=model)
-matrix = xgboost.DMatrix(np.load(columns), feature_names=booster.feature_names)
-parts = booster.predict(matrix, pred_contribs=True)
-np.savez(found, parts=parts, margins=booster.predict(matrix, output_margin=True))
+for place in sys.argv[1:]:
+    booster = xgboost.Booster(model_file=f"{place}/xgboost.json")
+    columns = np.load(f"{place}/columns.npy")
+    matrix = xgboost.DMatrix(columns, feature_names=booster.feature_names)
+    parts = booster.predict(matrix, pred_contribs=True)
+    margins = booster.predict(matrix, output_margin=True)
+    np.savez(f"{place}/found.npz", parts=parts, margins=margins)
 """
 
 
@@ -87,41 +89,41 @@ def test_xgboost_predicts_the_same(
     np.testing.assert_allclose(np.clip(found, 0, unit), ours, atol=1e-6 * unit)
 
 
-def explained(
-    content: bytes, columns: np.ndarray[Any, Any], folder: Path
-) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Return what each column adds to each prediction, the bias last, and the margins."""
-    (folder / "xgboost.json").write_bytes(content)
-    np.save(folder / "columns.npy", columns)
-    names = ("xgboost.json", "columns.npy", "found.npz")
-    subprocess.run(
-        [sys.executable, "-c", EXPLAIN, *(str(folder / one) for one in names)],
-        check=True,
-        capture_output=True,
-        text=True,
+Case = tuple[Label, TreesPlan, int]
+CASES: dict[str, Case] = {
+    f"{label.column}-{name}": (label, plan, exchanges)
+    for label in (ILL, DAYS)
+    for name, plan, exchanges in (
+        ("deep", TreesPlan(count=20, depth=4), 80),
+        ("deepest", TreesPlan(count=2, depth=6), 12),
+        ("base-alone", TreesPlan(count=3, depth=1, l2=0), 0),
     )
-    with np.load(folder / "found.npz") as found:
-        return found["parts"], found["margins"]
+}
 
 
-@pytest.mark.parametrize("label", [ILL, DAYS], ids=lambda label: str(label.column))
-@pytest.mark.parametrize(
-    ("plan", "exchanges"),
-    [
-        (TreesPlan(count=20, depth=4), 80),
-        (TreesPlan(count=2, depth=6), 12),
-        (TreesPlan(count=3, depth=1, l2=0), 0),
-    ],
-    ids=["deep", "deepest", "base-alone"],
-)
-def test_contributions_add_up_to_the_margin(
-    label: Label, plan: TreesPlan, exchanges: int, tmp_path: Path
-) -> None:
-    learner, data = learner_of(schema_of(label), plan), site(records(3, 400, label))
-    statistics = statistics_of(learner, [data])
-    content = learner.files(grown(learner, [data], exchanges=exchanges), statistics)["xgboost.json"]
-    columns = columns_of(records(4, 300, label), learner.cells(statistics).bins)
-    parts, margins = explained(content, columns, tmp_path)
+@pytest.fixture(scope="module")
+def explained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return where a program of its own said what each column adds, for each of the cases."""
+    folder = tmp_path_factory.mktemp("explained")
+    for name, (label, plan, exchanges) in CASES.items():
+        learner, data = learner_of(schema_of(label), plan), site(records(3, 400, label))
+        statistics, made = statistics_of(learner, [data]), folder / name
+        vector = grown(learner, [data], exchanges=exchanges)
+        made.mkdir()
+        (made / "xgboost.json").write_bytes(learner.files(vector, statistics)["xgboost.json"])
+        columns = columns_of(records(4, 300, label), learner.cells(statistics).bins)
+        np.save(made / "columns.npy", columns)
+    places = [str(folder / name) for name in CASES]
+    subprocess.run([sys.executable, "-c", EXPLAIN, *places], check=True, capture_output=True)
+    return folder
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_contributions_add_up_to_the_margin(name: str, explained: Path) -> None:
+    """What each column adds to a prediction, the bias last, is the margin of that prediction."""
+    label, _, exchanges = CASES[name]
+    with np.load(explained / name / "found.npz") as found:
+        parts, margins = found["parts"], found["margins"]
     unit = 60 if label is DAYS else 1
     np.testing.assert_allclose(parts.sum(axis=1), margins, rtol=0, atol=1e-5 * unit)
     assert (np.ptp(parts[:, :-1], axis=0) > 0).any() == (exchanges > 0)
