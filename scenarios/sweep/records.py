@@ -36,6 +36,11 @@ class SweepDirectory:
     page = PathIn("sweep.html")
     """The page."""
 
+    @property
+    def paid(self) -> RunDirectory:
+        """The sites' ledgers of the whole sweep, if its runs are private."""
+        return RunDirectory(self.path / "paid")
+
     def trial(self, number: int) -> RunDirectory:
         """Return the directory of a trial's run."""
         # In a folder of its own: what a coordinator keeps beside its runs is not shared by trials
@@ -142,6 +147,7 @@ class SweepRecord(_Record):
         winner: Number of the best trial.
         model_digest: Digest of its model.
         prices: What the sweep cost the persons of each site; empty without privacy.
+        noise: The keys of the run config that say how much noise that is; empty without privacy.
     """
 
     plan: SweepPlan
@@ -149,6 +155,7 @@ class SweepRecord(_Record):
     winner: int
     model_digest: str
     prices: tuple[SitePrice, ...] = ()
+    noise: dict[str, Scalar] = {}
 
     @property
     def best(self) -> TrialRecord:

@@ -26,14 +26,13 @@ _FITTING: dict[type, str] = {
     str: "choice(a,b,...)",
 }
 # Who takes part and who is held out, what is counted, how long a run is, and what persons lose.
-_ALIKE = frozenset(
-    """
-    aggregation attempts buckets continues deadline-s dp.delta dp.epsilon dp.max-records-per-person
-    dp.noise-multiplier dp.sampling-rate dp.steps dp.unit evaluate-model fraction join-deadline-s
-    keep-uploads learner masks num-server-rounds on-finding parameter-set period quorum score-bins
-    seed subgroups without
-    """.split()
-)
+_NAMES = """
+aggregation attempts buckets continues deadline-s dp.delta dp.epsilon dp.max-records-per-person
+dp.noise-multiplier dp.sampling-rate dp.steps dp.unit evaluate-model fraction join-deadline-s
+keep-uploads learner masks num-server-rounds on-finding parameter-set period quorum score-bins
+seed subgroups without
+"""
+_ALIKE = frozenset(_NAMES.split())
 
 
 class BadSearch(ConsortiumError, ValueError, code="bad-search"):

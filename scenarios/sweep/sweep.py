@@ -13,6 +13,7 @@ from scenarios.engines.runner import ScenarioRun
 from scenarios.engines.staging import DirectoryInUse
 from scenarios.scenario import Scenario
 from scenarios.sweep.best_file import write_tuned_file
+from scenarios.sweep.budget import PaidSweep, paid_sweep
 from scenarios.sweep.crew import Crew, crew_of
 from scenarios.sweep.proposals import Proposals
 from scenarios.sweep.records import (
@@ -114,18 +115,30 @@ def run_sweep(
         DirectoryInUse: The directory holds something else.
         BadSearch, BadSchedule, NotTunable: It cannot be searched so.
         NoTrialLeft: No trial has a figure.
+        SweepTooDear: Its runs are private, and a site's ledger refuses them all together.
         MissingLibrary: Optuna is not installed.
     """
     plan = _kept_plan(order.plan, directory)
     if directory.result.exists():
         record = read_record(directory.result, SweepRecord)
     else:
-        with crew_of(workers) as crew:
-            record = _Sweep(order, plan, directory, crew, tell).search()
+        with (
+            paid_sweep(
+                order.scenario, order.config, _rungs(plan), directory.paid, order.own_data
+            ) as paid,
+            crew_of(workers) as crew,
+        ):
+            record = _Sweep(order, plan, directory, crew, tell, paid).search()
+            if paid:
+                paid.end()
         write_record(directory.result, record)
     _write_best(record, directory)
     _let_go_losers(record, directory)
     return record
+
+
+def _rungs(plan: SweepPlan) -> tuple[Rung, ...]:
+    return tuple(Rung(one.trials, one.rounds) for one in plan.rungs)
 
 
 def _kept_plan(plan: SweepPlan, directory: SweepDirectory) -> SweepPlan:
@@ -153,21 +166,24 @@ class _Sweep:
     directory: SweepDirectory
     crew: Crew
     tell: Callable[[str], None]
+    paid: PaidSweep | None
     records: dict[int, TrialRecord] = field(default_factory=dict)
     trials: dict[int, Trial] = field(default_factory=dict)
     digests: dict[int, str] = field(default_factory=dict)
 
     def search(self) -> SweepRecord:
         """Draw the trials, take them from rung to rung, and return what came of each."""
-        rungs = [Rung(one.trials, one.rounds) for one in self.plan.rungs]
+        rungs = _rungs(self.plan)
         figures = self._first_rung(rungs[0], ends=len(rungs) == 1)
         for place, rung in enumerate(rungs[1:], start=2):
             waiting, figures = figures, {}
-            # If all that went on fail, the next best ones do.
+            # If all that went on fail, the next best ones do, unless the steps are counted.
             while waiting and not figures:
                 on = promoted(waiting, rung.trials, higher_is_better=self.plan.higher_is_better)
                 waiting = {one: value for one, value in waiting.items() if one not in on}
                 figures = self._risen(on, rung, ends=place == len(rungs))
+                if self.paid:
+                    break
             self._tell_rung(place, rung, figures)
         (winner,) = promoted(figures, 1, higher_is_better=self.plan.higher_is_better)
         return SweepRecord(
@@ -175,6 +191,8 @@ class _Sweep:
             trials=self._ranked(),
             winner=winner,
             model_digest=self.digests[winner],
+            prices=self.paid.prices if self.paid else (),
+            noise=dict(self.paid.noise) if self.paid else {},
         )
 
     def _first_rung(self, rung: Rung, *, ends: bool) -> dict[int, float]:
@@ -199,7 +217,8 @@ class _Sweep:
         number, order = len(self.records) + 1, self.order
         record = TrialRecord(number=number, settings=dict(settings))
         try:
-            config = RunConfig.parse({**order.config.flat(), **settings})
+            alike = self.paid.config if self.paid else order.config
+            config = RunConfig.parse({**alike.flat(), **settings})
         except BadConfig as error:  # two values that contradict each other
             self.records[number] = record.model_copy(update={"failed": str(error)})
             return number
@@ -221,6 +240,11 @@ class _Sweep:
             for number in numbers
             if number in self.trials
         ]
+        if self.paid:  # before anything is learnt
+            for number in (one.trial.number for one in ways):
+                there = self.records[number].rungs
+                before = there[-1].rounds if there else 0
+                self.paid.begin(number, rung.rounds, before=before)
         figures = {}
         for reached in self.crew.all_risen(ways):
             self._note(reached, rung)
@@ -267,7 +291,7 @@ def _write_best(record: SweepRecord, directory: SweepDirectory) -> None:
     write_tuned_file(
         directory.best,
         scenario=plan.scenario,
-        settings={**plan.chosen, **best.settings},
+        settings={**plan.chosen, **record.noise, **best.settings},
         said=f"the best of {number_of(len(record.trials), 'trial')}: "
         f"{plan.metric_title} {best.rungs[-1].value:.4f}, on the records that chose it",
     )

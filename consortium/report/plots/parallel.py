@@ -104,14 +104,13 @@ def _draw_trial(
         for index, one in enumerate(coordinates)
         if (place := one.places[trial]) is not None
     ]
-    style = {"color": BLUE, "linewidth": 2.6} if is_best else {"color": GREY, "linewidth": 1.0}
-    alpha = 1.0 if is_best else 0.6
     axes.plot(
         *zip(*points, strict=True),
+        color=BLUE if is_best else GREY,
+        linewidth=2.6 if is_best else 1.0,
+        alpha=1.0 if is_best else 0.6,
+        zorder=3 if is_best else 2,
         marker="o",
         markersize=4,
-        alpha=alpha,
-        zorder=3 if is_best else 2,
         clip_on=False,
-        **style,
     )

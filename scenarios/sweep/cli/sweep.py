@@ -10,14 +10,16 @@ from rich.table import Table
 
 from consortium.cli.options import SET_HELP, parse_overrides
 from consortium.config import Scalar
+from consortium.wording.formatting import escape_controls
 from privacy.errors import ConsortiumError, number_of, require_library
-from scenarios.cli.run_request import RUNS, RunRequest
-from scenarios.cli.terminal import console, errors, exit_on_refusal
+from scenarios.cli.run_request import RunRequest
+from scenarios.cli.terminal import FAILED, console, errors, exit_on_refusal, exit_refused
 from scenarios.sweep.records import SweepDirectory, SweepRecord
 from scenarios.sweep.space import FORMS, parse_searches
 
 app = typer.Typer()
 
+SWEEPS = Path("sweeps")
 TRIALS, REDUCTION = 16, 2
 
 
@@ -35,7 +37,7 @@ def sweep(
         int, typer.Option("--reduction", min=2, help="One of so many goes on at each rung.")
     ] = REDUCTION,
     workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Trials at work at a time: one a core.")
+        int | None, typer.Option("--workers", min=0, help="Trials at work at a time: one a core.")
     ] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help=SET_HELP)] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Seed of the experiment.")] = None,
@@ -57,7 +59,11 @@ def sweep(
     )
     exit_on_refusal(lambda: require_library("to search a run config", "optuna", extra="sweep"))
     searches = exit_on_refusal(lambda: parse_searches(search or []))
-    from scenarios.sweep.sweep import SweepOrder, run_sweep  # torch is loaded where it is needed
+    from scenarios.sweep.sweep import (
+        NoTrialLeft,
+        SweepOrder,
+        run_sweep,
+    )  # torch is loaded where it is needed
 
     chosen: dict[str, Scalar] = {} if seed is None else {"seed": seed}
     order = SweepOrder(
@@ -77,12 +83,12 @@ def sweep(
     console.print(f"{request.scenario.title}: {sites}, {number_of(trials, 'trial')}")
     console.print(f"sweep: {directory.path}", soft_wrap=True, highlight=False)
     try:
-        record = run_sweep(
-            order, directory, tell=_tell, workers=workers or os.cpu_count() or 1
-        )
+        record = run_sweep(order, directory, tell=_tell, workers=_number_of_workers(workers))
+    except NoTrialLeft as error:
+        errors.print(escape_controls(str(error)), soft_wrap=True, highlight=False)
+        raise typer.Exit(FAILED) from error
     except ConsortiumError as error:
-        errors.print(str(error), soft_wrap=True, highlight=False)
-        raise typer.Exit(1) from error
+        exit_refused(str(error))
     except KeyboardInterrupt:
         again = "the same command goes on where it was, with"
         errors.print(f"{again} --out {directory.path}", soft_wrap=True, highlight=False)
@@ -91,7 +97,11 @@ def sweep(
 
 
 def _new_directory(scenario: str) -> Path:
-    return RUNS / f"sweep-{scenario}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    return SWEEPS / f"{scenario}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+
+
+def _number_of_workers(asked: int | None) -> int:
+    return (os.cpu_count() or 1) if asked is None else asked
 
 
 def _tell(line: str) -> None:
@@ -111,9 +121,7 @@ def _finish(record: SweepRecord, directory: SweepDirectory) -> None:
         table.add_column(heading, justify="right")
     table.add_column("")
     for line in outcome_lines(record):
-        table.add_row(
-            str(line.number), *line.values, str(line.rounds), line.figure, line.remark
-        )
+        table.add_row(str(line.number), *line.values, str(line.rounds), line.figure, line.remark)
     console.print(table)
     write_sweep_page(record, directory.page)
     render_report(directory.trial(record.winner))
