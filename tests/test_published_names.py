@@ -237,6 +237,7 @@ CODES = {
     "NotTunable": "not-tunable",
     "NoTrialLeft": "no-trial-left",
     "RunParked": "run-parked",
+    "SweepTooDear": "sweep-too-dear",
     "RunPaused": "run-paused",
     "RunWentOn": "run-went-on",
     "SecretExists": "secret-exists",

@@ -36,6 +36,13 @@ class SweepDirectory:
     page = PathIn("sweep.html")
     """The page."""
 
+    alone = PathIn("alone.json")
+    """What came of tuning each site for itself."""
+
+    def best_alone(self, site: str) -> Path:
+        """Return the best run config of a site that tuned for itself."""
+        return self.path / f"{site}.toml"
+
     @property
     def paid(self) -> RunDirectory:
         """The sites' ledgers of the whole sweep, if its runs are private."""
@@ -161,3 +168,45 @@ class SweepRecord(_Record):
     def best(self) -> TrialRecord:
         """The winner."""
         return next(one for one in self.trials if one.number == self.winner)
+
+
+class SiteTuned(_Record):
+    """What a site found for itself.
+
+    Args:
+        site: Its name.
+        trials: What came of each trial, the best first.
+        winner: Number of the best trial; 0 if there is none.
+        failed: Why there is none.
+    """
+
+    site: str
+    trials: tuple[TrialRecord, ...] = ()
+    winner: int = 0
+    failed: str = ""
+
+    @property
+    def best(self) -> TrialRecord | None:
+        """The winner, if there is one."""
+        return next((one for one in self.trials if one.number == self.winner), None)
+
+    def line(self, plan: SweepPlan) -> str:
+        """Return it as a line."""
+        if self.best is None:
+            return f"{self.site} alone: {self.failed}"
+        tried = ", ".join(f"{key} {value}" for key, value in self.best.settings.items())
+        return (
+            f"{self.site} alone: {plan.metric_title} {self.best.rungs[-1].value:.4f} with {tried}"
+        )
+
+
+class AloneRecord(_Record):
+    """The file `alone.json`.
+
+    Args:
+        plan: What was asked for.
+        sites: What came of it at each site.
+    """
+
+    plan: SweepPlan
+    sites: tuple[SiteTuned, ...]

@@ -1,8 +1,10 @@
 """Search a run config: many trials, of which the best go on, and one is released."""
 
+import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from consortium.config import BadConfig, RunConfig, Scalar
 from consortium.protocol.learning import learner_of
@@ -118,7 +120,7 @@ def run_sweep(
         SweepTooDear: Its runs are private, and a site's ledger refuses them all together.
         MissingLibrary: Optuna is not installed.
     """
-    plan = _kept_plan(order.plan, directory)
+    plan = keep_plan(order.plan, directory)
     if directory.result.exists():
         record = read_record(directory.result, SweepRecord)
     else:
@@ -141,7 +143,23 @@ def _rungs(plan: SweepPlan) -> tuple[Rung, ...]:
     return tuple(Rung(one.trials, one.rounds) for one in plan.rungs)
 
 
-def _kept_plan(plan: SweepPlan, directory: SweepDirectory) -> SweepPlan:
+def search_with(order: SweepOrder, crew: Crew) -> SweepRecord:
+    """Search with a crew of one's own, whose trials leave nothing behind.
+
+    Raises:
+        BadSearch, BadSchedule, NotTunable: It cannot be searched so.
+        NoTrialLeft: No trial has a figure.
+    """
+    nowhere = SweepDirectory(Path(os.devnull))
+    return _Sweep(order, order.plan, nowhere, crew, lambda _line: None, None).search()
+
+
+def keep_plan(plan: SweepPlan, directory: SweepDirectory) -> SweepPlan:
+    """Write what is asked for into an empty directory, or check that it is what is there.
+
+    Raises:
+        DirectoryInUse: The directory holds something else.
+    """
     if directory.plan.exists():
         kept = read_record(directory.plan, SweepPlan)
         if kept != plan:

@@ -27,6 +27,7 @@ BENCHMARKS = (
     "gateway",
     "text",
     "startup",
+    "sweep",
     "tables",
     "fhir",
     "omop",

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import pytest
+
 from consortium.run.directory import RunDirectory
 from scenarios.engines.runner import ScenarioRun
 from scenarios.library.registry import scenario_named
@@ -19,6 +21,7 @@ def dying(way: Rise) -> Reached:
     return Reached(number=way.trial.number, value=1.0)
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_ends_its_own_trial_only(tmp_path: Path) -> None:
     order = ScenarioRun(scenario=HEART, config=HEART.config_with({}))
     ways = [

@@ -1,0 +1,51 @@
+"""Each site's own model, tuned for itself."""
+
+from pathlib import Path
+
+import pytest
+
+from scenarios.sweep.alone import tune_alone
+from scenarios.sweep.records import AloneRecord, SweepDirectory
+from scenarios.sweep.sweep import NotTunable
+from scenarios.user_data.scenario_file import named_scenario_with_data
+from tests.scenarios.sweep.test_sweep import HEART, order_of
+
+
+def tuned(folder: Path, workers: int = 0) -> AloneRecord:
+    return tune_alone(order_of(), SweepDirectory(folder), tell=print, workers=workers)
+
+
+def test_each_site_tunes_for_itself_and_nothing_is_run(tmp_path: Path) -> None:
+    """Twice the same; its files are the plan, what came of it, and one run config a site."""
+    record = tuned(tmp_path / "alone")
+    assert tuned(tmp_path / "alone") == record
+    found = {one.site: one for one in record.sites}
+    assert set(found) == set(HEART.sites)
+    best = {name: one for name, one in found.items() if one.best is not None}
+    assert len(best) >= 3
+    left = {path.name for path in (tmp_path / "alone").rglob("*")}
+    assert left == {"plan.json", "alone.json", *(f"{name}.toml" for name in best)}
+    for name, one in best.items():
+        assert one.best is not None
+        scenario = named_scenario_with_data(str(tmp_path / "alone" / f"{name}.toml")).scenario
+        settings = scenario.config_with({}).flat()
+        assert {key: settings[key] for key in one.best.settings} == one.best.settings
+
+
+def test_what_one_site_tries_does_not_depend_on_the_others(tmp_path: Path) -> None:
+    """Nobody's figures but its own say what a site proposes after the first half."""
+    record = tuned(tmp_path / "alone")
+    drawn = [
+        tuple(sorted((trial.number, str(trial.settings)) for trial in one.trials))
+        for one in record.sites
+        if one.best
+    ]
+    first = [[trial for trial in one if trial[0] <= 2] for one in drawn]
+    assert all(one == first[0] for one in first)
+    assert len(set(drawn)) > 1
+
+
+def test_private_runs_are_not_tuned_alone(tmp_path: Path) -> None:
+    order = order_of(**{"dp.unit": "person", "dp.epsilon": 1.0, "weighting": "equal"})
+    with pytest.raises(NotTunable, match=r"dp\.unit=off"):
+        tune_alone(order, SweepDirectory(tmp_path / "alone"), tell=print, workers=0)
