@@ -19,7 +19,7 @@ def write_tuned_file(
         settings: Keys of the run config that differ from the scenario's.
         said: A comment: one line.
     """
-    lines = [f"# {said}", f"scenario = {json.dumps(scenario)}", "", "[config]"]
+    lines = [f"# {said}", f"extends = {json.dumps(scenario)}", "", "[config]"]
     # A string of JSON is a string of TOML, and so are its numbers and its truth values.
     lines += [f"{json.dumps(key)} = {json.dumps(value)}" for key, value in settings.items()]
     write_atomically(path, "\n".join(lines) + "\n")

@@ -138,11 +138,11 @@ class TunedFile(_Declared):
     """Another scenario with settings of one's own, such as `scenario sweep` writes.
 
     Args:
-        scenario: Name of a scenario of the library, or a file, relative to this one.
+        extends: Name of a scenario of the library, or a file, relative to this one.
         config: What differs from that scenario's run config, as in `ScenarioFile`.
     """
 
-    scenario: str
+    extends: str
     config: dict[str, Setting] = {}
 
     @classmethod
@@ -156,7 +156,7 @@ class TunedFile(_Declared):
             declared = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError):
             return None  # `ScenarioFile.read` says what is wrong
-        if "scenario" not in declared:
+        if "extends" not in declared:
             return None
         try:
             tuned = cls.model_validate(declared)
@@ -174,7 +174,7 @@ class TunedFile(_Declared):
 
     def base_name(self, folder: Path) -> str:
         """Return the name of the other scenario, or its file, as seen from anywhere."""
-        return str(folder / self.scenario) if _is_file(self.scenario) else self.scenario
+        return str(folder / self.extends) if _is_file(self.extends) else self.extends
 
 
 def named_scenario(name: str) -> Scenario:

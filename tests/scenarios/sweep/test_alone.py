@@ -32,19 +32,6 @@ def test_each_site_tunes_for_itself_and_nothing_is_run(tmp_path: Path) -> None:
         assert {key: settings[key] for key in one.best.settings} == one.best.settings
 
 
-def test_what_one_site_tries_does_not_depend_on_the_others(tmp_path: Path) -> None:
-    """Nobody's figures but its own say what a site proposes after the first half."""
-    record = tuned(tmp_path / "alone")
-    drawn = [
-        tuple(sorted((trial.number, str(trial.settings)) for trial in one.trials))
-        for one in record.sites
-        if one.best
-    ]
-    first = [[trial for trial in one if trial[0] <= 2] for one in drawn]
-    assert all(one == first[0] for one in first)
-    assert len(set(drawn)) > 1
-
-
 def test_private_runs_are_not_tuned_alone(tmp_path: Path) -> None:
     order = order_of(**{"dp.unit": "person", "dp.epsilon": 1.0, "weighting": "equal"})
     with pytest.raises(NotTunable, match=r"dp\.unit=off"):
