@@ -151,7 +151,8 @@ def _risen(arm: _Arm, way: Rise) -> Reached:
     arm.vector = local.trained(arm.vector, range(arm.rounds + 1, way.rounds + 1))
     arm.rounds = way.rounds
     predictions, labels = local.task.score(local.data, local.statistics, arm.vector)
-    metric = resampled_metric(way.trial.order.scenario.headline.name, predictions, labels)
+    headline = way.trial.order.scenario.headline.name
+    metric = resampled_metric(headline, predictions, labels.astype(np.float64))
     value = metric(np.ones(len(labels)))
     if not np.isfinite(value):
         return Reached(number=number, failed="it has no figure, or none that is a number")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from consortium.config import Scalar
 from scenarios.sweep.alone import tune_alone
 from scenarios.sweep.records import AloneRecord, SweepDirectory
 from scenarios.sweep.sweep import NotTunable
@@ -33,6 +34,7 @@ def test_each_site_tunes_for_itself_and_nothing_is_run(tmp_path: Path) -> None:
 
 
 def test_private_runs_are_not_tuned_alone(tmp_path: Path) -> None:
-    order = order_of(**{"dp.unit": "person", "dp.epsilon": 1.0, "weighting": "equal"})
+    private: dict[str, Scalar] = {"dp.unit": "person", "dp.epsilon": 1.0}
+    order = order_of(chosen={**private, "weighting": "equal"})
     with pytest.raises(NotTunable, match=r"dp\.unit=off"):
         tune_alone(order, SweepDirectory(tmp_path / "alone"), tell=print, workers=0)

@@ -3,10 +3,12 @@
 import json
 import signal
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from consortium.config import Scalar
 from consortium.run.records import Summary, read_record
 from consortium.site.directory import SiteDirectory
 from scenarios.engines.runner import ScenarioRun, run_scenario
@@ -20,7 +22,7 @@ from scenarios.user_data.scenario_file import named_scenario_with_data
 from tests.forked import Forked
 
 HEART = scenario_named("heart-diagnosis")
-CHOSEN = {"num-server-rounds": 4}
+CHOSEN: Mapping[str, Scalar] = {"num-server-rounds": 4}
 SEARCHES = ("learning-rate=log(1e-3,1)", "momentum=choice(0.0,0.9)")
 KILLED = """
 import os, signal, sys
@@ -41,8 +43,10 @@ searched(Path(sys.argv[1]))
 """
 
 
-def order_of(*searches: str, trials: int = 4, **chosen: str | float) -> SweepOrder:
-    settings = {**CHOSEN, **{key.replace("_", "-"): value for key, value in chosen.items()}}
+def order_of(
+    *searches: str, trials: int = 4, chosen: Mapping[str, Scalar] | None = None
+) -> SweepOrder:
+    settings = {**CHOSEN, **(chosen or {})}
     return SweepOrder(
         name=HEART.name,
         scenario=HEART,
@@ -169,7 +173,7 @@ def _sides(directory: SweepDirectory, number: int) -> list[bytes]:
 
 
 def test_a_trial_that_fails_ends_nothing_but_itself(tmp_path: Path) -> None:
-    order = order_of("rule.num-byzantine=choice(0,3)", trials=4, **{"weighting": "equal"})
+    order = order_of("rule.num-byzantine=choice(0,3)", trials=4, chosen={"weighting": "equal"})
     record = run_sweep(order, SweepDirectory(tmp_path / "sweep"), tell=print, workers=0)
     failed = [one for one in record.trials if one.failed]
     assert {one.settings["rule.num-byzantine"] for one in failed} == {3}
@@ -179,7 +183,7 @@ def test_a_trial_that_fails_ends_nothing_but_itself(tmp_path: Path) -> None:
 
 
 def test_a_sweep_in_which_all_fail_says_why(tmp_path: Path) -> None:
-    order = order_of("rule.num-byzantine=choice(3)", trials=2, **{"weighting": "equal"})
+    order = order_of("rule.num-byzantine=choice(3)", trials=2, chosen={"weighting": "equal"})
     with pytest.raises(NoTrialLeft, match="does not survive 3 liars"):
         run_sweep(order, SweepDirectory(tmp_path / "sweep"), tell=print, workers=0)
 
@@ -213,7 +217,7 @@ def test_the_same_sweep_by_two_processes_gives_the_same(
 def test_an_encrypted_sweep_gives_the_model_of_a_run_that_was_never_parked(
     tmp_path: Path, masks: bool
 ) -> None:
-    order = order_of(trials=2, aggregation="encrypted", masks=masks)
+    order = order_of(trials=2, chosen={"aggregation": "encrypted", "masks": masks})
     record = run_sweep(order, SweepDirectory(tmp_path / "sweep"), tell=print, workers=0)
     best = named_scenario_with_data(str(tmp_path / "sweep" / "best.toml")).scenario
     run = new_run_directory(best, under=tmp_path, named=None)
