@@ -14,6 +14,7 @@ from consortium.coordinator.audit_trail import AuditedGrid, CoordinatorAuditTrai
 from consortium.coordinator.coordinator_modes import at_coordinator
 from consortium.coordinator.later_runs.later_evaluation import write_into_evaluated
 from consortium.coordinator.led_run import LedRun
+from consortium.coordinator.pausing import RunPaused, with_pause
 from consortium.coordinator.recorder import Recorder
 from consortium.coordinator.resume import write_run_config
 from consortium.coordinator.tracking.contract import RunName
@@ -63,7 +64,7 @@ def _lead(run: RunDirectory, grid: Grid, config: RunConfig) -> None:
     trail = CoordinatorAuditTrail.open_for(run, charter, config)
     recorder = Recorder(run, evaluation_of(config, charter))
     led = LedRun(
-        grid=AuditedGrid(grid, trail),
+        grid=with_pause(AuditedGrid(grid, trail), run, recorder),
         config=config,
         charter=charter,
         recorder=recorder,
@@ -97,7 +98,8 @@ def _record_failure(led: LedRun, error: ConsortiumError) -> None:
     """Record that a run ended before its last round, and whether it waits to be resumed."""
     told = _end_text(led, error)
     led.recorder.record_failure(error.code, told)
-    parked = isinstance(error, QuorumNotReached | RoundVoid) and led.ending.layout
+    waits = isinstance(error, QuorumNotReached | RoundVoid | RunPaused)
+    parked = waits and led.ending.layout
     status: Status = "parked" if parked else "failed"
     led.trail.note_end(status)
     _write_summary(led, status=status, error=f"{error.code}: {told}")

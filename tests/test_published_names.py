@@ -233,7 +233,13 @@ CODES = {
     "RunExists": "run-exists",
     "RunFailed": "run-failed",
     "RunForgotten": "run-forgotten",
+    "BadSchedule": "bad-schedule",
+    "BadSearch": "bad-search",
+    "NotTunable": "not-tunable",
+    "NoTrialLeft": "no-trial-left",
     "RunParked": "run-parked",
+    "SweepTooDear": "sweep-too-dear",
+    "RunPaused": "run-paused",
     "RunWentOn": "run-went-on",
     "SecretExists": "secret-exists",
     "SecretMissing": "secret-missing",
@@ -380,7 +386,7 @@ COMMANDS = {
     "consortium site": "allow approve check code down forget init install ledger period preview "
     "public recount renew-node-key stop-all up",
     "scenario": "audit-sum check check-data compare describe doctor init inspect list monitor "
-    "practice predict resume rules run watch",
+    "practice predict resume rules run sweep watch",
 }
 
 

@@ -97,6 +97,9 @@ class RunDirectory:
     run_config = coordinator / "run-config.json"
     """The run config that the run was started with, for resuming it."""
 
+    pause_after = coordinator / "pause-after"
+    """After how many rounds the run pauses, of a trial that is not to go to its end yet."""
+
     leader = coordinator / "leader.lock"
     """The file whose lock the coordinating process of the run holds."""
 

@@ -28,6 +28,10 @@ COMMANDS = {
         "Run a scenario; compare it with each site alone and with all records in one place.",
         "scenarios.cli.runs:app",
     ),
+    "sweep": LazyCommand(
+        "Search a scenario's run config: many short trials, of which the best go on.",
+        "scenarios.sweep.cli.sweep:app",
+    ),
     "watch": LazyCommand(
         "Show a run on a page of this machine while it goes on; Ctrl-C ends it.",
         "scenarios.cli.progress:app",

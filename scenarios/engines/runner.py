@@ -10,6 +10,7 @@ import scenarios
 from consortium.charter.document import Charter
 from consortium.client_app import app as client_app
 from consortium.config import RunConfig
+from consortium.coordinator.pausing import pause_after
 from consortium.coordinator.resume import interrupted_config
 from consortium.coordinator.tracking.registry import trackers_in_environment
 from consortium.deployment.app_bundle import RUNTIME_PACKAGES, Bundle
@@ -40,11 +41,15 @@ class RunFailed(ConsortiumError, RuntimeError, code="run-failed"):
 
 
 class RunParked(RunFailed, code="run-parked"):
-    """A run stopped for lack of sites; it can be resumed when they are back."""
+    """A run stopped for lack of sites, or because it was asked to; it can be resumed."""
 
 
 class NoLiarsThere(ConsortiumError, ValueError, code="no-liars-there"):
     """Liars that alter replies were asked for on an engine that runs installed code only."""
+
+
+def _do_nothing(_run: RunDirectory) -> None:
+    """Do nothing; by its name, so that other processes can be told to."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +64,7 @@ class ScenarioRun:
         lies: Which sites attack, and how.
         verbose: Whether Flower's own log is shown.
         track: Trackers that are told of the run (`parse_trackers`).
+        pause_after: The run is parked once the model of so many rounds is judged; None for its end.
         on_staged: Called once everything is staged, before anything runs.
     """
 
@@ -69,7 +75,8 @@ class ScenarioRun:
     lies: AttackAssignment = NOBODY
     verbose: bool = False
     track: tuple[str, ...] = ()
-    on_staged: Callable[[RunDirectory], None] = field(default=lambda run: None)
+    pause_after: int | None = None
+    on_staged: Callable[[RunDirectory], None] = _do_nothing
 
 
 def run_scenario(order: ScenarioRun, run: RunDirectory) -> Summary:
@@ -78,7 +85,7 @@ def run_scenario(order: ScenarioRun, run: RunDirectory) -> Summary:
     Guarantee: the directory says what happened, even if the run failed.
 
     Raises:
-        RunParked: Too few sites took part in a round; the run can be resumed.
+        RunParked: Too few sites took part in a round, or it was to pause; it can be resumed.
         RunFailed: The run ended with an error, which the message repeats.
     """
     stage(
@@ -123,7 +130,7 @@ def resume_run(order: ScenarioRun, run: RunDirectory) -> Summary:
     Guarantee: the model is that of a run that was never interrupted, on every engine.
 
     Raises:
-        RunParked: Too few sites took part again.
+        RunParked: Too few sites took part again, or it was to pause.
         RunFailed: The run ended with an error, which the message repeats.
     """
     run.summary.unlink(missing_ok=True)  # of the interrupted run: its presence means "ended"
@@ -131,6 +138,7 @@ def resume_run(order: ScenarioRun, run: RunDirectory) -> Summary:
 
 
 def _run_on_engine(order: ScenarioRun, run: RunDirectory) -> Summary:
+    pause_after(run, order.pause_after)
     try:
         with trackers_in_environment(order.track):
             _ENGINES[order.engine](order, run)

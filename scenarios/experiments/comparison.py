@@ -29,6 +29,7 @@ from consortium.site.site import model_plan, records_of, site_rng
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally, Vector
 from scenarios.experiments.bootstrap import Resampled, Resamples, resampled_metric
+from scenarios.experiments.local_training import LocalTraining
 from scenarios.experiments.process_pool import parallel_processes
 from scenarios.scenario import Scenario
 from sites.learners.plans import LearnerPlans
@@ -84,18 +85,17 @@ class _Training:
         task, learner = trained.task, learner_of(trained.charter, self.config)
         data = task.pool(parts)
         statistics = self.config.privacy.statistics(task, data)
-        vector = np.zeros(task.layout.dim)
-        # The noise depends on the number of records, which differs from arm to arm.
-        plan = training_of(self.config).plan(data)
-        for server_round in range(1, self.config.num_server_rounds + 1):
-            rng = site_rng(self.config.seed, self.name, server_round)
-            given = task.train(data, statistics, vector, plan, rng=rng)
-            if learner.move is None:
-                vector = vector + given.update
-            else:
-                vector = learner.move(vector, statistics, given.summed)
-            # Round as the model does when it travels between coordinator and sites.
-            vector = vector.astype(np.float32).astype(np.float64)
+        local = LocalTraining(
+            task=task,
+            learner=learner,
+            data=data,
+            statistics=statistics,
+            # The noise depends on the number of records, which differs from arm to arm.
+            plan=training_of(self.config).plan(data),
+            seed=self.config.seed,
+            name=self.name,
+        )
+        vector = local.trained(local.start(), range(1, self.config.num_server_rounds + 1))
         return _Model(statistics, vector)
 
 

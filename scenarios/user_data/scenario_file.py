@@ -3,6 +3,7 @@
 import json
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -133,6 +134,49 @@ class ScenarioFile(_Declared):
         return {name: source_for(self.table, one.source(folder)) for name, one in told.items()}
 
 
+class TunedFile(_Declared):
+    """Another scenario with settings of one's own, such as `scenario sweep` writes.
+
+    Args:
+        extends: Name of a scenario of the library, or a file, relative to this one.
+        config: What differs from that scenario's run config, as in `ScenarioFile`.
+    """
+
+    extends: str
+    config: dict[str, Setting] = {}
+
+    @classmethod
+    def found(cls, path: Path) -> "TunedFile | None":
+        """Return what a file declares; None if it names no other scenario.
+
+        Raises:
+            BadScenarioFile: It names itself, or says what such a file does not say.
+        """
+        try:
+            declared = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError):
+            return None  # `ScenarioFile.read` says what is wrong
+        if "extends" not in declared:
+            return None
+        try:
+            tuned = cls.model_validate(declared)
+        except ValidationError as error:
+            mistakes = document_mistakes(error, cls)
+            raise BadScenarioFile(f"{path} declares no scenario: {mistakes}") from error
+        if Path(tuned.base_name(path.parent)) == path:
+            raise BadScenarioFile(f"{path} names itself: name another scenario")
+        return tuned
+
+    def applied(self, base: UserData) -> UserData:
+        """Return a scenario with these settings in its run config."""
+        settings = {**base.scenario.run_config, **dict(_flat(self.config))}
+        return replace(base, scenario=replace(base.scenario, run_config=settings))
+
+    def base_name(self, folder: Path) -> str:
+        """Return the name of the other scenario, or its file, as seen from anywhere."""
+        return str(folder / self.extends) if _is_file(self.extends) else self.extends
+
+
 def named_scenario(name: str) -> Scenario:
     """Return a scenario of the library by its name, or one of the user's own by its file.
 
@@ -140,7 +184,13 @@ def named_scenario(name: str) -> Scenario:
         UnknownScenario: There is no scenario of that name.
         BadScenarioFile: The file declares none.
     """
-    return ScenarioFile.read(Path(name)).scenario if _is_file(name) else scenario_named(name)
+    if not _is_file(name):
+        return scenario_named(name)
+    path = Path(name).resolve()
+    tuned = TunedFile.found(path)
+    if tuned is None:
+        return ScenarioFile.read(path).scenario
+    return tuned.applied(UserData(named_scenario(tuned.base_name(path.parent)))).scenario
 
 
 def named_scenario_with_data(name: str) -> UserData:
@@ -153,6 +203,9 @@ def named_scenario_with_data(name: str) -> UserData:
     if not _is_file(name):
         return UserData(scenario_named(name))
     path = Path(name).resolve()
+    tuned = TunedFile.found(path)
+    if tuned is not None:
+        return tuned.applied(named_scenario_with_data(tuned.base_name(path.parent)))
     declared = ScenarioFile.read(path)
     sources = declared.sources(path.parent)
     notes = [

@@ -28,6 +28,7 @@ BENCHMARKS = (
     "text",
     "startup",
     "sizes",
+    "sweep",
     "tables",
     "fhir",
     "omop",

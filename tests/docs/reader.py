@@ -61,6 +61,7 @@ NOT_LEFT = (
     "coordinator/sealed/round-*/*/uploads-deleted",  # by a deployed coordinator
     "sites/*/provisional/**",  # until the run's model is confirmed
     "coordinator/sealed/round-*/awaited.json",  # while a masked run waits for a site
+    "coordinator/pause-after",  # in a trial of a sweep
     "revision.json",  # drafted by `consortium resume --without`
     "sites/*/accepted-findings.json",  # once an operator accepted a finding
     "sites/*/mistakes/last.jsonl",  # if a site's policy asks for it

@@ -2,12 +2,14 @@
 
 import json
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from consortium.cli.options import BadOption
+from privacy.errors import ConsortiumError
 from scenarios.library.registry import UnknownScenario, scenario_named
 from scenarios.user_data.scenario_file import (
     BadScenarioFile,
@@ -175,3 +177,32 @@ def test_the_published_schema_is_that_of_the_file_and_takes_it(file: Path) -> No
     jsonschema.validate(whole, schema)
     with pytest.raises(jsonschema.ValidationError, match="titel"):
         jsonschema.validate({**whole, "titel": "x"}, schema)
+
+
+def test_a_file_may_extend_a_scenario_of_the_library_or_another_file(tmp_path: Path) -> None:
+    """Its settings go before those of the scenario, in tables or with dots."""
+    first, second = tmp_path / "first.toml", tmp_path / "sub" / "second.toml"
+    second.parent.mkdir()
+    first.write_text(
+        'extends = "heart-diagnosis"\n[config]\n"rule.num-byzantine" = 1\nmomentum = 0.5\n'
+    )
+    second.write_text('extends = "../first.toml"\n[config.rule]\nname = "coordinate-median"\n')
+    heart, found = named_scenario("heart-diagnosis"), named_scenario(str(second))
+    settings = {"rule.num-byzantine": 1, "momentum": 0.5, "rule.name": "coordinate-median"}
+    assert found == replace(heart, run_config={**heart.run_config, **settings})
+    assert named_scenario_with_data(str(second)).scenario == found
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('extends = "own.toml"', "names itself"),
+        ('extends = "heart-diagnosis"\ntitle = "mine"', "title"),
+        ('extends = "heart-diagnosi"', "heart-diagnosis"),
+    ],
+)
+def test_a_file_that_extends_nothing_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(text)
+    with pytest.raises(ConsortiumError, match=said):
+        named_scenario_with_data(str(path))
