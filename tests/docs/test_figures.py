@@ -11,7 +11,16 @@ from tests.docs.pages import ROOT, worth_table
 PERFORMANCE = ROOT / "docs" / "performance.md"
 
 # benchmarks whose figures docs/performance.md shows
-WHOLE_RUNS = ("sealed_run", "deployment", "deployed_rounds", "checks", "fhir", "omop", "startup", "watched_run")
+WHOLE_RUNS = (
+    "sealed_run",
+    "deployment",
+    "deployed_rounds",
+    "checks",
+    "fhir",
+    "omop",
+    "startup",
+    "watched_run",
+)
 
 
 def test_figures_are_named_as_the_benchmarks_name_them() -> None:
