@@ -100,6 +100,7 @@ def _show_run(request: RunRequest, directory: RunDirectory, summary: Summary) ->
     """Run a scenario and write its report."""
     write_report(directory)
     _print_metrics(request.scenario, summary)
+    _print_alerts(request.scenario, summary)
     _print_classes(directory)
 
 
@@ -113,6 +114,7 @@ def _compare_run(request: RunRequest, directory: RunDirectory, summary: Summary)
         exit_failed(directory, f"the run finished but cannot be compared: {error}")
     write_report(directory)
     _print_comparison(comparison)
+    _print_alerts(request.scenario, summary)
     _print_classes(directory)
     if summary.withheld:
         console.print(f"figures of the run itself: {summary.withheld}", highlight=False)
@@ -137,6 +139,7 @@ def resume(
     scenario, summary = resume_with_progress(directory, engine=engine, verbose=verbose, track=track)
     write_report(directory)
     _print_metrics(scenario, summary)
+    _print_alerts(scenario, summary)
     _print_classes(directory)
     _print_end(directory, summary)
     refused = refused_own_data(directory, summary)
@@ -163,14 +166,14 @@ def _print_metrics(scenario: Scenario, summary: Summary) -> None:
             f"{number_of(summary.rounds, 'round')}",
             highlight=False,
         )
-        if scenario.headline == RECALL_AT_1_PERCENT:
-            _print_alerts(scenario, summary)
     elif summary.withheld:
         console.print(f"{scenario.headline.title}: {summary.withheld}", highlight=False)
 
 
 def _print_alerts(scenario: Scenario, summary: Summary) -> None:
-    """Print what is found at each fixed share of alerts, and what it costs if that was declared."""
+    """Print what is found at fixed shares of alerts and its cost, if it is judged by that."""
+    if scenario.headline != RECALL_AT_1_PERCENT or scenario.headline.name not in summary.metrics:
+        return
     label = scenario.table.label
     unit = label.costs.unit if isinstance(label, ClassLabel) and label.costs else ""
     for name, share in ALERT_RATES.items():
