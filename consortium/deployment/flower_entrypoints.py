@@ -135,6 +135,7 @@ def run_supernode() -> None:
     answered a heartbeat is noted. In a Flower whose waits were not reviewed, all stays as it is.
     """
     require_version(metadata.version("flwr"))
+    from flwr.supercore.heartbeat import HeartbeatSender
     from flwr.supernode import fleet_http_connection as connection
     from flwr.supernode import main as service
     from flwr.supernode import start_client_internal as loop
@@ -152,9 +153,11 @@ def run_supernode() -> None:
         }
         _replace_names(loop, replaced)
         _replace_names(service, {"create_app": spared(service.create_app)})
-        heard, sender = LastAnswer(PartyDirectory(site).flower), connection.HeartbeatSender
+        heard = LastAnswer(PartyDirectory(site).flower)
         heard.expect()
-        _replace_names(connection, {"HeartbeatSender": lambda ask: sender(heard.noting(ask))})
+        _replace_names(
+            connection, {"HeartbeatSender": lambda ask: HeartbeatSender(heard.noting(ask))}
+        )
     flower_supernode()
 
 

@@ -44,7 +44,7 @@ def trained(model: nn.Module, plan: TrainingPlan) -> dict[str, float]:
         return (scores[:, 0] - wanted[rows]) ** 2
 
     before = {name: item.detach().clone() for name, item in model.named_parameters()}
-    records = Records(np.zeros(24, np.int64), np.arange(24))
+    records = Records(np.zeros(24, np.int64), np.arange(24).astype(str))
     train(model, losses, records, plan, rng=np.random.default_rng(1))
     return {
         name: float((item.detach() - before[name]).abs().max())

@@ -9,6 +9,7 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from consortium.cli.options import BadOption
+from consortium.config import Scalar
 from privacy.errors import ConsortiumError
 from scenarios.library.registry import UnknownScenario, scenario_named
 from scenarios.user_data.scenario_file import (
@@ -188,7 +189,11 @@ def test_a_file_may_extend_a_scenario_of_the_library_or_another_file(tmp_path: P
     )
     second.write_text('extends = "../first.toml"\n[config.rule]\nname = "coordinate-median"\n')
     heart, found = named_scenario("heart-diagnosis"), named_scenario(str(second))
-    settings = {"rule.num-byzantine": 1, "momentum": 0.5, "rule.name": "coordinate-median"}
+    settings: dict[str, Scalar] = {
+        "rule.num-byzantine": 1,
+        "momentum": 0.5,
+        "rule.name": "coordinate-median",
+    }
     assert found == replace(heart, run_config={**heart.run_config, **settings})
     assert named_scenario_with_data(str(second)).scenario == found
 
