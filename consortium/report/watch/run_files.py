@@ -35,6 +35,8 @@ class WatchedRun:
     charter: Charter
     _so_far: RunSoFar = field(default_factory=RunSoFar, init=False)
     _events: EventReader = field(init=False)
+    _config_at: tuple[int, int] = field(default=(0, 0), init=False)
+    _config_then: RunConfig | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self._events = EventReader(self.run.events)
@@ -78,10 +80,15 @@ class WatchedRun:
         )
 
     def _config(self) -> RunConfig | None:
-        """Return the run config, once it is written."""
-        if not self.run.run_config.exists():
+        """Return the run config, once it is written; it is parsed when it changes."""
+        path = self.run.run_config
+        if not path.exists():
             return None
-        return RunConfig.parse(json.loads(self.run.run_config.read_bytes()))
+        found = path.stat()
+        if self._config_at != (written := (found.st_ino, found.st_mtime_ns)):
+            self._config_then = RunConfig.parse(json.loads(path.read_bytes()))
+            self._config_at = written
+        return self._config_then
 
     def _heads(self) -> list[AuditHead]:
         """Return the ends of the logs that lie here: between institutions, the coordinator's."""
@@ -97,10 +104,10 @@ def _head(whose: str, log: Path) -> AuditHead | None:
         return None
     with log.open("rb") as file:
         file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
-        lines = [line for line in file.read().split(b"\n")[:-1] if line]
-    if not lines:
+        *_, last_line, _unfinished = (b"", *file.read().rsplit(b"\n", 2))
+    if not last_line:
         return None
-    last = json.loads(lines[-1])
+    last = json.loads(last_line)
     return AuditHead(whose=whose, entries=last["entry"]["n"], hash=last["hash"])
 
 

@@ -1,5 +1,6 @@
 """The page answers what an operator asks, from the files of the run."""
 
+import json
 import re
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from consortium.report.watch.page_state import page_state, seconds_left
 from consortium.report.watch.run_files import WatchedRun
 from consortium.report.watch.run_so_far import RunSoFar
 from consortium.run.directory import BadRunDirectory, RunDirectory
+from consortium.run.party_directory import PartyDirectory
 from consortium.run.privacy_records import CampaignRun, LedgerLine, PrivacyCost
 from consortium.run.records import Summary, read_record, write_record
 from consortium.wording.pages import render_page
+from privacy.storage.durable_files import write_atomically
 from strategies.coordinator.messaging.events import SiteQuarantined
 from tests.consortium.report.watch.runs_at_work import leading, text_of, write_run_at_work
 from tests.consortium.sample_run import Sample
@@ -149,6 +152,23 @@ def test_what_is_read_while_it_is_written_is_what_is_read_at_the_end(tmp_path: P
     assert files.so_far.bytes == summary.bytes_down + summary.bytes_up
     assert [*files.so_far.rounds] == [1, 2, 3, 4]
     assert files.so_far.refusals == summary.quarantined
+
+
+def test_a_config_and_a_log_that_change_are_read_anew(tmp_path: Path) -> None:
+    run = write_run_at_work(tmp_path / "spring")
+    watched = WatchedRun.at(run.path)
+    assert "round 3 of 8" in page_state(watched.read()).this_round
+    settings = json.loads(run.run_config.read_bytes())
+    write_atomically(run.run_config, json.dumps({**settings, "num-server-rounds": 9}))
+    log = PartyDirectory(run.coordinator).audit_log
+    log.parent.mkdir(parents=True, exist_ok=True)
+    first, second = (json.dumps({"entry": {"n": n}, "hash": 64 * str(n)}) for n in (1, 2))
+    log.write_text(f"{first}\n{second[:9]}")
+    found = page_state(watched.read())
+    assert "round 3 of 9" in found.this_round
+    assert [one.entries for one in found.heads] == [1]
+    log.write_text(f"{first}\n{second}\n")
+    assert [one.entries for one in watched.read().heads] == [2]
 
 
 def test_the_page_writes_nothing(tmp_path: Path) -> None:
