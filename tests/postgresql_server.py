@@ -84,7 +84,6 @@ def running_server() -> Iterator[Server]:
         data = str(folder / "data")
 
         def run(program: str, *arguments: str) -> None:
-            as_user = {"user": owner.pw_uid, "group": owner.pw_gid} if as_root else {}
             subprocess.run(
                 [programs / program, *arguments],
                 check=True,
@@ -92,7 +91,8 @@ def running_server() -> Iterator[Server]:
                 stdout=subprocess.DEVNULL,  # the server keeps it open
                 stderr=subprocess.DEVNULL,
                 timeout=120,
-                **as_user,
+                user=owner.pw_uid if as_root else None,
+                group=owner.pw_gid if as_root else None,
             )
 
         run("initdb", "-D", data, "-U", _USER, "--auth=trust", "-E", "UTF8", "--no-sync")
