@@ -160,51 +160,51 @@ within_days = [0, 30]
 
 
 def write_heart_database(frame: pd.DataFrame, path: Path) -> None:
-    """Write the patients of `heart-diagnosis` as a database.
+    """Write the patients of `heart-diagnosis` as a database of DuckDB or SQLite."""
+    write_database(path, heart_tables(frame))
 
-    Among its rows are what a map has to leave out: values of other days, and later visits.
+
+def heart_tables(frame: pd.DataFrame) -> Tables:
+    """Return the patients of `heart-diagnosis` as tables.
+
+    Among their rows are what a map has to leave out: values of other days, and later visits.
     """
     rows = [{str(name): cell for name, cell in row.items()} for row in frame.to_dict("records")]
     measured = [one for row in rows for one in _measurements(row)]
     stays = [(row, day) for row in rows for day in (ADMISSION, "1988-09-01")]
-    write_database(
-        path,
-        {
-            "person": [
-                {
-                    **UNKNOWN,
-                    "person_id": int(row["patient"]),
-                    "gender_concept_id": MALE if row["sex"] == "male" else FEMALE,
-                    "year_of_birth": 1988 - int(row["age"]),
-                    "month_of_birth": 3,
-                    "day_of_birth": None,
-                }
-                for row in rows
-            ],
-            "visit_occurrence": [
-                {
-                    "visit_occurrence_id": at,
-                    "person_id": int(row["patient"]),
-                    "visit_concept_id": INPATIENT,
-                    "visit_start_date": day,
-                }
-                for at, (row, day) in enumerate(stays)
-            ],
-            "measurement": [{"measurement_id": at, **one} for at, one in enumerate(measured)],
-            "condition_occurrence": [
-                {
-                    "condition_occurrence_id": at,
-                    "person_id": int(row["patient"]),
-                    "condition_concept_id": CORONARY,
-                    "condition_start_date": "1988-06-20"
-                    if row["disease"] == "yes"
-                    else "1989-01-01",
-                }
-                for at, row in enumerate(rows)
-            ],
-            "concept_ancestor": below(ISCHAEMIC, CORONARY),
-        },
-    )
+    return {
+        "person": [
+            {
+                **UNKNOWN,
+                "person_id": int(row["patient"]),
+                "gender_concept_id": MALE if row["sex"] == "male" else FEMALE,
+                "year_of_birth": 1988 - int(row["age"]),
+                "month_of_birth": 3,
+                "day_of_birth": None,
+            }
+            for row in rows
+        ],
+        "visit_occurrence": [
+            {
+                "visit_occurrence_id": at,
+                "person_id": int(row["patient"]),
+                "visit_concept_id": INPATIENT,
+                "visit_start_date": day,
+            }
+            for at, (row, day) in enumerate(stays)
+        ],
+        "measurement": [{"measurement_id": at, **one} for at, one in enumerate(measured)],
+        "condition_occurrence": [
+            {
+                "condition_occurrence_id": at,
+                "person_id": int(row["patient"]),
+                "condition_concept_id": CORONARY,
+                "condition_start_date": "1988-06-20" if row["disease"] == "yes" else "1989-01-01",
+            }
+            for at, row in enumerate(rows)
+        ],
+        "concept_ancestor": below(ISCHAEMIC, CORONARY),
+    }
 
 
 def _measurements(row: Row) -> Iterator[Row]:

@@ -32,6 +32,7 @@ from sites.data.guesses import (
 )
 from sites.data.mapped.digests import map_digests
 from sites.data.mapped.places import places_named
+from sites.data.omop.decimals import notice_of_decimals
 from sites.data.omop.statements import statement_lines
 from sites.data.reading import MADE_UP_PERSONS, Reading, parsed_words
 from sites.data.source import (
@@ -226,6 +227,8 @@ def _notices(check: DataCheck) -> Iterator[str]:
         yield MADE_UP_PERSONS
     if isinstance(check.source, AnnotatedFiles) and not check.refusal:
         yield from notes_on_annotations(check.source)
+    decimals = notice_of_decimals(check.source) if isinstance(check.source, OmopDatabase) else ""
+    yield from [decimals] if decimals else []
     thousands = notice_of_thousands(check.as_proposed, check.schema) if check.schema else ""
     yield from [thousands] if thousands else []
 

@@ -3,7 +3,7 @@
 import csv
 import difflib
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,7 +66,19 @@ class BrokenFile(UnreadableSource, code="broken-file"):
 
 
 class BadTexts(ConsortiumError, ValueError, code="bad-texts"):
-    """Records have no text or a broken one, or no declared label; the message names the first."""
+    """Records have no text or a broken one, or no declared label; the message names the first.
+
+    Args:
+        message: As in `ConsortiumError`.
+        cells: By column, the rows of the first cells that are wrong.
+        counts: As in `ConsortiumError`.
+    """
+
+    def __init__(
+        self, message: str, *, cells: Mapping[str, Sequence[int]] | None = None, **counts: int
+    ) -> None:
+        super().__init__(message, **counts)
+        self.cells = {name: tuple(map(int, rows)) for name, rows in (cells or {}).items()}
 
 
 class QueryFailed(UnreadableSource, code="query-failed"):

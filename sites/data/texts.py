@@ -91,7 +91,8 @@ def require_texts(
             f"declared: {', '.join(classes)}"
         )
     if lines:
-        raise BadTexts("; ".join(lines), empty=len(empty), unknown=len(unknown))
+        cells = {text: empty[:_SHOWN], **({label: unknown[:_SHOWN]} if label else {})}
+        raise BadTexts("; ".join(lines), cells=cells, empty=len(empty), unknown=len(unknown))
 
 
 def _is_text(cell: object) -> bool:

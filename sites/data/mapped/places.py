@@ -1,6 +1,6 @@
 """Name the places from which refused cells of a table come that a map made."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sites.data.cells import Violation
 from sites.data.fhir.refusals import place_name, resource_name
 from sites.data.source import DataSource, FhirFiles, OmopDatabase
+from sites.data.tables import BadTexts
 from sites.data.validation import BadTable
 
 if TYPE_CHECKING:
@@ -25,10 +26,15 @@ def places_named(source: DataSource) -> Iterator[None]:
         source: Of the table; a refusal of any other source's table stays as it is.
 
     Raises:
-        BadTable: With the places.
+        BadTable, BadTexts: With the places.
     """
     try:
         yield
+    except BadTexts as refusal:
+        if not isinstance(source, FhirFiles) or not any(refusal.cells.values()):
+            raise
+        told = "; ".join(_text_places(source, refusal.cells))
+        raise BadTexts(f"{refusal}; {told}", cells=refusal.cells, **refusal.counts) from None
     except BadTable as refusal:
         ours = source.reading.columns
         match source:  # few sites have these, so that their readers are imported here
@@ -45,6 +51,35 @@ def places_named(source: DataSource) -> Iterator[None]:
             case _:
                 raise
         raise BadTable(named) from None
+
+
+def _text_places(source: FhirFiles, cells: Mapping[str, Sequence[int]]) -> Iterator[str]:
+    """Yield of which resource and element the cells of texts and labels were made."""
+    from sites.data.fhir.maps import DocumentColumn, read_map
+    from sites.data.fhir.table import read_fhir
+
+    table, declared = read_fhir(source), read_map(source.map)
+    for ours, rows in cells.items():
+        name = source.reading.columns.get(ours, ours)
+        column = declared.columns.get(name)
+        # What a document says stands in an element that the column's value names.
+        path = ""
+        if isinstance(column, DocumentColumn):
+            path = ", content.attachment" if column.value == "text" else f", {column.value}"
+        if name in table.places:
+            found = [table.places[name][row - 1] for row in rows]
+            names = _resource_names(table, found)
+            for row, place in zip(rows, found, strict=True):
+                where = place_name(place, table.files.files)
+                yield f"row {row} is {where} ({names[place]}{path})"
+
+
+def _resource_names(table: "FhirTable", places: Sequence[int]) -> dict[int, str]:
+    return {
+        place: resource_name(resource)
+        for place, resource in table.files.read(table.files.types)
+        if place in places
+    }
 
 
 def _with_omop_places(
@@ -65,11 +100,7 @@ def _with_places(one: Violation, table: "FhirTable", ours: dict[str, str]) -> Vi
     if places is None:  # of persons, no more than the row is told
         return one
     found = [places[row - 1] for row in one.rows]
-    names = {
-        place: resource_name(resource)
-        for place, resource in table.files.read(table.files.types)
-        if place in found
-    }
+    names = _resource_names(table, found)
     values = tuple(
         f"{value} from {place_name(place, table.files.files)} ({names[place]})"
         for value, place in zip(one.values, found, strict=True)

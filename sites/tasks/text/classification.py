@@ -14,6 +14,7 @@ from privacy.layout import Layout, Tally, Vector
 from sites.comparison.findings import Finding
 from sites.data.agreed_columns import agreed_columns
 from sites.data.holdout import Sides
+from sites.data.mapped.places import places_named
 from sites.data.source import DataSource
 from sites.data.texts import read_texts, require_texts
 from sites.evaluation.contract import Evaluation, evaluation_for, in_bins
@@ -182,7 +183,8 @@ class NotesTask:
         """
         found = read_texts(source, tagged=False)
         frame = agreed_columns(found, source.reading, self.schema, labelled=False)
-        require_texts(frame, text=self.schema.text, label=None, classes=())
+        with places_named(source):
+            require_texts(frame, text=self.schema.text, label=None, classes=())
         encoder = self.encoder
         read = encoder_inputs(frame[self.schema.text].tolist(), encoder)
         return self._predictions(encoder, read, self._constants(pooled), vector)

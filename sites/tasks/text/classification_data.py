@@ -12,6 +12,7 @@ from privacy.layout import Tally
 from sites.data.agreed_columns import agreed_columns
 from sites.data.cells import cell_text, declared_value
 from sites.data.holdout import PersonRecords, Sides
+from sites.data.mapped.places import places_named
 from sites.data.record_columns import person_violations, persons_of, side_violations
 from sites.data.source import DataSource
 from sites.data.tables import BadTexts
@@ -131,7 +132,8 @@ def load_notes(source: DataSource, schema: NotesSchema, *, sides: Sides) -> Note
     split = getattr(source, "split", None)
     beside = [split] if split else []
     frame = agreed_columns(read_texts(source), source.reading, schema, beside=beside)
-    notes = notes_of(frame, schema, split=split)
+    with places_named(source):
+        notes = notes_of(frame, schema, split=split)
     held_out = sides.held_out(
         PersonRecords(
             persons=notes.persons,

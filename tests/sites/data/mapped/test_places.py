@@ -6,11 +6,16 @@ import pytest
 
 from consortium.site.data_check import check_data
 from sites.data.source import FhirFiles, TableFile, with_words
+from sites.data.tables import BadTexts
 from sites.data.validation import BadTable
 from sites.schema.tables import Category, ClassLabel, Number, Schema
+from sites.schema.texts import NotesSchema
 from sites.tasks.tabular.loading import read_valid_table
+from sites.tasks.text.classification_data import load_notes
+from tests.fhir_exports import NOTES_MAP, write_notes_export
 from tests.sites.data.fhir.wards import INDEX, PATIENT, POTASSIUM, observation, patient, write_ward
 from tests.sites.data.omop import cdm as omop
+from tests.sites.sides import keyed
 
 SCHEMA = Schema(
     name="ward",
@@ -82,3 +87,42 @@ def test_a_refusal_names_the_row_of_an_omop_table(tmp_path: Path) -> None:
     assert "not so in row 1 (45.0) from measurement 5" in told
     assert "row 2 (174.0) from person 2" in told
     assert "row 2 from person 2" in told  # of potassium, which is missing
+
+
+NOTES = NotesSchema(
+    name="letters",
+    person="category",
+    text="text",
+    label=ClassLabel(column="chapter", classes=("eye", "ear")),
+)
+
+
+def letters(folder: Path) -> FhirFiles:
+    """Write a letter, one that says nothing, and one of another chapter."""
+    write_notes_export(["My eye", " - ", "NA", "My arm"], folder / "ehr")
+    (folder / "map.toml").write_text(NOTES_MAP)
+    return FhirFiles(path=folder / "ehr", map=folder / "map.toml")
+
+
+def test_a_refused_text_is_named_by_file_line_resource_and_element(tmp_path: Path) -> None:
+    with pytest.raises(BadTexts) as refused:
+        load_notes(letters(tmp_path), NOTES, sides=keyed(1))
+    told = str(refused.value)
+    assert "no text in row 3" in told
+    where = "DocumentReference.ndjson line"
+    assert f"row 3 is {where} 3 (DocumentReference/d2, content.attachment)" in told
+    assert f"row 2 is {where} 2 (DocumentReference/d1, category)" in told
+    assert f"row 4 is {where} 4 (DocumentReference/d3, category)" in told
+    assert "arm" not in told
+    assert refused.value.counts == {"empty": 1, "unknown": 2}
+
+
+def test_check_data_names_refused_texts_too(tmp_path: Path) -> None:
+    check = check_data(letters(tmp_path), [], NOTES)
+    assert "line 3 (DocumentReference/d2, content.attachment)" in check.refusal
+
+
+def test_a_refused_text_of_a_file_keeps_its_row(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("category,text,chapter\n1,NA,eye\n")
+    with pytest.raises(BadTexts, match=r"^no text in row 2: fill it in or leave it out$"):
+        load_notes(TableFile(path=tmp_path / "t.csv"), NOTES, sides=keyed(1))
