@@ -41,6 +41,8 @@ EXCEPTIONS = {
     (GATE, "flwr.superlink.cli.flwr_serverapp"),
     (GATE, "flwr.superlink.grid"),
     ("tests/consortium/deployment/test_flower_entrypoints.py", "flwr.supercore.constant"),
+    ("tests/consortium/deployment/test_flower_entrypoints.py", "flwr.superlink.config_loader"),
+    ("tests/consortium/deployment/test_flower_entrypoints.py", "flwr.superlink.federation"),
     ("tests/consortium/deployment/test_site_gateway.py", "flwr.superlink.routers.fleet.router"),
     *((MEMBER, name) for name in FLOWERS_OWN_CLIENT),
     (LAYERS, "flwr.proto.fleet_pb2"),
