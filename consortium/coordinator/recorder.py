@@ -249,6 +249,11 @@ class Recorder:
         _LOG.error("the run ended: %s: %s", code, text)
         self._append_line(self.run.events, {"event": "run-failed", "code": code, "text": text})
 
+    def record_pause(self, text: str) -> None:
+        """Record that the run pauses, as it was asked to."""
+        _LOG.info("the run pauses: %s", text)
+        self._append_line(self.run.events, {"event": "run-paused", "text": text})
+
     def metrics_of(
         self, event: RoundFinished, tally: Tally | None = None
     ) -> dict[str, MetricValue]:
