@@ -97,7 +97,10 @@ def _lead(run: RunDirectory, grid: Grid, config: RunConfig) -> None:
 def _record_failure(led: LedRun, error: ConsortiumError) -> None:
     """Record that a run ended before its last round, and whether it waits to be resumed."""
     told = _end_text(led, error)
-    led.recorder.record_failure(error.code, told)
+    if isinstance(error, RunPaused):
+        led.recorder.record_pause(told)
+    else:
+        led.recorder.record_failure(error.code, told)
     waits = isinstance(error, QuorumNotReached | RoundVoid | RunPaused)
     parked = waits and led.ending.layout
     status: Status = "parked" if parked else "failed"

@@ -255,6 +255,11 @@ class Recorder:
         failed = {"event": "tracker-failed", "tracker": tracker, "why": why}
         self._append_line(self.run.events, failed)
 
+    def record_pause(self, text: str) -> None:
+        """Record that the run pauses, as it was asked to."""
+        _LOG.info("the run pauses: %s", text)
+        self._append_line(self.run.events, {"event": "run-paused", "text": text})
+
     def metrics_of(
         self, event: RoundFinished, tally: Tally | None = None
     ) -> dict[str, MetricValue]:

@@ -32,6 +32,8 @@ def test_a_run_that_paused_ends_with_the_model_of_one_that_did_not(
     assert judged[1]["metrics"]["roc_auc"]["value"] > 0.5  # of the model of one round
     assert len(judged) == 1 + ahead
     assert run.pause_after.read_text() == "1\n"
+    assert json.loads(run.events.read_text().splitlines()[-1])["event"] == "run-paused"
+    assert not run.log.exists()  # nothing went wrong
     summary = resume_run(interrupted_run(run, engine="inprocess", verbose=False), run)
     assert not run.pause_after.exists()
     assert summary.model_digest == whole.summary.model_digest
