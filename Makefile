@@ -56,6 +56,7 @@ coverage: install browser
 	$(BIN)/python -m pytest $(SPREAD) $(ORDER) $(QUICK) --cov $(REPORT)
 	$(BIN)/python -m tests.coverage_floor .coverage.json
 
+test-all: export HYPOTHESIS_PROFILE ?= whole
 test-all: lint browser
 	$(BIN)/python -m pytest $(SPREAD) --doctest-modules
 

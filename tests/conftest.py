@@ -26,9 +26,15 @@ for number, heard in (
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, heard)
 
-settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
+# Always the same examples, so that a change fails by what it did. A test that does not say how many
+# it needs has half of what hypothesis would try, unless it is of `WATCHED`; test-all tries "whole".
+settings.register_profile(
+    "quick", derandomize=True, deadline=None, print_blob=True, max_examples=50
+)
+settings.register_profile("whole", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("desk", deadline=None)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "")
+settings.load_profile(PROFILE or "quick")
 
 LONGEST = (
     "tests/scenarios/test_deaths.py",
@@ -131,11 +137,24 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
     return collected
 
 
+def is_watched(node: pytest.Item | pytest.Collector) -> bool:
+    """Whether tests are those of the watched packages."""
+    return node.nodeid.startswith(tuple(f"tests/{name}/" for name in WATCHED))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Let the tests of the watched packages have all examples: each takes its number on import."""
+    settings.load_profile(PROFILE or ("whole" if is_watched(collector) else "quick"))
+    return (yield)
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Measure the tests of the watched packages only, where no others are to be measured."""
-    watched = item.nodeid.startswith(tuple(f"tests/{name}/" for name in WATCHED))
-    if watched or not names_watched_packages(item.config):
+    if is_watched(item) or not names_watched_packages(item.config):
         return (yield)
     with unmeasured(item.config):
         return (yield)

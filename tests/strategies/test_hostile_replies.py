@@ -6,6 +6,7 @@ without it, bit for bit.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -202,6 +203,12 @@ def ran(sites: Iterable[SiteApp], gather: Gather = MEAN, rounds: int = 2) -> Out
     return outcome
 
 
+@cache
+def undisturbed(names: tuple[str, ...] = NAMES, gather: Gather = MEAN) -> Outcome:
+    """Return a run of these sites alone, all of them honest."""
+    return ran(honest(names), gather)
+
+
 def with_bad(kind: str, spoil: Spoil) -> list[SmallSite]:
     """Return four sites of which south's answers of one kind are spoiled."""
     return [
@@ -213,7 +220,7 @@ def with_bad(kind: str, spoil: Spoil) -> list[SmallSite]:
 @pytest.mark.parametrize(("code", "spoil"), TRAINING.values(), ids=TRAINING)
 def test_a_bad_update_leaves_no_trace_in_the_model(gather: Gather, code: str, spoil: Spoil) -> None:
     outcome = ran(with_bad(messages.TRAIN, spoil), gather)
-    reference = ran(honest(OTHERS), gather)
+    reference = undisturbed(OTHERS, gather)
     assert outcome.quarantined == {("south", code)}
     assert outcome.model == reference.model
     for spoiled, clean in zip(outcome.rounds[:-1], reference.rounds[:-1], strict=True):
@@ -226,7 +233,7 @@ def test_a_bad_update_leaves_no_trace_in_the_model(gather: Gather, code: str, sp
 def test_bad_evaluation_counts_are_not_added(code: str, spoil: Spoil) -> None:
     outcome = ran(with_bad(messages.EVALUATE, spoil))
     assert outcome.quarantined == {("south", code)}
-    assert outcome.model == ran(honest()).model
+    assert outcome.model == undisturbed().model
     assert outcome.rounds[-1].answered == OTHERS
     assert outcome.rounds[-1].evaluation.tolist() == [3 * 3] * EVALUATION_SIZE
 
@@ -243,7 +250,7 @@ def test_bad_statistics_are_not_pooled(code: str, spoil: Spoil) -> None:
         code = "malformed-record"
     assert outcome.quarantined == {("south", code)}
     (pooled,) = [event for event in outcome.events if isinstance(event, StatisticsPooled)]
-    reference = ran(honest(OTHERS))
+    reference = undisturbed(OTHERS)
     (clean,) = [event for event in reference.events if isinstance(event, StatisticsPooled)]
     assert pooled.pooled.tolist() == clean.pooled.tolist()
     assert set(outcome.released(0)) == set(OTHERS)
