@@ -91,7 +91,8 @@ def require_texts(
             f"declared: {', '.join(classes)}"
         )
     if lines:
-        cells = {text: empty[:_SHOWN], **({label: unknown[:_SHOWN]} if label else {})}
+        shown = {text: empty, **({label: unknown} if label else {})}
+        cells = {name: [*rows[:_SHOWN]] for name, rows in shown.items()}
         raise BadTexts("; ".join(lines), cells=cells, empty=len(empty), unknown=len(unknown))
 
 
