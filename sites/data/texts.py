@@ -91,7 +91,8 @@ def require_texts(
             f"declared: {', '.join(classes)}"
         )
     if lines:
-        cells = {text: empty[:_SHOWN], **({label: unknown[:_SHOWN]} if label else {})}
+        cells = {text: empty[:_SHOWN].tolist()}
+        cells |= {label: unknown[:_SHOWN].tolist()} if label else {}
         raise BadTexts("; ".join(lines), cells=cells, empty=len(empty), unknown=len(unknown))
 
 
