@@ -91,8 +91,8 @@ def require_texts(
             f"declared: {', '.join(classes)}"
         )
     if lines:
-        shown = {text: empty, **({label: unknown} if label else {})}
-        cells = {name: [*rows[:_SHOWN]] for name, rows in shown.items()}
+        cells = {text: empty[:_SHOWN].tolist()}
+        cells |= {label: unknown[:_SHOWN].tolist()} if label else {}
         raise BadTexts("; ".join(lines), cells=cells, empty=len(empty), unknown=len(unknown))
 
 
