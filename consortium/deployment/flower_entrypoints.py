@@ -123,7 +123,7 @@ def run_supernode() -> None:
         }
         _replace_names(loop, replaced)
         _replace_names(service, {"create_app": spared(service.create_app)})
-        heard, sender = LastAnswer(PartyDirectory(site).flower), connection.HeartbeatSender
+        heard, sender = LastAnswer(PartyDirectory(site).flower), vars(connection)["HeartbeatSender"]
         heard.expect()
         _replace_names(connection, {"HeartbeatSender": lambda ask: sender(heard.noting(ask))})
     flower_supernode()

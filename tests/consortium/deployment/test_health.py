@@ -12,7 +12,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from typer.testing import CliRunner, Result
+from click.testing import Result
+from typer.testing import CliRunner
 
 from consortium.cli.main import app
 from consortium.deployment.control_client import Control
