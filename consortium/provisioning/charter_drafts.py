@@ -15,7 +15,7 @@ from privacy.errors import number_of
 from privacy.protocol.masks.groups import smallest_sum
 from privacy.storage.document_mistakes import document_mistakes
 from sites.schema.texts import AgreedTable, AnySchema
-from sites.tasks.registry import task_for
+from sites.tasks.registry import require_fit
 
 _SIGNATURE = ".signature.json"
 _TABLE: TypeAdapter[AnySchema] = TypeAdapter(AgreedTable)
@@ -94,8 +94,8 @@ def draft_charter(
         UnknownTask, UnfitSchema: There is no such task, or it cannot learn from this schema.
         BadAgreement: There are too few members for the floors, or two have the same keys.
     """
-    # Constructing the task refuses a schema that it cannot learn from.
-    task_for(task, table, model_plan(RunConfig(), table), seed=0)
+    # Who drafts need not have what learns: the coordinator, or sites that only count.
+    require_fit(task, table, model_plan(RunConfig(), table))
     try:
         charter = Charter(
             name=name,

@@ -72,6 +72,20 @@ def task_for(
     )
 
 
+def require_fit(name: str, schema: AnySchema, model: AnyModelPlan) -> None:
+    """Check that a task can learn from a schema. For tables no library that learns is needed.
+
+    Raises:
+        UnknownTask, UnfitSchema, BadPlan: As of `task_for`.
+        MissingLibrary: The same, for texts.
+    """
+    if name in TABULAR and isinstance(schema, Schema) and isinstance(model, ModelPlan):
+        learner_for(name, schema, LearnerPlans())
+        tabular_task(name, schema, model, seed=0)
+    else:
+        task_for(name, schema, model, seed=0)
+
+
 def usual_task(schema: AnySchema) -> str:
     """Return the task for a schema of which nobody says more: the widest that takes its label."""
     if isinstance(schema, Schema):

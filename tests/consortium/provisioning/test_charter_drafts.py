@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from consortium.provisioning.enrolment import init_site
 from consortium.site.directory import read_identity
 from privacy.identity.public_identity import BadAgreement, BadSignature
 from sites.data.source import TableFile
+from sites.task import UnfitSchema
 from sites.tasks.registry import UnknownTask
 from tests.consortium.founded import TABLE, Founded, found
 
@@ -57,6 +59,16 @@ def test_what_nobody_could_run_is_not_drafted(founded: Founded) -> None:
         drafted(founded, name="Not A Name")
     with pytest.raises(BadAgreement):
         drafted(founded, members=2)
+
+
+def test_a_charter_for_tables_is_drafted_where_nothing_that_learns_is_installed(
+    founded: Founded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The coordinator trains nothing, and installs without PyTorch."""
+    monkeypatch.setitem(sys.modules, "torch", None)  # as if it were not there
+    drafted(founded)
+    with pytest.raises(UnfitSchema):
+        drafted(founded, task="house-prices")
 
 
 def test_a_later_charter_has_another_fingerprint_and_the_next_number(
