@@ -135,7 +135,6 @@ def run_supernode() -> None:
     answered a heartbeat is noted. In a Flower whose waits were not reviewed, all stays as it is.
     """
     require_version(metadata.version("flwr"))
-    from flwr.supercore.heartbeat import HeartbeatSender
     from flwr.supernode import fleet_http_connection as connection
     from flwr.supernode import main as service
     from flwr.supernode import start_client_internal as loop
@@ -153,11 +152,9 @@ def run_supernode() -> None:
         }
         _replace_names(loop, replaced)
         _replace_names(service, {"create_app": spared(service.create_app)})
-        heard = LastAnswer(PartyDirectory(site).flower)
+        heard, sender = LastAnswer(PartyDirectory(site).flower), vars(connection)["HeartbeatSender"]
         heard.expect()
-        _replace_names(
-            connection, {"HeartbeatSender": lambda ask: HeartbeatSender(heard.noting(ask))}
-        )
+        _replace_names(connection, {"HeartbeatSender": lambda ask: sender(heard.noting(ask))})
     flower_supernode()
 
 

@@ -17,6 +17,7 @@ from consortium.site.directory import SiteDirectory
 from consortium.site.site import Site
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally, Vector
+from privacy.storage.durable_files import write_atomically
 from sites.plans import BadPlan, EmptySite
 
 PERSONAL = "personal"  # the folder in that of the shared model
@@ -94,7 +95,7 @@ def _write(site: Site, statistics: Tally, shared: Vector, update: Vector, folder
     own = shared + update
     write_model(site, statistics, own, partial)
     digest = site.task.layout.digest_of(shared)
-    (partial / CARD).write_text(_card(site, digest), encoding="utf-8")
+    write_atomically(partial / CARD, _card(site, digest))
     measured = [_metrics(site, statistics, vector) for vector in (shared, own)]
     figures = PersonalFigures(
         method=site.run_config.personal.method,

@@ -28,7 +28,7 @@ from privacy.policy.document import EVERY_DATA_SET, Ceiling, PrivacyTerms, read_
 from scenarios.engines.staging import stage
 from scenarios.scenario import Scenario
 from scenarios.sweep.records import SitePrice
-from scenarios.sweep.schedule import Rung, most_rounds
+from scenarios.sweep.search.schedule import Rung, most_rounds
 from sites.data.fingerprint import fingerprint_of
 from sites.data.source import DataSource
 from sites.tasks.registry import task_for
@@ -120,8 +120,8 @@ def paid_sweep(
         SweepTooDear: A site's ledger refuses it; nothing is spent at any site.
         ConsortiumError: No noise is enough for so little epsilon.
     """
-    privacy = config.privacy
-    if not isinstance(privacy, DifferentiallyPrivate):
+    privacy = config.privacy.budgeted
+    if privacy is None:
         yield None
         return
     if not run.charter.exists():

@@ -14,7 +14,7 @@ from consortium.report.plots.trials import draw_trials
 from consortium.wording.pages import render_page
 from privacy.storage.durable_files import write_atomically
 from scenarios.sweep.records import SweepRecord, TrialRecord
-from scenarios.sweep.space import Search, parse_search
+from scenarios.sweep.search.space import Search, parse_search
 
 
 @dataclass(frozen=True)

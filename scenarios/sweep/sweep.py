@@ -17,7 +17,6 @@ from scenarios.scenario import Scenario
 from scenarios.sweep.best_file import write_tuned_file
 from scenarios.sweep.budget import PaidSweep, paid_sweep
 from scenarios.sweep.crew import Crew, crew_of
-from scenarios.sweep.proposals import Proposals
 from scenarios.sweep.records import (
     Judged,
     RungRecord,
@@ -26,8 +25,9 @@ from scenarios.sweep.records import (
     SweepRecord,
     TrialRecord,
 )
-from scenarios.sweep.schedule import Rung, halving_schedule, promoted
-from scenarios.sweep.space import Search, require_in_range
+from scenarios.sweep.search.proposals import Proposals
+from scenarios.sweep.search.schedule import Rung, halving_schedule, promoted
+from scenarios.sweep.search.space import Search, require_in_range
 from scenarios.sweep.trial import Reached, Rise, Trial
 from sites.data.source import DataSource
 

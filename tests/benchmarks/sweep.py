@@ -12,7 +12,7 @@ from pathlib import Path
 
 from scenarios.library.registry import scenario_named
 from scenarios.sweep.records import SweepDirectory, SweepRecord
-from scenarios.sweep.space import parse_searches
+from scenarios.sweep.search.space import parse_searches
 from scenarios.sweep.sweep import SweepOrder, run_sweep
 from tests.benchmarks.figures import options, print_figures
 

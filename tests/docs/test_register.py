@@ -44,6 +44,8 @@ INSTRUCTIONS = (
     "It trains nothing;",
     "Evaluate before another run trains:",
     "To back up the coordinator",
+    "So copy what each party has",
+    "That is right for the coordinator only while",
     "A site that lost its `memory/`",
     "Back it up while no run is going on",
     "`pip install --require-hashes",

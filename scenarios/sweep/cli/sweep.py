@@ -17,7 +17,7 @@ from privacy.errors import ConsortiumError, number_of, require_library
 from scenarios.cli.run_request import RunRequest
 from scenarios.cli.terminal import FAILED, console, errors, exit_on_refusal, exit_refused
 from scenarios.sweep.records import SweepDirectory, SweepRecord
-from scenarios.sweep.space import FORMS, parse_searches
+from scenarios.sweep.search.space import FORMS, parse_searches
 
 if TYPE_CHECKING:
     from scenarios.sweep.sweep import SweepOrder  # torch is loaded where it is needed

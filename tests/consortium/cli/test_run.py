@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from consortium.charter.document import Charter, Floors
+from consortium.cli.main import app as whole
 from consortium.cli.run import NothingRuns, RunExists, app
 from consortium.config import BadConfig
 from consortium.coordinator.later_runs.later_evaluation import NothingWithheld
@@ -115,7 +116,7 @@ def test_the_end_of_a_run_says_who_is_not_in_it_and_why(
     reason = "site-refused.bad-table (values 7): Its data break the agreed schema"
     waited = commands.invoke(app, ["wait", str(coordinator)]).output.splitlines()
     assert waited[-2:] == [f"not in the run: west, {reason}", f"its log: {run.log}"]
-    status = commands.invoke(app, ["status", str(coordinator)]).output.splitlines()
+    status = commands.invoke(whole, ["status", str(coordinator)]).output.splitlines()
     assert status[-2:] == [f"left out     west: {reason}", f"its log      {run.log}"]
 
 
@@ -337,10 +338,10 @@ def test_every_run_that_goes_on_is_stopped(
 
 def test_the_status_of_either_end_is_told(coordinator: Path) -> None:
     commands.invoke(app, ["run", str(coordinator), "--name", "a", "--no-wait"])
-    of_coordinator = commands.invoke(app, ["status", str(coordinator)]).output
+    of_coordinator = commands.invoke(whole, ["status", str(coordinator)]).output
     assert "SuperLink    down" in of_coordinator
     assert "run          a" in of_coordinator
-    of_site = commands.invoke(app, ["status", str(coordinator.parent / "east")]).output
+    of_site = commands.invoke(whole, ["status", str(coordinator.parent / "east")]).output
     assert of_site.startswith("site         east")
 
 

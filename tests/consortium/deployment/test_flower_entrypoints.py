@@ -36,6 +36,7 @@ from consortium.deployment.flower_entrypoints import (
     require_version,
 )
 from consortium.run.directory import SITE
+from consortium.run.party_directory import PartyDirectory
 from consortium.site.policy_templates import for_a_scenario, strict
 from privacy.protocol.membership_proof import Declined
 from privacy.wire import flower_records as wire
@@ -359,6 +360,7 @@ def test_in_a_flower_whose_waits_nobody_read_all_stays_as_it_is(
     founded = found(tmp_path / "sites")
     site = founded.site("east")
     founded.charter.write(site / "charter.json")
+    PartyDirectory(site).flower.mkdir()
     said = subprocess.check_output(
         [sys.executable, "-W", "ignore", "-c", REPLACED, version],
         text=True,

@@ -71,8 +71,9 @@ def test_an_omniscient_liar_knows_exactly_what_honest_sites_send(tmp_path: Path)
     norms = norms_of(run)
     first, second = (norms[site] for site in two_liars("nan").attacks)
     assert first == second
-    typical = np.median([norms[site] for site in honest()])
-    assert 5 * typical < first < 13 * typical  # 2 (15 - 2) / 2 times the mean of the honest
+    true = [norms[site] for site in honest()]
+    # 2 (15 - 2) / 2 times the mean of the honest, which is no longer than the longest of them
+    assert 5 * np.median(true) < first <= 13 * max(true)
 
 
 def test_a_liar_cannot_claim_more_than_the_charter_allows(tmp_path: Path) -> None:

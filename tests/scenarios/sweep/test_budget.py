@@ -10,8 +10,8 @@ from privacy.differential.mechanisms import SampledGaussian
 from scenarios.library.registry import scenario_named
 from scenarios.sweep.budget import SweepTooDear
 from scenarios.sweep.records import SweepDirectory
-from scenarios.sweep.schedule import Rung, most_rounds
-from scenarios.sweep.space import parse_searches
+from scenarios.sweep.search.schedule import Rung, most_rounds
+from scenarios.sweep.search.space import parse_searches
 from scenarios.sweep.sweep import SweepOrder, run_sweep
 from scenarios.trials import Campaign, PrivacyTrials
 

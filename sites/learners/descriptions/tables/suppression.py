@@ -40,15 +40,17 @@ def hidden_cells(inner: Tally, *, smallest: int = SMALLEST_SHOWN) -> Mask:
     Raises:
         SmallGroup: A column adds up to less.
     """
-    cells = _with_totals(inner)
+    occupied = inner.any(axis=0)
+    cells = _with_totals(inner[:, occupied])
     if ((cells[-1] > 0) & (cells[-1] < smallest)).any():
         raise SmallGroup(f"a group has fewer than {smallest} records: nothing is shown of it")
     hidden = (cells > 0) & (cells < smallest)
-    while True:
-        more = _next_to_hide(cells, hidden, smallest)
-        if more is None:
-            return hidden
+    while (more := _next_to_hide(cells, hidden, smallest)) is not None:
         hidden[more] = True
+    # Of a group of size 0 a reader knows every cell: to hide one would protect no other.
+    whole = np.zeros((hidden.shape[0], inner.shape[1] + 1), np.bool_)
+    whole[:, [*np.flatnonzero(occupied), inner.shape[1]]] = hidden
+    return whole
 
 
 def _with_totals(inner: Tally) -> Tally:

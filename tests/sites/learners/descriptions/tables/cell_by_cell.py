@@ -13,9 +13,13 @@ from sites.learners.descriptions.tables.suppression import SMALLEST_SHOWN, Mask
 
 def hidden_one_by_one(cells: Tally, *, smallest: int = SMALLEST_SHOWN) -> Mask:
     """Return which cells of a table with its totals are hidden."""
+    empty = [column for column in range(cells.shape[1] - 1) if not cells[-1, column]]
+    cells = np.delete(cells, empty, axis=1)
     hidden: Mask = (cells > 0) & (cells < smallest)
     while (more := _next_to_hide(cells, hidden, smallest)) is not None:
         hidden[more] = True
+    for column in empty:
+        hidden = np.insert(hidden, column, False, axis=1)
     return hidden
 
 

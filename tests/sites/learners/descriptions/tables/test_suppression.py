@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -68,6 +68,8 @@ def test_no_hidden_cell_follows_from_the_shown_ones(inner: np.ndarray) -> None:
 
 
 @given(TABLES)
+@example(np.array([[1, 0], [9, 0]]))
+@example(np.zeros((2, 3), np.int64))
 def test_what_a_shown_total_leaves_for_the_hidden_cells_is_no_small_number(
     inner: np.ndarray,
 ) -> None:

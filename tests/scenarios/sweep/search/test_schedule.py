@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenarios.sweep.schedule import BadSchedule, halving_schedule, most_rounds, promoted
+from scenarios.sweep.search.schedule import BadSchedule, halving_schedule, most_rounds, promoted
 
 TRIALS = st.integers(2, 300)
 ROUNDS = st.integers(1, 300)

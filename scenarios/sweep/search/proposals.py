@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from consortium.config import Scalar
 from privacy.errors import require_library
-from scenarios.sweep.space import Search
+from scenarios.sweep.search.space import Search
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

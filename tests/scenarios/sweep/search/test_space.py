@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scenarios.library.registry import scenario_named
-from scenarios.sweep.space import (
+from scenarios.sweep.search.space import (
     BadSearch,
     Search,
     parse_search,
