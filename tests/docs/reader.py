@@ -45,6 +45,7 @@ LEFT_BY: Mapping[str, Path] = {
     "model/tokenizer_config.json": TEXT,
     "model/labels.json": TEXT,
     "model/README.md": TEXT,
+    "sites/*/model/personal/*": SCIENTIST,
     "sites/*/own-data.parquet": TEXT,
     "model/results.json": STATISTICS,
     "model/table1.csv": STATISTICS,
