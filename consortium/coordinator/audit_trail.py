@@ -168,18 +168,15 @@ class CoordinatorAuditTrail:
         return self.links[node][0] if node in self.links else f"node {node}"
 
 
-class AuditedGrid(Grid):
-    """Flower's Grid, with every message noted in the audit log.
-
-    Guarantee: a request, and every answer before it, is in the log before the request leaves.
+class WrappedGrid(Grid):
+    """Flower's Grid, to which everything is passed on: a base of grids that add something.
 
     Args:
         grid: The Grid to wrap.
-        trail: The audit trail that notes the messages.
     """
 
-    def __init__(self, grid: Grid, trail: CoordinatorAuditTrail) -> None:
-        self._grid, self._trail = grid, trail
+    def __init__(self, grid: Grid) -> None:
+        self._grid = grid
 
     def set_run(self, run: Any) -> None:  # noqa: ANN401 -- Flower's Run is private
         """Set the run."""
@@ -204,6 +201,35 @@ class AuditedGrid(Grid):
     def get_node_ids(self) -> Iterable[int]:
         """Return the ids of the nodes that are there."""
         return self._grid.get_node_ids()
+
+    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        """Send messages."""
+        return self._grid.push_messages(messages)
+
+    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        """Return the replies that have come."""
+        return self._grid.pull_messages(message_ids)
+
+    def send_and_receive(
+        self, messages: Iterable[Message], *, timeout: float | None = None
+    ) -> Iterable[Message]:
+        """Send messages; return all replies."""
+        return self._grid.send_and_receive(messages, timeout=timeout)
+
+
+class AuditedGrid(WrappedGrid):
+    """Flower's Grid, with every message noted in the audit log.
+
+    Guarantee: a request, and every answer before it, is in the log before the request leaves.
+
+    Args:
+        grid: The Grid to wrap.
+        trail: The audit trail that notes the messages.
+    """
+
+    def __init__(self, grid: Grid, trail: CoordinatorAuditTrail) -> None:
+        super().__init__(grid)
+        self._trail = trail
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
         """Note messages, then send them."""

@@ -5,11 +5,11 @@ So a run that was paused is, to the bit, the run that was not.
 """
 
 from collections.abc import Iterable
-from typing import Any
 
-from flwr.app import Message, RecordDict
+from flwr.app import Message
 from flwr.serverapp import Grid
 
+from consortium.coordinator.audit_trail import WrappedGrid
 from consortium.coordinator.recorder import Recorder
 from consortium.run.directory import RunDirectory
 from privacy.errors import ConsortiumError, number_of
@@ -41,7 +41,7 @@ def with_pause(grid: Grid, run: RunDirectory, recorder: Recorder) -> Grid:
     return _PausingGrid(grid, recorder, int(run.pause_after.read_text()))
 
 
-class _PausingGrid(Grid):
+class _PausingGrid(WrappedGrid):
     """Flower's Grid, which sends nothing more once the model of so many rounds is judged.
 
     Args:
@@ -51,31 +51,8 @@ class _PausingGrid(Grid):
     """
 
     def __init__(self, grid: Grid, recorder: Recorder, rounds: int) -> None:
-        self._grid, self._recorder, self._rounds = grid, recorder, rounds
-
-    def set_run(self, run: Any) -> None:  # noqa: ANN401 -- Flower's Run is private
-        """Set the run."""
-        self._grid.set_run(run)
-
-    @property
-    def run(self) -> Any:  # noqa: ANN401 -- Flower's Run is private
-        """The run."""
-        return self._grid.run
-
-    def create_message(
-        self,
-        content: RecordDict,
-        message_type: str,
-        dst_node_id: int,
-        group_id: str,
-        ttl: float | None = None,
-    ) -> Message:
-        """Return a message to a node."""
-        return self._grid.create_message(content, message_type, dst_node_id, group_id, ttl)
-
-    def get_node_ids(self) -> Iterable[int]:
-        """Return the ids of the connected nodes."""
-        return self._grid.get_node_ids()
+        super().__init__(grid)
+        self._recorder, self._rounds = recorder, rounds
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
         """Push messages, unless the run is to pause.
@@ -84,11 +61,7 @@ class _PausingGrid(Grid):
             RunPaused: The model of so many rounds is judged.
         """
         self._pause_if_due()
-        return self._grid.push_messages(messages)
-
-    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
-        """Pull replies."""
-        return self._grid.pull_messages(message_ids)
+        return super().push_messages(messages)
 
     def send_and_receive(
         self, messages: Iterable[Message], *, timeout: float | None = None
@@ -99,7 +72,7 @@ class _PausingGrid(Grid):
             RunPaused: The model of so many rounds is judged.
         """
         self._pause_if_due()
-        return self._grid.send_and_receive(messages, timeout=timeout)
+        return super().send_and_receive(messages, timeout=timeout)
 
     def _pause_if_due(self) -> None:
         # The figures of an exchange are those of the model that it brought to the sites.
