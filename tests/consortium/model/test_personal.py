@@ -22,9 +22,14 @@ from consortium.protocol.aggregation import rule_spec
 from consortium.report.site_text import site_text
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Summary, read_record
+from consortium.site.directory import read_site_config
+from consortium.site.site import records_of
 from scenarios.engines.in_process import InProcessGrid
 from scenarios.engines.runner import ScenarioRun, run_scenario
 from scenarios.engines.staging import new_run_directory
+from scenarios.experiments.bootstrap import resampled_metric
+from scenarios.experiments.comparison import compare
+from scenarios.experiments.prediction import predictions
 from scenarios.library.registry import scenario_named
 from scenarios.scenario import Scenario
 from tests.consortium.staged import ward
@@ -185,3 +190,24 @@ def test_runs_before_the_key_have_the_digest_that_they_had() -> None:
     assert config.digest == RunConfig.parse({"personalise": "none"}).digest
     assert config.digest != RunConfig.parse({"personalise": "ditto"}).digest
     assert config.update_settings == RunConfig.parse({"personalise": "ditto"}).update_settings
+
+
+def test_the_comparison_scores_each_sites_records_by_its_own_model(tmp_path: Path) -> None:
+    """And `predict --site` uses that model, to the bit; of no site that is not there."""
+    run = run_of(tmp_path, personalise="fine-tune")
+    config = RunConfig.parse(read_record(run.summary, Summary).config)
+    found = compare(HEART, config, run, tell=lambda _text: None, n_resamples=5)
+    arms = {one.site or one.kind: one for one in found.arms}
+    assert [one.against for one in found.differences].count("personal") == 1
+    assert arms["personal"].value != arms["federated"].value
+    for name in HEART.sites:
+        model = read_model(personal_folder(run.site(name)))
+        held = records_of(model.task, run.site(name), config)
+        scored = model.task.score(held, model.statistics, model.vector)
+        own = resampled_metric(HEART.headline.name, *scored)(np.ones(held.held_out_examples))
+        assert arms[name].personal_on_own == own
+        source = read_site_config(run.site(name)).source
+        shown = predictions(run, source, site=name)["probability_yes"].to_numpy()
+        assert np.array_equal(shown, model.predict(source))
+    with pytest.raises(NoPersonalModel):
+        predictions(run, source, site="nobody")
