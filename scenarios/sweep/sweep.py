@@ -104,8 +104,8 @@ def run_sweep(
     """Run a sweep, or go on with one that was interrupted; return what came of it.
 
     Guarantee: the same order gives the same result, whatever the number of workers and however
-    often it was interrupted; no round that a trial has trained is trained again. Of the models
-    only the winner's is kept.
+    often it was interrupted; a trial goes on at the round in which it was interrupted. Of the
+    models only the winner's is kept.
 
     Args:
         order: What to search.

@@ -203,8 +203,9 @@ def test_the_comparison_scores_each_sites_records_by_its_own_model(tmp_path: Pat
     for name in HEART.sites:
         model = read_model(personal_folder(run.site(name)))
         held = records_of(model.task, run.site(name), config)
-        scored = model.task.score(held, model.statistics, model.vector)
-        own = resampled_metric(HEART.headline.name, *scored)(np.ones(held.held_out_examples))
+        scores, labels = model.task.score(held, model.statistics, model.vector)
+        metric = resampled_metric(HEART.headline.name, scores, labels.astype(np.float64))
+        own = metric(np.ones(held.held_out_examples))
         assert arms[name].personal_on_own == own
         source = read_site_config(run.site(name)).source
         shown = predictions(run, source, site=name)["probability_yes"].to_numpy()
