@@ -50,5 +50,17 @@ SCENARIO = Scenario(
     headline=RECALL_AT_1_PERCENT,
 )
 
-EASY = replace(SCENARIO, name="card-fraud-easy", records=partial(card_payments, "easy"))
-HARD = replace(SCENARIO, name="card-fraud-hard", records=partial(card_payments, "hard"))
+EASY = replace(
+    SCENARIO,
+    name="card-fraud-easy",
+    title=f"{SCENARIO.title}, where frauds stand out",
+    story=f"{SCENARIO.story} Frauds lie farther from honest payments than in card-fraud.",
+    records=partial(card_payments, "easy"),
+)
+HARD = replace(
+    SCENARIO,
+    name="card-fraud-hard",
+    title=f"{SCENARIO.title}, where frauds look honest",
+    story=f"{SCENARIO.story} Frauds lie nearer to honest payments than in card-fraud.",
+    records=partial(card_payments, "hard"),
+)

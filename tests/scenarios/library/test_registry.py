@@ -39,6 +39,12 @@ def owners_of(scenario: Scenario) -> "pd.Series[str]":
     return scenario.site_of_row(frame)
 
 
+def test_no_two_scenarios_say_the_same_of_themselves() -> None:
+    """Who reads the list has only that to choose by."""
+    assert len({(one.title, one.story) for one in SCENARIOS.values()}) == len(SCENARIOS)
+    assert len({one.title for one in SCENARIOS.values()}) == len(SCENARIOS)
+
+
 @each
 def test_a_scenario_is_found_by_its_name(scenario: Scenario) -> None:
     assert scenario_named(scenario.name) is scenario
