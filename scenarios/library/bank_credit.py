@@ -67,3 +67,20 @@ SCORECARD = replace(
         "card.monotone": "months_late_sep:up,paid_sep:down",
     },
 )
+
+TREES = replace(
+    SCENARIO,
+    name="bank-trees",
+    title="Five banks grow boosted trees together",
+    story=(
+        "The 30,000 borrowers of bank-credit. Sums of counts and derivatives over all five banks "
+        "choose every split, so the trees are those of all records in one place. XGBoost loads "
+        "them."
+    ),
+    run_config={
+        **SCENARIO.run_config,  # of the network that compare trains beside it
+        "learner": "trees",
+        "trees.count": 40,
+        "trees.learning-rate": 0.2,
+    },
+)

@@ -29,6 +29,7 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
         for scenario in (
             bank_credit.SCENARIO,
             bank_credit.SCORECARD,
+            bank_credit.TREES,
             regional_lenders.SCENARIO,
             card_fraud.SCENARIO,
             card_fraud.EASY,

@@ -16,8 +16,8 @@ NOISY = ("private-banks", "private-notes")  # each run draws noise of its own
 LIARS = "byzantine-banks"  # in the clear its rule sees single sites
 REFUSED = "careless-hospital"  # its rule needs to see single sites
 ENCRYPTED: Mapping[str, Mapping[str, Scalar]] = {LIARS: {"buckets": 5}}
-# equal to the bit: test_regression_runs.py, test_card_runs.py, test_survival_runs.py
-COUNTED = ("heart-odds", "bank-scorecard", "lung-survival")
+# equal to the bit: test_(regression|card|survival)_runs.py, test_boosted_trees.py
+COUNTED = ("heart-odds", "bank-scorecard", "bank-trees", "lung-survival")
 TO_ITS_END = "five-clinics"  # test_five_clinics.py
 CARDS = ("card-fraud", "card-fraud-easy", "card-fraud-hard")  # the first in test_card_fraud.py
 # Of training, as many rounds as fit a test; the scenarios of tables run to their end.

@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 import pytest
@@ -15,6 +16,7 @@ from scenarios.engines.staging import stage
 from scenarios.library.registry import SCENARIOS, UnknownScenario, scenario_named
 from scenarios.scenario import Scenario
 from sites.evaluation.contract import evaluation_for
+from sites.learners.plans import AUTOMATIC, LearnerName
 from sites.tasks.registry import task_for
 
 TELLING = {
@@ -43,6 +45,13 @@ def test_no_two_scenarios_say_the_same_of_themselves() -> None:
     """Who reads the list has only that to choose by."""
     assert len({(one.title, one.story) for one in SCENARIOS.values()}) == len(SCENARIOS)
     assert len({one.title for one in SCENARIOS.values()}) == len(SCENARIOS)
+
+
+def test_every_learner_that_makes_a_model_has_a_scenario() -> None:
+    """`describe` makes a table, and has a command of its own."""
+    asked = [(one.config_with({}).learner.name, one.task) for one in SCENARIOS.values()]
+    learners = {AUTOMATIC.get(task, "gradient") if name == "auto" else name for name, task in asked}
+    assert learners == {*get_args(LearnerName)} - {"auto", "describe"}
 
 
 @each
