@@ -155,11 +155,12 @@ def threshold_that_flags(found: Sequence[Confusion], share: float) -> Confusion:
     """Return the counts at the lowest threshold that flags no more than a share of the records.
 
     Args:
-        found: Counts by rising threshold, up to one that flags nobody or few enough.
+        found: Counts of the same records by rising threshold, up to one that flags nobody or few
+            enough.
         share: From 0 to 1.
     """
-    few = [one for one in found if one.flagged <= most_alerts(one.records, share)]
-    return few[0] if few else found[-1]
+    most = most_alerts(found[0].records, share)
+    return next((one for one in found if one.flagged <= most), found[-1])
 
 
 @dataclass(frozen=True, kw_only=True)
