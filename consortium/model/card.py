@@ -196,9 +196,9 @@ def _column_text(column: Mapping[str, Any]) -> str:
         if not shown:
             return "no values"
         return (
-            f"median {words.figure(shown[0.5], column['unit'])}, 90 % between "
-            f"{words.figure(shown[0.05], column['unit'])} and "
-            f"{words.figure(shown[0.95], column['unit'])}"
+            f"median {words.amount(shown[0.5], column['unit'])}, 90 % between "
+            f"{words.amount(shown[0.05], column['unit'])} and "
+            f"{words.amount(shown[0.95], column['unit'])}"
         )
     # Shares, and no counts: a count of a few would stand here, or follow from a table of the same
     # records that hides it.

@@ -12,6 +12,9 @@ SPACE = "\N{NO-BREAK SPACE}"
 PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
 
 # control, format (which turns the direction of writing), and half a surrogate pair
+_MOST = 3  # decimals of a figure below 100
+_FEW_DIGITS = 0.1  # below it, three decimals are fewer than three digits that tell
+_LONGEST = 8  # decimals, before powers of ten are easier to read
 _UNSEEN = frozenset({"Cc", "Cf", "Cs"})
 
 _SMALL = (
@@ -102,10 +105,27 @@ def name_list(names: Sequence[str]) -> str:
 
 
 def figure(value: float, unit: str = "") -> str:
-    """Return a figure with its significant digits and its unit."""
+    """Return a figure with its significant digits and its unit.
+
+    Without a unit it is a metric, whose third decimal is the last that matters.
+    """
+    if unit:
+        return amount(value, unit)
     size = abs(value)
-    digits = 0 if size >= 1000 else 1 if size >= 100 else 2 if unit and size >= 1 else 3
-    return _text_with_sign(f"{size:,.{digits}f}", value) + (f"{SPACE}{unit}" if unit else "")
+    return _text_with_sign(f"{size:,.{_decimals(size, _MOST)}f}", value)
+
+
+def amount(value: float, unit: str = "") -> str:
+    """Return a value in the unit of a column, with three digits that tell even where it is small.
+
+    A rate is written as 0.05, and its standard deviation may be 0.0076.
+    """
+    size = abs(value)
+    text = f"{size:,.{_decimals(size, 2 if unit else _MOST)}f}"
+    if 0 < size < _FEW_DIGITS:
+        digits = 2 - _magnitude(size)
+        text = f"{size:.{digits}f}" if digits <= _LONGEST else f"{size:.2e}"
+    return _text_with_sign(text, value) + (f"{SPACE}{unit}" if unit else "")
 
 
 def difference(value: float, unit: str = "") -> str:
@@ -186,6 +206,10 @@ def member_noun(names: Sequence[str], task: str) -> str:
 def _text_with_sign(size_text: str, signed_value: float) -> str:
     negative = signed_value < 0 and any(digit in "123456789" for digit in size_text)
     return f"{MINUS}{size_text}" if negative else size_text
+
+
+def _decimals(size: float, most: int) -> int:
+    return 0 if size >= 1000 else 1 if size >= 100 else most if size >= 1 else _MOST
 
 
 def _magnitude(error: float) -> int:

@@ -110,9 +110,9 @@ def _shares(counts: Sequence[int | None], records: Sequence[int]) -> Iterator[st
 def _mean(values: Mapping[str, Any] | None) -> str:
     if values is None:
         return _HIDDEN
-    noise = f" ± {words.figure(values['mean_noise'])}" if "mean_noise" in values else ""
-    spread = _HIDDEN if values["deviation"] is None else words.figure(values["deviation"])
-    return f"{words.figure(values['mean'])}{noise} ({spread})"
+    noise = f" ± {words.amount(values['mean_noise'])}" if "mean_noise" in values else ""
+    spread = _HIDDEN if values["deviation"] is None else words.amount(values["deviation"])
+    return f"{words.amount(values['mean'])}{noise} ({spread})"
 
 
 def _median(values: Mapping[str, Any] | None) -> str:
@@ -120,8 +120,8 @@ def _median(values: Mapping[str, Any] | None) -> str:
         return _HIDDEN
     lower, middle, upper = values["quantiles"]
     half = max(one["high"] - one["low"] for one in values["quantiles"]) / 2
-    told = " to ".join(words.figure(one["value"]) for one in (lower, upper))
-    return f"{words.figure(middle['value'])} ({told}), ± {words.figure(half)}"
+    told = " to ".join(words.amount(one["value"]) for one in (lower, upper))
+    return f"{words.amount(middle['value'])} ({told}), ± {words.amount(half)}"
 
 
 def _note(found: Mapping[str, Any]) -> str:

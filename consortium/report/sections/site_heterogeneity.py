@@ -175,7 +175,7 @@ def _quantiles_plot(recorded: Recorded, columns: Mapping[str, dict[str, Any]]) -
 def _quantile_row(name: str, quantiles: Mapping[float, float]) -> Row:
     return Row(
         label=name,
-        text=f"median {words.figure(quantiles[0.5])}",
+        text=f"median {words.amount(quantiles[0.5])}",
         value=quantiles[0.5],
         low=quantiles[0.05],
         high=quantiles[0.95],

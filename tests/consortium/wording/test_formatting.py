@@ -30,10 +30,35 @@ def plain(text: str) -> str:
         (-5504.5, "US$", "-5,504 US$"),
         (123.456, "mm", "123.5 mm"),
         (4.5678, "years", "4.57 years"),
+        (0.0076, "", "0.008"),
+        (0.00756, "per year", "0.00756 per year"),
     ],
 )
 def test_a_figure_has_the_digits_that_matter(value: float, unit: str, shown: str) -> None:
     assert plain(words.figure(value, unit)) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "shown"),
+    [
+        (0.00756, "", "0.00756"),
+        (-0.0492, "", "-0.0492"),
+        (8.21e-5, "mol/l", "0.0000821 mol/l"),
+        (3.2e-11, "", "3.20e-11"),
+        (0.0, "", "0.000"),
+        (54.3214, "", "54.321"),
+        (35769.36, "", "35,769"),
+    ],
+)
+def test_an_amount_keeps_its_digits_however_small_it_is(
+    value: float, unit: str, shown: str
+) -> None:
+    assert plain(words.amount(value, unit)) == shown
+
+
+@given(st.floats(1e-12, 99), st.sampled_from([1, -1]))
+def test_an_amount_is_read_back_within_half_a_percent(size: float, sign: int) -> None:
+    assert float(plain(words.amount(sign * size))) == pytest.approx(sign * size, rel=0.005)
 
 
 @pytest.mark.parametrize(

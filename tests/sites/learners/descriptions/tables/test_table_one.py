@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sites.learners.descriptions.group_counts import GroupCounts
 from sites.learners.descriptions.tables.table_one import TableOne
-from sites.schema.tables import Schema
+from sites.schema.tables import Number, Schema
 from tests.sites.learners.descriptions.described import (
     CLASSES,
     NUMBERS,
@@ -46,6 +46,17 @@ def test_means_and_deviations_are_those_of_the_pooled_records(n: int, seed: int)
                 near = 1e-6 * abs(exact)  # edges are float32 numbers
                 assert one["low"] - near <= exact <= one["high"] + near
                 assert one["low"] <= one["value"] <= one["high"]
+
+
+def test_a_rate_that_is_written_as_a_fraction_has_its_spread() -> None:
+    """NVFLARE 2.9.0 finds 0 (findings/nvflare-spread-of-rates-is-zero.sh)."""
+    rates = np.random.default_rng(7).normal(0.05, 0.008, 800).round(4)
+    rate = Number(name="rate", low=0, high=1)
+    schema = Schema(name="t", person="p", features=(rate,), label=CLASSES.label)
+    records = Records({"rate": rates}, np.arange(800) % 2)
+    (found,) = table_of(schema, records)["columns"]  # type: ignore[misc]
+    assert found["values"][0]["mean"] == pytest.approx(rates.mean(), rel=1e-6)
+    assert found["values"][0]["deviation"] == pytest.approx(rates.std(ddof=1), rel=1e-4)
 
 
 def test_categories_are_counted_with_their_missing_values() -> None:
