@@ -29,6 +29,7 @@ CONTAINERFILE = (FILES / "Containerfile").read_text()
 COMPOSE = (FILES / "compose.yaml").read_text()
 BASH = "/bin/bash"
 CLEAN = "podman-compose down --volumes"
+VOLUMES = "podman volume ls --quiet --filter name=^consortium_"
 
 
 def test_the_files_keep_the_rules() -> None:
@@ -120,6 +121,8 @@ def test_every_command_of_the_page_does_what_it_says(tmp_path: Path) -> None:
     missing = [name for name in ("podman", "podman-compose") if shutil.which(name) is None]
     if missing:
         pytest.skip(f"not built and not run, for want of {' and '.join(missing)}")
+    kept = subprocess.run(VOLUMES.split(), capture_output=True, text=True, check=True).stdout
+    assert kept == "", f"a consortium keeps its keys in these volumes, which would go: {kept}"
     for name in (*PACKAGES, "docs"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
@@ -142,4 +145,8 @@ def test_every_command_of_the_page_does_what_it_says(tmp_path: Path) -> None:
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     assert done.stdout.splitlines().count("healthy") == 2
     assert "finished: 3 rounds, model" in done.stdout
+    assert "4 of 4 logs intact" in done.stdout
+    assert done.stdout.count("added correctly, and confirmed so by cleveland, hungary, va") >= 2
+    assert "the ledger of va continues all" in done.stdout
+    assert "15 of 15 steps, ended" in done.stdout
     assert (tmp_path / "deploy" / "first" / "report.html").exists()
