@@ -114,6 +114,21 @@ def test_the_services_run_the_images_that_the_page_builds_and_no_image_has_a_mov
     assert "latest" not in base
 
 
+def test_the_page_waits_for_the_parties_before_it_trains_and_verifies_afterwards() -> None:
+    """`up -d` returns at once, and a run that finds no coordinator fails."""
+    said = [line.removeprefix("podman-compose ") for line in shell_lines(DEPLOY)]
+    steps = (
+        "up -d",
+        "until",
+        "exec -T coordinator consortium run",
+        "consortium audit verify",
+        "down",
+    )
+    found = [next(n for n, line in enumerate(said) if step in line) for step in steps]
+    assert found == sorted(found)
+    assert all("--healthy; do sleep" in line for line in said if line.startswith("until"))
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_every_command_of_the_page_does_what_it_says(tmp_path: Path) -> None:
