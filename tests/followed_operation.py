@@ -26,8 +26,8 @@ def with_programs(folder: Path) -> dict[str, str]:
         path = folder / name
         path.write_text(f"#!/bin/sh\nexec '{sys.executable}' -c '{ENTRY.format(package)}' \"$@\"\n")
         path.chmod(0o700)
-    path = f"{folder}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
+    searched = f"{folder}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": searched, "PYTHONPATH": str(ROOT)}
 
 
 def follow_page(folder: Path, environment: Mapping[str, str]) -> None:
