@@ -1,7 +1,9 @@
 """docs/operate.md, followed word by word, by the commands of a checkout or of an installation."""
 
 import json
+import os
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,22 @@ import psutil
 
 from consortium.deployment.processes import free_port
 from consortium.run.directory import COORDINATOR, SITE
-from tests.docs.pages import OPERATE, shell_lines
+from tests.docs.pages import OPERATE, ROOT, shell_lines
 from tests.typed import lines
 
 PORT = "9443"
+ENTRY = "from {0}.cli.main import main; main()"
+
+
+def with_programs(folder: Path) -> dict[str, str]:
+    """Return this environment with a folder, made here, in which the two commands are found."""
+    folder.mkdir()
+    for name, package in (("consortium", "consortium"), ("scenario", "scenarios")):
+        path = folder / name
+        path.write_text(f"#!/bin/sh\nexec '{sys.executable}' -c '{ENTRY.format(package)}' \"$@\"\n")
+        path.chmod(0o700)
+    searched = f"{folder}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": searched, "PYTHONPATH": str(ROOT)}
 
 
 def follow_page(folder: Path, environment: Mapping[str, str]) -> None:
@@ -26,25 +40,37 @@ def follow_page(folder: Path, environment: Mapping[str, str]) -> None:
     port = str(free_port())
     try:
         for command in shell_lines(OPERATE):
-            done = subprocess.run(  # noqa: S602 -- the page's own commands, in a shell as there
-                command.replace(PORT, port),
-                shell=True,
-                cwd=folder,
-                env=environment,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=600,
-            )
-            assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+            said = type_command(command.replace(PORT, port), folder, environment)
             if command.startswith("consortium resume"):
-                assert "finished: 30 rounds, model" in done.stdout
+                assert "finished: 30 rounds, model" in said
     finally:
-        left = alive_under(folder)
-        for pid in left:
-            psutil.Process(pid).kill()
+        left = end_all_under(folder)
     assert left == []
     require_what_the_page_says(folder)
+
+
+def type_command(command: str, folder: Path, environment: Mapping[str, str]) -> str:
+    """Return what a command says that is typed into a shell; it must not fail."""
+    done = subprocess.run(  # noqa: S602 -- the page's own commands, in a shell as there
+        command,
+        shell=True,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def end_all_under(path: Path) -> list[int]:
+    """Kill the processes of the parties whose directories are there; return their numbers."""
+    left = alive_under(path)
+    for pid in left:
+        psutil.Process(pid).kill()
+    return left
 
 
 def require_what_the_page_says(folder: Path) -> None:

@@ -29,6 +29,7 @@ CONTAINERFILE = (FILES / "Containerfile").read_text()
 COMPOSE = (FILES / "compose.yaml").read_text()
 BASH = "/bin/bash"
 CLEAN = "podman-compose down --volumes"
+VOLUMES = "podman volume ls --quiet --filter name=^consortium_"
 
 
 def test_the_files_keep_the_rules() -> None:
@@ -113,6 +114,21 @@ def test_the_services_run_the_images_that_the_page_builds_and_no_image_has_a_mov
     assert "latest" not in base
 
 
+def test_the_page_waits_for_the_parties_before_it_trains_and_verifies_afterwards() -> None:
+    """`up -d` returns at once, and a run that finds no coordinator fails."""
+    said = [line.removeprefix("podman-compose ") for line in shell_lines(DEPLOY)]
+    steps = (
+        "up -d",
+        "until",
+        "exec -T coordinator consortium run",
+        "consortium audit verify",
+        "down",
+    )
+    found = [next(n for n, line in enumerate(said) if step in line) for step in steps]
+    assert found == sorted(found)
+    assert all("--healthy; do sleep" in line for line in said if line.startswith("until"))
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_every_command_of_the_page_does_what_it_says(tmp_path: Path) -> None:
@@ -120,6 +136,8 @@ def test_every_command_of_the_page_does_what_it_says(tmp_path: Path) -> None:
     missing = [name for name in ("podman", "podman-compose") if shutil.which(name) is None]
     if missing:
         pytest.skip(f"not built and not run, for want of {' and '.join(missing)}")
+    kept = subprocess.run(VOLUMES.split(), capture_output=True, text=True, check=True).stdout
+    assert kept == "", f"a consortium keeps its keys in these volumes, which would go: {kept}"
     for name in (*PACKAGES, "docs"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
@@ -142,4 +160,8 @@ def test_every_command_of_the_page_does_what_it_says(tmp_path: Path) -> None:
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     assert done.stdout.splitlines().count("healthy") == 2
     assert "finished: 3 rounds, model" in done.stdout
+    assert "4 of 4 logs intact" in done.stdout
+    assert done.stdout.count("added correctly, and confirmed so by cleveland, hungary, va") >= 2
+    assert "the ledger of va continues all" in done.stdout
+    assert "15 of 15 steps, ended" in done.stdout
     assert (tmp_path / "deploy" / "first" / "report.html").exists()

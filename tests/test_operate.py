@@ -1,26 +1,12 @@
 """docs/operate.md, followed word by word."""
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import OPERATE, ROOT, shell_lines
-from tests.followed_operation import follow_page
-
-ENTRY = "from {0}.cli.main import main; main()"
-
-
-def programs(folder: Path) -> Path:
-    """Write the two commands of the project where a shell finds them."""
-    folder.mkdir()
-    for name, package in (("consortium", "consortium"), ("scenario", "scenarios")):
-        path = folder / name
-        path.write_text(f"#!/bin/sh\nexec '{sys.executable}' -c '{ENTRY.format(package)}' \"$@\"\n")
-        path.chmod(0o700)
-    return folder
+from tests.docs.pages import OPERATE, shell_lines
+from tests.followed_operation import follow_page, with_programs
 
 
 def test_the_page_goes_from_nothing_to_a_model_in_its_order() -> None:
@@ -76,9 +62,4 @@ def run_in_shell(commands: list[str], folder: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_every_command_does_what_the_page_says(tmp_path: Path) -> None:
-    environment = {
-        **os.environ,
-        "PATH": f"{programs(tmp_path / 'bin')}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
-    }
-    follow_page(tmp_path, environment)
+    follow_page(tmp_path, with_programs(tmp_path / "bin"))

@@ -1,14 +1,20 @@
 """One encrypted run of hospitals that keep their records as FHIR, as OMOP and as a CSV file."""
 
+from itertools import takewhile
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from consortium.deployment.processes import free_port
 from consortium.model.files import read_model
+from consortium.run.directory import RunDirectory
+from consortium.run.records import Summary, read_record
 from scenarios.cli.main import app as scenario
 from scenarios.data.datasets import heart_hospitals, load_dataset
+from tests.docs.pages import OPERATE, shell_lines
 from tests.fhir_exports import MMOL_CHOLESTEROL, heart_map, write_heart_export
+from tests.followed_operation import PORT, end_all_under, type_command, with_programs
 from tests.omop_databases import heart_omop_map, write_heart_database
 from tests.typed import typed
 
@@ -50,22 +56,74 @@ def write_hospitals(folder: Path) -> None:
     hospital("hungary").to_csv(folder / "hungary.csv", index=False)
 
 
-def trained_digest(folder: Path, name: str, sources: dict[str, str]) -> str:
+def sources_of(folder: Path) -> dict[str, str]:
+    """Return how each hospital names its records, by the name of the hospital."""
+    return {
+        "cleveland": f"omop:{folder}/cdm.duckdb,map:{folder}/omop.toml",
+        "va-long-beach": f"fhir:{folder}/ehr,map:{folder}/fhir.toml",
+        "hungary": f"{folder}/hungary.csv",
+    }
+
+
+def trained_digest(
+    folder: Path, name: str, sources: dict[str, str], *, engine: str = "inprocess"
+) -> str:
     """Return the digest of the model that a run over sources says it made."""
     data = [word for site, source in sources.items() for word in ("--data", f"{site}={source}")]
-    said = typed(scenario, "run", *WORDS, *data, "--out", folder / name)
+    out = folder / name
+    said = typed(scenario, "run", *WORDS, "--engine", engine, *data, "--out", out)
     assert "4 sites joined" in said
-    model = read_model(folder / name / "model")
+    model = read_model(out / "model")
     return model.task.layout.digest_of(model.vector)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_fhir_omop_and_csv_train_the_model_of_the_same_persons_in_csv(tmp_path: Path) -> None:
+    """In one process, and with Flower's SuperLink and a SuperNode for each hospital."""
     write_hospitals(tmp_path)
-    mixed = {
-        "cleveland": f"omop:{tmp_path}/cdm.duckdb,map:{tmp_path}/omop.toml",
-        "va-long-beach": f"fhir:{tmp_path}/ehr,map:{tmp_path}/fhir.toml",
-        "hungary": f"{tmp_path}/hungary.csv",
-    }
-    in_csv = {name: f"{tmp_path}/{name}.csv" for name in mixed}
-    assert trained_digest(tmp_path, "mixed", mixed) == trained_digest(tmp_path, "csv", in_csv)
+    mixed = sources_of(tmp_path)
+    in_csv = trained_digest(tmp_path, "csv", {name: f"{tmp_path}/{name}.csv" for name in mixed})
+    assert trained_digest(tmp_path, "mixed", mixed) == in_csv
+    assert trained_digest(tmp_path, "deployed", mixed, engine="deployment") == in_csv
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_fhir_omop_and_csv_are_operated_together_as_the_page_says(tmp_path: Path) -> None:
+    """The page's commands with other records: private, encrypted, and its logs verified."""
+    write_hospitals(tmp_path)
+    environment = with_programs(tmp_path / "bin")
+    port, sites = str(free_port()), ("cleveland", "hungary", "va")
+    try:
+        for command in operated(sources_of(tmp_path)):
+            said = type_command(command.replace(PORT, port), tmp_path, environment)
+            if command.startswith("consortium audit verify"):
+                assert "4 of 4 logs intact" in said
+    finally:
+        left = end_all_under(tmp_path)
+    assert left == []
+    summary = read_record(RunDirectory(tmp_path / "coordinator/runs/first").summary, Summary)
+    assert (summary.status, summary.rounds) == ("finished", 2)
+    models = [read_model(tmp_path / site / "model") for site in sites]
+    digests = {model.task.layout.digest_of(model.vector) for model in models}
+    assert digests == {summary.model_digest}
+
+
+def operated(sources: dict[str, str]) -> list[str]:
+    """Return the page's commands to a run of two rounds, its audit and the end of all parties.
+
+    Args:
+        sources: What takes the place of the page's CSV file of each hospital.
+    """
+    page = shell_lines(OPERATE)
+    given = list(takewhile(lambda line: not line.startswith("consortium run "), page))
+    for name, source in sources.items():
+        practice = f"--data practice/{name}.csv"
+        assert sum(practice in line for line in given) == 1
+        given = [line.replace(practice, f"--data {source}") for line in given]
+    run = page[len(given)].replace(" --no-wait", "")
+    assert "aggregation=encrypted" in run
+    verify = next(line for line in page if line.startswith("consortium audit verify"))
+    down = [line for line in page if " down " in line and "--kill" not in line]
+    return [*given, run.replace("num-server-rounds=30", "num-server-rounds=2"), verify, *down]
