@@ -9,8 +9,9 @@ length, abbreviations and misspellings (`scenarios.data.specialty_words`).
 What makes it hard, as real notes are: the same words name a disease in one place and a clinic,
 a score or a measurement in another; words such as "acute" stand beside a term or are its first;
 terms are abbreviated and misspelt; persons who are held out have terms that nobody else has. And
-who marked the notes made mistakes: of the entities, 2 % are left out, and 2 % of those of two
-words or more lack their last word, in held-out notes too. So no model can be right everywhere.
+who marked the notes made mistakes: each entity is left out with a probability of 2 %, and one of
+two words or more lacks its last word with 2 % (203 of 10,032, and 59 of 4,105), in held-out notes
+too. So no model can be right everywhere.
 """
 
 from collections.abc import Iterator, Sequence

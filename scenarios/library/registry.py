@@ -20,6 +20,7 @@ from scenarios.library import (
     private_banks,
     private_notes,
     regional_lenders,
+    ten_hospitals,
 )
 from scenarios.scenario import Scenario
 
@@ -43,6 +44,7 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
             careless_hospital.SCENARIO,
             clinical_notes.SCENARIO,
             clinical_entities.SCENARIO,
+            ten_hospitals.SCENARIO,
             market_sentiment.SCENARIO,
             private_banks.SCENARIO,
             private_notes.SCENARIO,
