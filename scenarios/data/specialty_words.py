@@ -255,7 +255,7 @@ SPECIALTIES: Mapping[str, Specialty] = MappingProxyType(
             diseases=("SAH", "SDH", "TBI"),
             traps=("PE : gcs {n}", "TBI pathway opened"),
         ),
-        "ophthalmology": Specialty(
+        "eye-clinic": Specialty(
             chapter="eye",
             notes=40,
             style="letter",
