@@ -20,7 +20,6 @@ from scenarios.library import (
     private_banks,
     private_notes,
     regional_lenders,
-    ten_hospitals,
 )
 from scenarios.scenario import Scenario
 
@@ -44,7 +43,7 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
             careless_hospital.SCENARIO,
             clinical_notes.SCENARIO,
             clinical_entities.SCENARIO,
-            ten_hospitals.SCENARIO,
+            clinical_entities.TEN_HOSPITALS,
             market_sentiment.SCENARIO,
             private_banks.SCENARIO,
             private_notes.SCENARIO,

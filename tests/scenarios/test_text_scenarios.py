@@ -2,12 +2,7 @@
 
 import pytest
 
-from scenarios.library import (
-    clinical_entities,
-    clinical_notes,
-    market_sentiment,
-    ten_hospitals,
-)
+from scenarios.library import clinical_entities, clinical_notes, market_sentiment
 from scenarios.scenario import Scenario
 from sites.schema.tables import ClassLabel
 from sites.schema.texts import EntitySchema, NotesSchema
@@ -15,7 +10,7 @@ from sites.schema.texts import EntitySchema, NotesSchema
 SCENARIOS = (
     clinical_notes.SCENARIO,
     clinical_entities.SCENARIO,
-    ten_hospitals.SCENARIO,
+    clinical_entities.TEN_HOSPITALS,
     market_sentiment.SCENARIO,
 )
 each = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)

@@ -32,7 +32,7 @@ from scenarios.data.synthetic_specialties import (
     specialty_notes,
     specialty_of,
 )
-from scenarios.library.ten_hospitals import SCENARIO
+from scenarios.library.clinical_entities import TEN_HOSPITALS as SCENARIO
 from scenarios.user_data.sources import scenario_with_user_data
 from sites.text.iob2_tags import first_break, spans_of
 from tests.scenarios.conftest import done
