@@ -57,8 +57,8 @@ def write_corpus(folder: Path) -> Path:
     folder.mkdir()
     for patient, some in specialty_notes().head(120).groupby("patient"):
         notes = (
-            "".join(f"{word}\t{tag}\n" for word, tag in zip(row.tokens, row.tags, strict=True))
-            for row in some.itertuples()
+            "".join(f"{word}\t{tag}\n" for word, tag in zip(words, tags, strict=True))
+            for words, tags in zip(some["tokens"], some["tags"], strict=True)
         )
         (folder / f"{patient}.iob").write_text("\n".join(notes))
     return folder
