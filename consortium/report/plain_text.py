@@ -62,7 +62,7 @@ def _quality_lines(recorded: Recorded) -> Iterator[str]:
     unit = recorded.unit if meaning.in_unit else ""
     error = words.bound(found.error_bound, found.value, unit)
     value = f"{meaning.title} {words.figure(found.value, unit)}"
-    yield f"- {value} (error bound: {error}): {meaning.says}; {meaning.better} is better."
+    yield f"- {value} (error bound: {error}): {meaning.explained}"
     if name == "roc_auc" and found.value <= _CHANCE:
         yield "- That is no better than chance: this model must not be used."
     within = within_sites_text(recorded, tally)

@@ -11,14 +11,19 @@ class Meaning:
     Args:
         title: Its usual name.
         says: What its value says.
-        better: Which values are better.
+        better: Which values are better; "" for a figure of the records, whatever the model.
         in_unit: Whether its unit is that of the predicted number, or of the declared costs.
     """
 
     title: str
     says: str
-    better: Literal["higher", "lower", "nearer 0"] = "higher"
+    better: Literal["higher", "lower", "nearer 0", ""] = "higher"
     in_unit: bool = False
+
+    @property
+    def explained(self) -> str:
+        """What its value says, and which values are better."""
+        return f"{self.says}; {self.better} is better." if self.better else f"{self.says}."
 
 
 _MEANINGS = {
@@ -120,6 +125,16 @@ _MEANINGS = {
     ),
     "macro_entity_f1": Meaning(
         "Mean entity F1", "the same, averaged over the types, each counting equally"
+    ),
+    "token_accuracy": Meaning(
+        "Token accuracy",
+        "share of words with the right tag; most words are in no entity (O), so it is to be read "
+        "beside the share of O",
+    ),
+    "outside_share": Meaning(
+        "Share of O",
+        "share of words that are in no entity: the token accuracy of a model that finds nothing",
+        "",
     ),
     "macro_roc_auc": Meaning(
         "Mean AUC",

@@ -101,6 +101,7 @@ def _show_run(request: RunRequest, directory: RunDirectory, summary: Summary) ->
     write_report(directory)
     _print_metrics(request.scenario, summary)
     _print_alerts(request.scenario, summary)
+    _print_words(summary)
     _print_classes(directory)
 
 
@@ -115,6 +116,7 @@ def _compare_run(request: RunRequest, directory: RunDirectory, summary: Summary)
     write_report(directory)
     _print_comparison(comparison)
     _print_alerts(request.scenario, summary)
+    _print_words(summary)
     _print_classes(directory)
     if summary.withheld:
         console.print(f"figures of the run itself: {summary.withheld}", highlight=False)
@@ -140,6 +142,7 @@ def resume(
     write_report(directory)
     _print_metrics(scenario, summary)
     _print_alerts(scenario, summary)
+    _print_words(summary)
     _print_classes(directory)
     _print_end(directory, summary)
     refused = refused_own_data(directory, summary)
@@ -168,6 +171,18 @@ def _print_metrics(scenario: Scenario, summary: Summary) -> None:
         )
     elif summary.withheld:
         console.print(f"{scenario.headline.title}: {summary.withheld}", highlight=False)
+
+
+def _print_words(summary: Summary) -> None:
+    """Print the token accuracy with the share of O, if words were counted."""
+    right, outside = (summary.metrics.get(name) for name in ("token_accuracy", "outside_share"))
+    if right is not None and outside is not None:
+        console.print(
+            f"Token accuracy {right.value:.4f}; {outside.value:.4f} of the words are in no entity "
+            "(O), so a model that finds nothing reaches that",
+            soft_wrap=True,
+            highlight=False,
+        )
 
 
 def _print_alerts(scenario: Scenario, summary: Summary) -> None:

@@ -1,9 +1,10 @@
-"""Four hospitals learn to find diseases and drugs, in synthetic sentences.
+"""Hospitals learn to find diseases and drugs, in SYNTHETIC text: four in sentences, ten in notes.
 
-It has a file of its own, as every scenario of the library has.
+Of the ten, each has a specialty, with words and a way of writing of its own.
 """
 
 from consortium.charter.document import Floors
+from scenarios.data import synthetic_specialties
 from scenarios.data.synthetic_sentences import (
     DISEASE,
     DRUG,
@@ -34,5 +35,29 @@ SCENARIO = Scenario(
         **ENCODER_TRAINING,
     },
     floors=Floors(full_class_examples=500),
+    headline=ENTITY_F1,
+)
+
+TEN_HOSPITALS = Scenario(
+    name="ten-hospitals",
+    title="Ten specialist hospitals learn together to find diseases and drugs in notes",
+    story=(
+        "6,930 SYNTHETIC notes of ten specialties, from 40 at the smallest hospital to 4,000 at "
+        "the largest; each has its own diseases, drugs and way of writing. The same words name a "
+        "disease in one place and a clinic in another. Bring your own notes (IOB2) with --data."
+    ),
+    task="clinical-entities",
+    table=EntitySchema(name="specialty-notes", person="patient", types=(DISEASE, DRUG)),
+    records=synthetic_specialties.specialty_notes,
+    synthetic=True,
+    site_of_row=synthetic_specialties.specialty_of,
+    sites=synthetic_specialties.HOSPITALS,
+    run_config={
+        **ENCODER_TRAINING,
+        "num-server-rounds": 3,
+        "batch-size": 16,
+        "min-local-steps": 0,
+    },
+    floors=Floors(full_class_examples=2_500),
     headline=ENTITY_F1,
 )

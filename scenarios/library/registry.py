@@ -44,6 +44,7 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
             careless_hospital.SCENARIO,
             clinical_notes.SCENARIO,
             clinical_entities.SCENARIO,
+            clinical_entities.TEN_HOSPITALS,
             market_sentiment.SCENARIO,
             private_banks.SCENARIO,
             private_notes.SCENARIO,

@@ -1,4 +1,7 @@
-"""Pooled evaluation of named entities: exact spans, counted by type, in strict IOB2.
+"""Pooled evaluation of named entities: exact spans, counted by type, in strict IOB2, and words.
+
+Most words are in no entity, so a model that finds nothing has most words right. Token accuracy is
+to be read beside the share of such words.
 
 Sentences stand one after another in one vector of tag codes, each followed by `SENTENCE_END`. So
 the vectors of several sites can be concatenated into the vector of all of them.
@@ -25,9 +28,19 @@ from sites.statistics.tally import ImpossibleTally, Metric, TallyLayout
 from sites.text.iob2_tags import Codes
 
 SENTENCE_END = -1
+_OUTSIDE = 0  # the code of a word that is in no entity (`sites.text.iob2_tags.tag_names`)
 _NONE = "there are no held-out sentences"
 _NO_TRUE = "no held-out sentence has an entity"
 _NO_PREDICTED = "no entity was predicted"
+_FIGURES = (
+    "entity_precision",
+    "entity_recall",
+    "entity_f1",
+    "macro_entity_f1",
+    "token_accuracy",
+    "outside_share",
+)
+_NO_WORDS = "the words of held-out sentences were not counted"
 
 
 @dataclass(frozen=True)
@@ -50,8 +63,10 @@ class EntityEvaluation:
     def layout(self) -> TallyLayout:
         """Names and sizes of the parts of the tally."""
         n_types = len(self.types)
+        # Words come last: tallies of version 0.1.0 end before them.
+        words = {"words": 1, "right_words": 1, "words_outside": 1}
         return TallyLayout(
-            {"sentences": 1, "right": n_types, "spurious": n_types, "missed": n_types}
+            {"sentences": 1, "right": n_types, "spurious": n_types, "missed": n_types, **words}
         )
 
     def tally(self, predictions: NDArray[Any], labels: NDArray[Any]) -> Tally:
@@ -66,8 +81,13 @@ class EntityEvaluation:
             UndeclaredLabel: A code stands for no tag.
         """
         right, spurious, missed = counts_by_sentence(predictions, labels, len(self.types))
+        true = labels[labels != SENTENCE_END]
+        same = predictions[labels != SENTENCE_END] == true
         return self.layout.join(
             {
+                "words": np.array([len(true)]),
+                "right_words": np.array([same.sum()]),
+                "words_outside": np.array([(true == _OUTSIDE).sum()]),
                 "sentences": np.array([len(right)]),
                 "right": right.sum(axis=0),
                 "spurious": spurious.sum(axis=0),
@@ -79,12 +99,18 @@ class EntityEvaluation:
         """Check that sentences can have this tally, of one site or pooled.
 
         Raises:
-            ImpossibleTally: The shape or a sign is impossible, or there are entities without a
-                sentence.
+            ImpossibleTally: The shape or a sign is impossible, there are entities without a
+                sentence, or some words are more than all.
         """
         self.layout.check(tally)
         if not self.num_examples(tally) and tally.any():
             raise ImpossibleTally("the tally counts entities, but no sentences")
+        words, right, outside = self._words(tally)
+        if max(right, outside) > words:
+            raise ImpossibleTally(
+                f"the tally counts {right} right words and {outside} outside of entities among "
+                f"{words}"
+            )
 
     def num_examples(self, tally: Tally) -> int:
         """Return the number of sentences counted."""
@@ -98,8 +124,9 @@ class EntityEvaluation:
     def metrics(self, tally: Tally) -> dict[str, Metric]:
         """Return the metrics that the sentences define, by name.
 
-        `entity_precision`, `entity_recall`, `entity_f1` over all entities, and
-        `macro_entity_f1`, the mean over the types that held-out sentences have.
+        `entity_precision`, `entity_recall`, `entity_f1` over all entities; `macro_entity_f1`, the
+        mean over the types that held-out sentences have; `token_accuracy`, the share of words with
+        the right tag; and `outside_share`, the token accuracy of who finds nothing.
 
         Raises:
             ImpossibleTally: No sentences have this tally.
@@ -150,11 +177,18 @@ class EntityEvaluation:
         )
         return right, spurious, missed
 
+    def _words(self, tally: Tally) -> tuple[int, int, int]:
+        """Return how many words there are, have the right tag, and are in no entity."""
+        words, right, outside = (
+            self.layout.count(name, tally) for name in ("words", "right_words", "words_outside")
+        )
+        return words, right, outside
+
     def _figures(self, tally: Tally) -> Figures:
         self.check(tally)
         if not self.num_examples(tally):
-            names = ("entity_precision", "entity_recall", "entity_f1", "macro_entity_f1")
-            return dict.fromkeys(names, Undefined(_NONE))
+            return dict.fromkeys(_FIGURES, Undefined(_NONE))
+        words, right_words, outside = self._words(tally)
         right, spurious, missed = self._counts(tally)
         micro = _entity_figures(right.sum(), spurious.sum(), missed.sum())
         held = right + missed > 0
@@ -164,6 +198,8 @@ class EntityEvaluation:
         return {
             **{f"entity_{name}": figure for name, figure in micro.items()},
             "macro_entity_f1": Undefined(_NO_TRUE) if macro is None else Metric(float(macro)),
+            "token_accuracy": ratio(right_words, words, _NO_WORDS),
+            "outside_share": ratio(outside, words, _NO_WORDS),
         }
 
 

@@ -7,7 +7,12 @@ from scenarios.scenario import Scenario
 from sites.schema.tables import ClassLabel
 from sites.schema.texts import EntitySchema, NotesSchema
 
-SCENARIOS = (clinical_notes.SCENARIO, clinical_entities.SCENARIO, market_sentiment.SCENARIO)
+SCENARIOS = (
+    clinical_notes.SCENARIO,
+    clinical_entities.SCENARIO,
+    clinical_entities.TEN_HOSPITALS,
+    market_sentiment.SCENARIO,
+)
 each = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 
 

@@ -271,7 +271,8 @@ class Recorded:
         return in_bins(evaluation_for(self.charter.table, counting), self.score_bins)
 
     def _of_all(self, tally: Tally) -> Tally:
-        return tally[: self.evaluation.layout.size]
+        # Of more than all records the rest is cut; what an earlier version did not count is 0.
+        return self.evaluation.layout.fitted(tally)
 
     @property
     def pooled_statistics(self) -> Tally | None:

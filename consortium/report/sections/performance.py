@@ -117,9 +117,7 @@ def _metric_blocks(recorded: Recorded, tally: Tally) -> tuple[Block, ...]:
                 meaning.title,
                 words.figure(found.value, unit),
                 words.bound(found.error_bound, found.value, unit),
-                f"{words.capitalized_text(meaning.says)}; {meaning.better} is better."
-                if meaning.says
-                else "",
+                words.capitalized_text(meaning.explained) if meaning.says else "",
             )
         )
     table = Table(

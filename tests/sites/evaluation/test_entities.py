@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from seqeval.metrics import f1_score, precision_score, recall_score
 from seqeval.scheme import IOB2
+from sklearn.metrics import accuracy_score
 
 from sites.evaluation.entities import SENTENCE_END, EntityEvaluation
 from sites.evaluation.input_checks import ShapesDiffer, UndeclaredLabel
@@ -80,6 +81,31 @@ def _only(corpus: Corpus, side: int, number: int) -> list[int]:
     return [mine.get(int(code), 0) for code in joined(corpus, side)]
 
 
+@given(corpora)
+def test_token_accuracy_is_that_of_all_words_in_one_place(corpus: Corpus) -> None:
+    """Beside it stands what it is for a model that finds nothing."""
+    predicted, true = ([pair[side] for s in corpus for pair in s] for side in (0, 1))
+    metrics = EVALUATION.metrics(EVALUATION.tally(joined(corpus, 0), joined(corpus, 1)))
+    assert metrics["token_accuracy"].value == accuracy_score(true, predicted)
+    assert metrics["outside_share"].value == accuracy_score(true, [0] * len(true))
+    assert metrics["token_accuracy"].error_bound == metrics["outside_share"].error_bound == 0
+
+
+def test_a_tally_that_counted_no_words_keeps_its_other_figures() -> None:
+    """As version 0.1.0 wrote them."""
+    earlier = EVALUATION.layout.fitted(np.array([2, 1, 0, 1, 0, 1, 1]))
+    EVALUATION.check(earlier)
+    assert EVALUATION.metrics(earlier)["macro_entity_f1"].value == pytest.approx(0.25)
+    assert "token_accuracy" not in EVALUATION.metrics(earlier)
+    assert "not counted" in EVALUATION.undefined_reasons(earlier)["token_accuracy"]
+
+
+@pytest.mark.parametrize("counted", [[3, 4, 0], [3, 0, 4]])
+def test_more_right_words_than_words_are_refused(counted: list[int]) -> None:
+    with pytest.raises(ImpossibleTally, match="among 3"):
+        EVALUATION.check(np.array([2, 1, 0, 1, 0, 1, 1, *counted]))
+
+
 def test_a_worked_example() -> None:
     """One right, one with a wrong end (spurious and missed), one missed, by hand."""
     true = np.array([1, 2, 0, 1, 2, -1, 3, 0, -1])
@@ -91,6 +117,8 @@ def test_a_worked_example() -> None:
     assert EVALUATION.num_examples(tally) == 2
     assert EVALUATION.class_counts(tally) == (2, 1)
     assert EVALUATION.metrics(tally)["macro_entity_f1"].value == pytest.approx(0.25)
+    words = [EVALUATION.layout.count(n, tally) for n in ("words", "right_words", "words_outside")]
+    assert words == [7, 5, 2]
 
 
 def test_without_sentences_every_metric_is_undefined() -> None:
@@ -102,7 +130,7 @@ def test_without_sentences_every_metric_is_undefined() -> None:
 
 def test_entities_without_sentences_are_refused() -> None:
     with pytest.raises(ImpossibleTally):
-        EVALUATION.metrics(np.array([0, 1, 0, 0, 0, 0, 0]))
+        EVALUATION.metrics(np.array([0, 1, 0, 0, 0, 0, 0, 0, 0, 0]))
 
 
 @pytest.mark.parametrize(
