@@ -20,8 +20,8 @@ from consortium.client.encrypted.session import AnotherFinalState
 from consortium.client.greeting_proofs import proven_introduction
 from consortium.client.masked.answers import accept_secrets, confirm, offer_key, pair
 from consortium.client.mod_types import Mod, Next
-from consortium.client.news import news_of
 from consortium.client.mods import gate_messages, seal_messages, typed_refusals
+from consortium.client.news import news_of
 from consortium.client.private_training import training_of
 from consortium.client.site_ledger import enter_evaluation
 from consortium.client.site_modes import at_site, encrypted_at_site

@@ -51,7 +51,9 @@ _OF_NO_UPDATE = (
     "without",
 )
 # as in version 0.1.0, and where the keys name what they are of
-_WITHOUT_PREFIX = frozenset({"text_model", "table_model", "training", "learner", "glm", "personal", "schedule"})
+_WITHOUT_PREFIX = frozenset(
+    {"text_model", "table_model", "training", "learner", "glm", "personal", "schedule"}
+)
 
 
 class BadConfig(ConsortiumError, ValueError, code="bad-config"):

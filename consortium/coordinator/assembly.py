@@ -226,8 +226,8 @@ def _buffer_size(config: RunConfig, charter: Charter) -> int:
     size, sites = config.schedule.buffer(config.quorum), len(charter.names) - len(config.left_out)
     if size > sites:
         raise BadConfig(
-            f"buffer-size={size} would never be reached: a buffer holds one update of a site, and "
-            f"{number_of(sites, 'site')} take part. Set buffer-size to at most {sites}",
+            f"buffer-size={size} would never be reached: {number_of(sites, 'site')} take part, and "
+            f"a buffer holds one answer of each. Lower buffer-size to {sites} or less",
             size=size,
             sites=sites,
         )

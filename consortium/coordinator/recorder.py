@@ -171,9 +171,6 @@ class Recorder:
                 asked_in = {} if event.asked_in is None else {"asked_in": event.asked_in}
                 values = {"server_round": event.server_round, "site": event.site, **asked_in}
                 self._append_event(event, values)
-            case SiteUnchanged():
-                self._note_unchanged(event.site, event.server_round)
-                self._append_event(event, asdict(event))
             case SitesCompared():
                 self._append_line(self.run.evidence, asdict(event))
             case RoundFinished():
@@ -188,6 +185,8 @@ class Recorder:
                 self._released.clear()
             case SiteAnswered(released=tally) if tally is not None:
                 self._released.keep(event.site, tally)
+            case SiteUnchanged():
+                self._note_unchanged(event.site, event.server_round)
             case EvaluationWithheld():
                 self.withheld = event
             case SumConfirmed():

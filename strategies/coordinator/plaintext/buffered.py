@@ -31,11 +31,11 @@ class _OnItsWay:
 class Buffered(Synchronous):
     """Rounds that end with the buffer: each free site trains on the newest model there is.
 
-    Guarantee: a round moves the model by `buffer_size` updates of as many sites, or by fewer, but the
-    quorum, if no site is left that could send one. Each update is used once, or not at all: in the
-    round in which it came, multiplied by `staleness_discount`. The round whose question it answers
-    is told with it. Updates are added in the order of names, so that the same buffer gives the same
-    bits; with all sites in it, the bits of `Synchronous`.
+    Guarantee: a round moves the model by `buffer_size` updates of as many sites; by fewer, down to
+    the quorum, only if no site is left that could send one. Each update is used once, or not at
+    all: in the round in which it came, multiplied by `staleness_discount`. The round whose question
+    it answers is told with it. Updates are added in the order of names, so that the same buffer
+    gives the same bits; with all sites in it, the bits of `Synchronous`.
 
     The figures of a round are those of its model alone: counts that came with a late update, of an
     earlier model, are left out of them. Memory holds so many updates.

@@ -90,6 +90,7 @@ PASSING_AT_THE_SITE = frozenset(
         "no-epoch",
         "no-final-state",
         "no-majority",
+        "nothing-new",
         "not-a-witness",
         "not-an-opener",
         "not-released",

@@ -1,20 +1,26 @@
 """A buffered run: who is asked for what, what moves the model, and what an update counts."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from threading import Event
 
 import numpy as np
 import pytest
-from flwr.app import Context, Message
+from flwr.app import Context, Message, RecordDict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privacy.wire import messages
-from scenarios.engines.in_process import InProcessGrid, SiteApp
-from strategies.coordinator.messaging.cohort import Cohort, QuorumNotReached
-from strategies.coordinator.messaging.events import RoundFinished, RoundStarted, RunEvent, SiteAnswered
+from scenarios.engines.in_process import Vanished
+from strategies.coordinator.messaging.cohort import QuorumNotReached
+from strategies.coordinator.messaging.events import (
+    Observer,
+    RoundFinished,
+    RoundStarted,
+    RunEvent,
+    SiteAnswered,
+)
 from strategies.coordinator.plaintext.aggregation_buffer import Gather, StackedUpdates
 from strategies.coordinator.plaintext.buffered import Buffered
 from strategies.model_state import OptimizerStep
@@ -32,23 +38,45 @@ from tests.small_site import (
     cohort_of,
     grid_of,
     honest,
-    run,
+    strategy_of,
     update_of,
 )
 
 ROUNDS = 4
 
 
-def buffered(
-    outcome: Outcome, *, size: int, quorum: int = 1, gather: Gather = MEAN, attempts: int = 1
+def alike(_examples: int) -> float:
+    return 1.0
+
+
+def buffered(  # noqa: PLR0913 -- each is another part of a run
+    outcome: Outcome,
+    *,
+    size: int,
+    quorum: int = 1,
+    gather: Gather = MEAN,
+    attempts: int = 1,
+    deadline_s: float = 60.0,
+    weigh: Callable[[int], float] = float,
+    observe: Observer | None = None,
 ) -> Buffered:
     return Buffered(
         gather=gather,
         step=OptimizerStep(optimizer=sgd(OptimizerOptions())),
-        cohort=replace(cohort_of(quorum=quorum), deadline_s=60.0),
-        terms=replace(TERMS, buffer_size=size, attempts=attempts),
-        observe=outcome.events.append,
+        cohort=replace(cohort_of(quorum=quorum), deadline_s=deadline_s),
+        terms=replace(TERMS, buffer_size=size, attempts=attempts, weigh=weigh),
+        observe=observe or outcome.events.append,
         keep=outcome.kept.append,
+    )
+
+
+def gather_by(name: str) -> Gather:
+    """Return how updates are aggregated by a rule; the mean streams, as it does in a run."""
+    rule = RULES[name].build(RuleOptions(), None)
+    return (
+        MEAN
+        if name == "mean"
+        else Gather(begin=lambda state: StackedUpdates(rule, state.vector.size))
     )
 
 
@@ -65,9 +93,12 @@ def test_with_all_sites_in_the_buffer_the_bits_are_those_of_a_synchronous_run(
     names: set[str], rule: str
 ) -> None:
     """Equal speed and a buffer of all: nothing is late, so nothing is discounted."""
-    sites, outcome = honest(sorted(names)), Outcome()
-    buffered(outcome, size=len(sites)).start(grid_of(sites), 3)
-    reference = run(sites, rounds=3)
+    sites, outcome, reference = honest(sorted(names)), Outcome(), Outcome()
+    gather = gather_by(rule)
+    buffered(outcome, size=len(sites), gather=gather, weigh=alike).start(grid_of(sites), 3)
+    strategy_of(reference, gather=gather, terms=replace(TERMS, weigh=alike)).start(
+        grid_of(sites), 3
+    )
     assert outcome.model == reference.model
     assert [done.evaluation.tolist() for done in outcome.rounds] == [
         done.evaluation.tolist() for done in reference.rounds
@@ -152,22 +183,14 @@ def test_the_model_moves_on_without_a_slow_site_whose_update_counts_when_it_come
     """West holds the model of round 1 until three rounds are over, and is not asked in between."""
     *quick, last = honest()
     slow, outcome = HeldBack(last), Outcome()
-    strategy = buffered(outcome, size=3, quorum=3)
 
     def observe(event: RunEvent) -> None:
         outcome.events.append(event)
         if isinstance(event, RoundFinished) and event.server_round == 3:
             slow.go_on.set()
 
-    strategy = Buffered(
-        gather=MEAN,
-        step=OptimizerStep(optimizer=sgd(OptimizerOptions())),
-        cohort=replace(cohort_of(quorum=3), deadline_s=60.0),
-        terms=replace(TERMS, buffer_size=3),
-        observe=observe,
-        keep=outcome.kept.append,
-    )
     side_by_side.callback(slow.go_on.set)
+    strategy = buffered(outcome, size=3, quorum=3, observe=observe)
     strategy.start(SideBySideGrid([*quick, slow], side_by_side), 12)
     trained = [done for done in outcome.rounds if done.server_round <= 12]
     assert [done.answered for done in trained[:3]] == [("east", "north", "south")] * 3
@@ -180,3 +203,38 @@ def test_the_model_moves_on_without_a_slow_site_whose_update_counts_when_it_come
     west = [e for e in outcome.events if isinstance(e, SiteAnswered) and e.site == "west"]
     told = next(one for one in west if one.asked_in == 1)
     assert told.released is None, "counts of an earlier model are no figures of this one"
+
+
+def test_who_fails_is_left_out_and_a_buffer_that_cannot_fill_moves_by_the_quorum() -> None:
+    """Nobody is waited for who cannot come: three updates move a buffer of four."""
+    sites = honest()
+    broken = replace(sites[-1], spoil={messages.TRAIN: vanishes})
+    outcome = Outcome()
+    buffered(outcome, size=4, quorum=3, deadline_s=0.0).start(grid_of([*sites[:3], broken]), 2)
+    assert [done.answered for done in outcome.rounds[:2]] == [NAMES[:3]] * 2
+    assert outcome.quarantined == {("west", "silent")}
+
+
+def test_without_the_quorum_a_buffered_run_stops_and_keeps_what_it_reached() -> None:
+    sites = [replace(site, spoil={messages.TRAIN: vanishes}) for site in honest()[:2]]
+    outcome = Outcome()
+    with pytest.raises(QuorumNotReached, match="needs 3 sites, 2 answered"):
+        buffered(outcome, size=3, quorum=3, deadline_s=0.0).start(
+            grid_of([*sites, *honest()[2:]]), 2
+        )
+    assert [progress.state.server_round for progress in outcome.kept] == [0]
+
+
+def test_a_resumed_run_asks_for_the_newest_model_and_uses_nothing_of_before() -> None:
+    """What was on its way when the coordinator died is of no round of the resumed run."""
+    sites, first, second = honest(), Outcome(), Outcome()
+    buffered(first, size=3).start(grid_of(sites), 2)
+    since = first.kept[-1]
+    buffered(second, size=3).start(grid_of(sites), 4, since=since)
+    assert second.rounds[0].server_round == 3
+    assert second.rounds[0].asked_in == (3, 3, 3)
+    assert second.kept[-1].state.server_round == 4
+
+
+def vanishes(_content: RecordDict) -> RecordDict:
+    raise Vanished
