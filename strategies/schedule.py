@@ -15,11 +15,11 @@ from privacy.declarations import Since, require_declared
 from privacy.errors import ConsortiumError
 
 ScheduleName: TypeAlias = Literal["synchronous", "buffered", "triggered"]
-DEFAULT_THRESHOLD = 0.01
+DEFAULT_THRESHOLD = 0.001
 NOTHING_NEW = "nothing-new"  # the code with which a site says so
 
 
-class BadSchedule(ConsortiumError, ValueError, code="bad-schedule"):
+class BadSchedulePlan(ConsortiumError, ValueError, code="bad-schedule-plan"):
     """A schedule has a value out of range."""
 
 
@@ -31,7 +31,7 @@ class SchedulePlan:
     site say that it has nothing new, by a rule of its own that needs no training.
 
     Raises:
-        BadSchedule: A value is out of range.
+        BadSchedulePlan: A value is out of range.
     """
 
     name: Annotated[
@@ -69,7 +69,7 @@ class SchedulePlan:
     ] = DEFAULT_THRESHOLD
 
     def __post_init__(self) -> None:
-        require_declared(self, BadSchedule)
+        require_declared(self, BadSchedulePlan)
 
     def contradiction(self, *, quorum: int, fraction: float, noise: bool) -> str:
         """Return what in a run config contradicts the schedule, and what to do; "" if nothing.

@@ -3,9 +3,10 @@
 A test holds a site back with an event of its own, so that who answers when is decided, not timed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from types import MappingProxyType
 
 from flwr.app import Message
 
@@ -18,10 +19,16 @@ class SideBySideGrid(InProcessGrid):
     Args:
         sites: The apps of the sites, by node.
         stack: Ends the threads.
+        run_config: Flower's run config.
     """
 
-    def __init__(self, sites: Sequence[SiteApp], stack: ExitStack) -> None:
-        super().__init__(dict(enumerate(sites)), len(sites), {})
+    def __init__(
+        self,
+        sites: Sequence[SiteApp],
+        stack: ExitStack,
+        run_config: Mapping[str, str | int | float | bool] = MappingProxyType({}),
+    ) -> None:
+        super().__init__(dict(enumerate(sites)), len(sites), run_config)
         self._threads = {
             node: stack.enter_context(ThreadPoolExecutor(max_workers=1))
             for node in self.get_node_ids()

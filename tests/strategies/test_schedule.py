@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strategies.rules.mean import mean
-from strategies.schedule import BadSchedule, SchedulePlan, discounted, staleness_discount
+from strategies.schedule import BadSchedulePlan, SchedulePlan, discounted, staleness_discount
 
 
 def test_the_discount_is_the_inverse_root_of_the_published_formula() -> None:
@@ -63,5 +63,5 @@ def test_a_buffer_asks_every_free_site_and_a_trigger_takes_no_noise() -> None:
 
 
 def test_a_value_out_of_range_is_refused() -> None:
-    with pytest.raises(BadSchedule, match="trigger_threshold must be"):
+    with pytest.raises(BadSchedulePlan, match="trigger_threshold must be"):
         SchedulePlan(trigger_threshold=2.0)
