@@ -3,16 +3,14 @@
 from dataclasses import replace
 
 from privacy.layout import Tally, Vector
-from sites.task import SiteData, Task
+from sites.task import Data, Task
 from sites.tasks.divided_records import DividedRecords
 
 _LOSSES = ("log_loss", "rmse")
 _SHARES_RIGHT = ("entity_f1", "micro_f1")
 
 
-def training_loss(
-    task: Task[SiteData], data: SiteData, pooled: Tally, vector: Vector
-) -> float | None:
+def training_loss(task: Task[Data], data: Data, pooled: Tally, vector: Vector) -> float | None:
     """Return the mean loss on the training records; None if they define none.
 
     For classes the log loss, for a number the root mean squared error; for entities and for

@@ -69,7 +69,7 @@ class Buffered(Synchronous):
         gathering = self._gather.begin(self._progress.state)
         for site in sorted(held):
             sent, asked = held.pop(site)
-            update = discounted(sent.summand, server_round - asked.asked_in)
+            update = discounted(sent.update, server_round - asked.asked_in)
             gathering.add(update, self._terms.weigh(sent.num_examples))
         self._move(gathering)
 
@@ -105,7 +105,7 @@ class Buffered(Synchronous):
                     max_examples=self._terms.max_examples,
                 )
                 self._terms.bins.check(asked.score_bins, sent.tally)
-                check_values(sent.summand)
+                check_values(sent.update)
                 held[site] = (sent, asked)
                 self._note_answer(site, sent, asked)
             del reply
