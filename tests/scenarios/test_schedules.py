@@ -93,7 +93,9 @@ def test_the_log_of_the_coordinator_says_from_which_model_each_update_was_comput
     require_agreement(logs)
     (log,) = [one for one in logs if one.is_a_coordinators]
     noted = [one.event.facts for one in log.entries_of(ROUND) if "asked-in" in one.event.facts]
-    assert [(facts["sites"].split(","), facts["asked-in"].split(",")) for facts in noted] == [
+    assert [
+        (str(facts["sites"]).split(","), str(facts["asked-in"]).split(",")) for facts in noted
+    ] == [
         (one["answered"], [str(number) for number in one["asked_in"]])  # type: ignore[attr-defined]
         for one in finished
     ]
@@ -155,7 +157,12 @@ def test_a_site_pays_once_for_each_model_of_a_buffered_run_and_never_for_more_th
     tmp_path: Path,
 ) -> None:
     """With noise: what the ledger holds is at most what a synchronous run would cost."""
-    noisy = {"dp.unit": "person", "dp.epsilon": 8.0, "dp.steps": 2, "weighting": "equal"}
+    noisy: dict[str, Scalar] = {
+        "dp.unit": "person",
+        "dp.epsilon": 8.0,
+        "dp.steps": 2,
+        "weighting": "equal",
+    }
     config = HEART.config_with({**BUFFERED, **noisy, "num-server-rounds": 3, "buffer-size": 2})
     run = killed_at(tmp_path, config, 4)
     resumed(run)
