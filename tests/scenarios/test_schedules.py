@@ -173,3 +173,14 @@ def test_a_site_pays_once_for_each_model_of_a_buffered_run_and_never_for_more_th
         used = [one for one in finished if name in one["answered"]]  # type: ignore[operator]
         assert 2 * (len(used) - 1) <= sum(charge.used.values()) <= 2 * 3
         assert charge.committed == sum(charge.used.values()), "the rest was given back"
+
+
+@pytest.mark.slow
+def test_deployed_sites_work_side_by_side_in_a_buffered_run(tmp_path: Path) -> None:
+    """Through SuperLink, gateways and SuperNodes: a question may be answered rounds later."""
+    run = new_run_directory(HEART, under=tmp_path, named=None)
+    order = ScenarioRun(scenario=HEART, config=HEART.config_with(BUFFERED), engine="deployment")
+    assert run_scenario(order, run).rounds == ROUNDS
+    finished = [one for one in events_of(run, "round-finished") if "asked_in" in one]
+    assert [len(one["answered"]) for one in finished] == [3] * ROUNDS  # type: ignore[arg-type]
+    require_agreement([read_log(path) for path in find_logs(run.path)])
