@@ -15,7 +15,6 @@ from privacy.declarations import Since, require_declared
 from privacy.errors import ConsortiumError
 
 ScheduleName: TypeAlias = Literal["synchronous", "buffered", "triggered"]
-DEFAULT_THRESHOLD = 0.001
 NOTHING_NEW = "nothing-new"  # the code with which a site says so
 
 
@@ -66,7 +65,7 @@ class SchedulePlan:
             "it receives differs from that at its last update by less than this share of it.",
         ),
         Since("0.2.0"),
-    ] = DEFAULT_THRESHOLD
+    ] = 0.001
 
     def __post_init__(self) -> None:
         require_declared(self, BadSchedulePlan)
@@ -79,13 +78,6 @@ class SchedulePlan:
             fraction: Share of the sites that is asked.
             noise: Whether the updates carry noise of differential privacy.
         """
-        if self.name != "buffered" and self.buffer_size:
-            return "buffer-size is for schedule=buffered: set that, or leave buffer-size at 0"
-        if self.name != "triggered" and self.trigger_threshold != DEFAULT_THRESHOLD:
-            return (
-                "trigger-threshold is for schedule=triggered: set that, or leave trigger-threshold "
-                f"at {DEFAULT_THRESHOLD}"
-            )
         if self.name == "buffered" and 0 < self.buffer_size < quorum:
             return (
                 f"a buffer of {self.buffer_size} would move the model with fewer updates than the "

@@ -243,7 +243,8 @@ class Recorder:
         """Set the round's bit: a site that answers again after an interruption counts once."""
         self.missing.pop(site, None)
         self.answers[site] |= 1 << server_round
-        self.unchanged[site] &= ~(1 << server_round)  # asked once more, it had something after all
+        if site in self.unchanged:  # asked once more, it had something after all
+            self.unchanged[site] &= ~(1 << server_round)
 
     def _note_unchanged(self, site: str, server_round: int) -> None:
         """Set the round's bit, as an answer does: who has nothing new is there."""
@@ -324,7 +325,7 @@ class Recorder:
                 present=name in weights,
                 weight=weights.get(name, 0),
                 answered=(self.answers[name] >> 1).bit_count(),  # bit 0 is the statistics
-                unchanged=self.unchanged[name].bit_count(),
+                unchanged=self.unchanged.get(name, 0).bit_count(),
             )
             for name in members
         ]
