@@ -11,6 +11,7 @@ from consortium.audit.cross_check import find_logs, read_log, require_agreement
 from consortium.audit.journal import ROUND
 from consortium.client_app import app as client_app
 from consortium.config import RunConfig, Scalar
+from consortium.report.render import render_report
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Summary
 from consortium.server_app import app as server_app
@@ -184,3 +185,13 @@ def test_deployed_sites_work_side_by_side_in_a_buffered_run(tmp_path: Path) -> N
     finished = [one for one in events_of(run, "round-finished") if "asked_in" in one]
     assert [len(one["answered"]) for one in finished] == [3] * ROUNDS  # type: ignore[arg-type]
     require_agreement([read_log(path) for path in find_logs(run.path)])
+
+
+@pytest.mark.slow
+def test_the_report_tells_who_had_nothing_new_from_who_was_left_out(
+    triggered: tuple[RunDirectory, Summary],
+) -> None:
+    run, summary = triggered
+    page = render_report(run).read_text()
+    counts = {site.unchanged for site in summary.sites if site.unchanged}
+    assert all(f"of {ROUNDS + 1}, {times} nothing new" in page for times in counts)
