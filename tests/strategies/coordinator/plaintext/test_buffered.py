@@ -29,6 +29,7 @@ from strategies.schedule import discounted
 from strategies.server_optimizer import OptimizerOptions, sgd
 from tests.side_by_side import SideBySideGrid
 from tests.small_site import (
+    EVALUATION_SIZE,
     LAYOUT,
     MEAN,
     NAMES,
@@ -153,6 +154,18 @@ def test_the_model_is_the_discounted_mean_that_the_record_of_rounds_says(size: i
         states.append((states[-1] + total / sum(weights)).astype(np.float32).astype(float))
     np.testing.assert_allclose(outcome.kept[-1].state.vector, states[-1], rtol=1e-6, atol=1e-7)
     assert any(done.server_round > one for done in rounds_of(outcome) for one in done.asked_in)
+
+
+def test_the_figures_of_a_round_are_of_its_model_alone() -> None:
+    """A small site counts the number of the round that it was asked in."""
+    outcome = Outcome()
+    buffered(outcome, size=3).start(grid_of(honest()), ROUNDS)
+    in_time = [done.asked_in.count(done.server_round) for done in rounds_of(outcome)]
+    assert min(in_time) < 3
+    assert [done.evaluation.tolist() for done in rounds_of(outcome)] == [
+        [count * done.server_round] * EVALUATION_SIZE
+        for count, done in zip(in_time, rounds_of(outcome), strict=True)
+    ]
 
 
 @dataclass
