@@ -21,6 +21,7 @@ from consortium.client.greeting_proofs import proven_introduction
 from consortium.client.masked.answers import accept_secrets, confirm, offer_key, pair
 from consortium.client.mod_types import Mod, Next
 from consortium.client.mods import gate_messages, seal_messages, typed_refusals
+from consortium.client.news import news_of
 from consortium.client.private_training import training_of
 from consortium.client.site_ledger import enter_evaluation
 from consortium.client.site_modes import at_site, encrypted_at_site
@@ -110,7 +111,8 @@ def statistics(message: Message, context: Context) -> Message:
 def train(message: Message, context: Context) -> Message:
     """Do what the learner does in a round, and evaluate the received state on held-out persons.
 
-    An encrypted run does not evaluate S(0), and says zeros of it.
+    An encrypted run does not evaluate S(0), and says zeros of it. In a triggered run a site that
+    has nothing new does neither, and says so.
 
     Guarantee: asked again, as after the death of the coordinator, the site answers the same and
     does not train again. Under encryption the session sees to that.
@@ -120,9 +122,12 @@ def train(message: Message, context: Context) -> Message:
     kept = at_site(site.run_config).reply_cache(site, stands)
     sent = kept.recall() if kept else None
     if sent is None:
+        news = news_of(site, stands)
         sent = _contribution(site, stands)
         if kept:
             sent = kept.keep(sent)
+        # After the answer: a site that dies in between is asked again, and answers the same.
+        news.keep()
     return Message(messages.contribution(sent), reply_to=message)
 
 

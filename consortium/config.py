@@ -25,6 +25,7 @@ from sites.learners.trees.plan import TreesPlan
 from sites.personal import PersonalPlan
 from sites.plans import Counting, ModelPlan, TextModelPlan, TrainingPlan
 from strategies.rules.inputs import RuleOptions
+from strategies.schedule import SchedulePlan
 from strategies.server_optimizer import OptimizerOptions
 
 Scalar: TypeAlias = str | int | float | bool
@@ -50,7 +51,9 @@ _OF_NO_UPDATE = (
     "without",
 )
 # as in version 0.1.0, and where the keys name what they are of
-_WITHOUT_PREFIX = frozenset({"text_model", "table_model", "training", "learner", "glm", "personal"})
+_WITHOUT_PREFIX = frozenset(
+    {"text_model", "table_model", "training", "learner", "glm", "personal", "schedule"}
+)
 
 
 class BadConfig(ConsortiumError, ValueError, code="bad-config"):
@@ -237,6 +240,7 @@ class RunConfig(BaseModel):
     card: CardPlan = CardPlan()
     cox: CoxPlan = CoxPlan()
     personal: PersonalPlan = PersonalPlan()
+    schedule: SchedulePlan = SchedulePlan()
     seed: Annotated[
         int,
         Field(
@@ -329,6 +333,15 @@ class RunConfig(BaseModel):
             raise ValueError(
                 "a later period is counted for a model: leave period to `consortium monitor`"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _schedule_takes_the_rest(self) -> "RunConfig":
+        contradiction = self.schedule.contradiction(
+            quorum=self.quorum, fraction=self.fraction, noise=self.privacy.offered is not None
+        )
+        if contradiction:
+            raise ValueError(contradiction)
         return self
 
     @model_validator(mode="after")

@@ -2,7 +2,7 @@
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -109,6 +109,11 @@ def advance_with(state: State, aggregate: Vector, optimizer: ServerOptimizer) ->
         moments=moments,
         memory=None if state.memory is None else round_to_float32(aggregate),
     )
+
+
+def stood_still(state: State) -> State:
+    """Return the state after one more round in which nothing moved it."""
+    return replace(state, server_round=state.server_round + 1)
 
 
 class ModelStep(Protocol):

@@ -9,6 +9,7 @@ from flwr.app import Context, Message, RecordDict
 from consortium.client.audit_trail import SiteAuditTrail, evidence_of
 from consortium.client.greeting_proofs import proven_refusal
 from consortium.client.mod_types import Next
+from consortium.client.news import NothingNew
 from consortium.client.policy_gate import gate_of, refusal_of
 from consortium.client.site_modes import at_site
 from consortium.run.logs import logging_to
@@ -156,6 +157,9 @@ def _answer_or_refusal(message: Message, answer: Callable[[], Message]) -> Messa
     """Return the answer, or a typed refusal if it raised."""
     try:
         return answer()
+    except NothingNew as error:
+        _LOG.info("answered %s: nothing new", _kind(message))
+        return Message(refusal_content(error), reply_to=message)
     except ConsortiumError as error:
         _LOG.exception("refused %s: %s", _kind(message), error.code)
         return Message(refusal_content(error), reply_to=message)

@@ -1,7 +1,8 @@
 """From config to strategy: every choice of a run, in one place, on the coordinator's side."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from consortium.charter.document import Charter
 from consortium.config import BadConfig, RunConfig
@@ -20,6 +21,7 @@ from consortium.protocol.parameters import (
 )
 from consortium.protocol.round_counts import round_counts
 from privacy.contribution import Contribution
+from privacy.errors import number_of
 from privacy.protocol.grouping import weight_class
 from privacy.protocol.key_messages import LONGEST_LABEL
 from sites.learner import Learner
@@ -33,13 +35,19 @@ from strategies.coordinator.masked.strategy import Masked
 from strategies.coordinator.messaging.cohort import Cohort
 from strategies.coordinator.messaging.events import Observer
 from strategies.coordinator.plaintext.aggregation_buffer import ExactSum, Gather, StackedUpdates
+from strategies.coordinator.plaintext.buffered import Buffered
 from strategies.coordinator.plaintext.parameters import Progress, Terms
 from strategies.coordinator.plaintext.strategy import Synchronous
+from strategies.coordinator.plaintext.triggered import Triggered
 from strategies.model_state import ModelStep, OptimizerStep, TallyStep
 from strategies.rules.mean import StreamingMean
 from strategies.rules.registry import RuleSpec
+from strategies.schedule import ScheduleName
 
 Sign = Callable[[bytes], bytes]
+_SCHEDULES: Mapping[ScheduleName, type[Synchronous]] = MappingProxyType(
+    {"synchronous": Synchronous, "buffered": Buffered, "triggered": Triggered}
+)
 
 
 def clear_strategy(
@@ -50,7 +58,7 @@ def clear_strategy(
     observe: Observer,
     keep: Callable[[Progress], None],
 ) -> Synchronous:
-    """Return the strategy of a run in the clear.
+    """Return the strategy of a run in the clear, by its schedule.
 
     Args:
         config: The coordinator's choices.
@@ -67,7 +75,7 @@ def clear_strategy(
     statistics = statistics_for(charter.table, by_class=config.counts_by_class)
     evaluation = evaluation_of(config, charter)
     spec, learner = rule_spec(config, charter), learner_of(charter, config)
-    return Synchronous(
+    return _SCHEDULES[config.schedule.name](
         gather=_gather_for(config, spec, learner.contribution),
         step=_step_for(config, spec, learner),
         cohort=cohort_for(config, charter),
@@ -83,6 +91,7 @@ def clear_strategy(
             contribution=learner.contribution,
             bins=bin_steps(config, charter),
             agreement=charter.agreement if compares_ledgers(config, charter) else None,
+            buffer_size=_buffer_size(config, charter),
         ),
         observe=observe,
         keep=keep,
@@ -204,6 +213,25 @@ def cohort_for(config: RunConfig, charter: Charter) -> Cohort:
         identities=charter.identities,
         left_out=config.left_out,
     )
+
+
+def _buffer_size(config: RunConfig, charter: Charter) -> int:
+    """Return how many updates move the model of a buffered run; 0 of any other.
+
+    Raises:
+        BadConfig: There are fewer members than that.
+    """
+    if config.schedule.name != "buffered":
+        return 0
+    size, sites = config.schedule.buffer(config.quorum), len(charter.names) - len(config.left_out)
+    if size > sites:
+        raise BadConfig(
+            f"buffer-size={size} would never be reached: {number_of(sites, 'site')} take part, and "
+            f"a buffer holds one answer of each. Lower buffer-size to {sites} or less",
+            size=size,
+            sites=sites,
+        )
+    return size
 
 
 def _step_for(config: RunConfig, spec: RuleSpec, learner: Learner) -> ModelStep:

@@ -110,8 +110,11 @@ class CoordinatorAuditTrail:
                     audit.QUARANTINED, round=event.server_round, site=event.site, code=event.code
                 )
             case RoundFinished():
+                # From which model each update was computed, and who had none, where it is so.
+                said = {"asked-in": event.asked_in, "unchanged": event.unchanged}
+                course = {key: ",".join(map(str, each)) for key, each in said.items() if each}
                 self.journal.note(
-                    audit.ROUND, round=event.server_round, sites=",".join(event.answered)
+                    audit.ROUND, round=event.server_round, sites=",".join(event.answered), **course
                 )
 
     def commit(self) -> None:

@@ -43,6 +43,7 @@ from strategies.coordinator.messaging.events import (
     SiteQuarantined,
     SitesCompared,
     SitesJoined,
+    SiteUnchanged,
     StatisticsPooled,
     SumConfirmed,
 )
@@ -123,6 +124,7 @@ class Recorder:
     quarantined: list[QuarantineRecord] = field(default_factory=list)
     missing: dict[str, QuarantineRecord] = field(default_factory=dict)
     answers: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
+    unchanged: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
     bytes_down: int = 0
     bytes_up: int = 0
     saturated: dict[int, int] = field(default_factory=dict)
@@ -166,7 +168,9 @@ class Recorder:
                 self._append_event(event, asdict(event))
             case SiteAnswered():
                 self._note_answer(event.site, event.server_round)
-                self._append_event(event, {"server_round": event.server_round, "site": event.site})
+                asked_in = {} if event.asked_in is None else {"asked_in": event.asked_in}
+                values = {"server_round": event.server_round, "site": event.site, **asked_in}
+                self._append_event(event, values)
             case SitesCompared():
                 self._append_line(self.run.evidence, asdict(event))
             case RoundFinished():
@@ -181,6 +185,8 @@ class Recorder:
                 self._released.clear()
             case SiteAnswered(released=tally) if tally is not None:
                 self._released.keep(event.site, tally)
+            case SiteUnchanged():
+                self._note_unchanged(event.site, event.server_round)
             case EvaluationWithheld():
                 self.withheld = event
             case SumConfirmed():
@@ -220,6 +226,8 @@ class Recorder:
                 self.started = line["started"]
             case SiteAnswered.kind:
                 self._note_answer(line["site"], line["server_round"])
+            case SiteUnchanged.kind:
+                self._note_unchanged(line["site"], line["server_round"])
             case EvaluationWithheld.kind:
                 self.withheld = EvaluationWithheld(
                     server_round=line["server_round"], withheld_by=tuple(line["withheld_by"])
@@ -235,6 +243,13 @@ class Recorder:
         """Set the round's bit: a site that answers again after an interruption counts once."""
         self.missing.pop(site, None)
         self.answers[site] |= 1 << server_round
+        if site in self.unchanged:  # asked once more, it had something after all
+            self.unchanged[site] &= ~(1 << server_round)
+
+    def _note_unchanged(self, site: str, server_round: int) -> None:
+        """Set the round's bit, as an answer does: who has nothing new is there."""
+        self.missing.pop(site, None)
+        self.unchanged[site] |= 1 << server_round
 
     def _note_saturated(self, server_round: int, saturated: int | None) -> None:
         """Keep how many values of a round's updates were beyond the scale, if that is known."""
@@ -310,6 +325,7 @@ class Recorder:
                 present=name in weights,
                 weight=weights.get(name, 0),
                 answered=(self.answers[name] >> 1).bit_count(),  # bit 0 is the statistics
+                unchanged=self.unchanged.get(name, 0).bit_count(),
             )
             for name in members
         ]
@@ -368,7 +384,9 @@ class Recorder:
             **({} if event.saturated is None else {"saturated": event.saturated}),
         }
         self._append_line(self.run.metrics, line, site_metrics=self.site_metrics())
-        self._append_event(event, {**line, "answered": event.answered})
+        course = {"asked_in": event.asked_in, "unchanged": event.unchanged}
+        said = {name: value for name, value in course.items() if value}
+        self._append_event(event, {**line, "answered": event.answered, **said})
 
     def _append_event(self, event: RunEvent, values: dict[str, Any]) -> None:
         self._append_line(self.run.events, {"event": event.kind, **values})

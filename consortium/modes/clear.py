@@ -67,7 +67,9 @@ class InTheClear(Mode):
         return ()
 
     def voters(self, config: RunConfig, charter: Charter) -> int:
-        """Return the sites of a full round."""
+        """Return the sites of a full round: in a buffered run those of a full buffer."""
+        if config.schedule.name == "buffered":
+            return min(len(charter.names), config.schedule.buffer(config.quorum))
         share = math.ceil(config.fraction * len(charter.names) - _ROUNDING)
         return min(len(charter.names), max(config.quorum, share))
 

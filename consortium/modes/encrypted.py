@@ -55,6 +55,11 @@ class Encrypted(Mode):
                 "exact example counts would show in encrypted sums: set weighting to classes "
                 "or equal"
             )
+        if config.schedule.name != "synchronous":
+            return (
+                f"schedule={config.schedule.name} runs in the clear only (docs/protocol.md says "
+                "why): set schedule to synchronous, or aggregation to clear"
+            )
         # With half of the sites or fewer no state could ever win a majority of the roster.
         if config.fraction <= _HALF:
             return (

@@ -30,12 +30,17 @@ class MetricValue(_Record):
 
 
 class SiteSummary(_Record):
-    """A member of the consortium in this run: its weight, and how often it answered."""
+    """A member of the consortium in this run: its weight, and how often it answered.
+
+    Args:
+        unchanged: How often it said that it has nothing new, which is no answer that is used.
+    """
 
     name: str
     present: bool
     weight: int = 0
     answered: int = 0
+    unchanged: int = 0
 
 
 class QuarantineRecord(_Record):

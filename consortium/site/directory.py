@@ -90,6 +90,9 @@ class SiteDirectory(PartyDirectory):
     last_answer_0_1_0 = answers / "last.bin"
     """The same, where version 0.1.0 kept it."""
 
+    last_update = PathIn("last-update.json")
+    """How the site stood when it sent its last update of a triggered run."""
+
     model = PathIn("model")
     """The trained model, as files."""
 

@@ -75,6 +75,7 @@ _SAID_BY_THE_SITE = {
     "exposed-secret": "One of its private keys could be read or exchanged by others.",
     "check-alarm": "It refused: its records look wrong beside the others', and its operator has "
     "not mended or accepted them yet.",
+    "nothing-new": "It had nothing new to send.",
     "no-such-period": "Its operator declared no records for this period.",
     "period-waits": "It has fewer than ten new records of a class: they wait for the next period.",
     "period-changed": "Its records of this period are others than those that were declared.",

@@ -33,6 +33,7 @@ _ROUND = "round"
 _STATE = "state"
 _STATISTICS = "statistics"
 _SCORE_BINS = "score-bins"
+_INSISTS = "insists"
 _UPDATE = "update"
 _SUMMED = "summed"
 _TALLY = "tally"
@@ -87,6 +88,7 @@ class Position:
         state: The federated vector, shape (dim,), float32 numbers.
         statistics: The pooled statistics, shape (size,).
         score_bins: By which scores are counted; empty if bins are always the same.
+        insists: Whether a site is to train that has said that it has nothing new.
     """
 
     charter: str
@@ -95,6 +97,7 @@ class Position:
     state: NDArray[np.floating]
     statistics: Tally
     score_bins: bytes = b""
+    insists: bool = False
 
     @cached_property
     def digest(self) -> bytes:
@@ -251,7 +254,12 @@ def position(stands: Position) -> RecordDict:
             _STATISTICS: wire.tally_array(stands.statistics),
             **bins,
         },
-        {_CHARTER: stands.charter, _RUN: stands.run, _ROUND: stands.server_round},
+        {
+            _CHARTER: stands.charter,
+            _RUN: stands.run,
+            _ROUND: stands.server_round,
+            **({_INSISTS: 1} if stands.insists else {}),
+        },
     )
 
 
@@ -266,10 +274,11 @@ def read_position(
         statistics_size: Entries of the statistics.
         bins_size: Bytes of the score bins; 0 if bins are always the same.
     """
+    optional = {_INSISTS} & set(wire.arrays_and_facts(record)[1])
     arrays, facts = wire.read_content(
         record,
         arrays=frozenset({_STATE, _STATISTICS, *([_SCORE_BINS] if bins_size else [])}),
-        facts=frozenset({_CHARTER, _RUN, _ROUND}),
+        facts=frozenset({_CHARTER, _RUN, _ROUND} | optional),
     )
     return Position(
         charter=wire.fact_str(facts, _CHARTER, at_most=_NAME_LENGTH),
@@ -278,6 +287,7 @@ def read_position(
         state=wire.read_vector(arrays[_STATE], dim=dim),
         statistics=wire.read_tally(arrays[_STATISTICS], size=statistics_size),
         score_bins=wire.read_bytes(arrays[_SCORE_BINS], at_most=bins_size) if bins_size else b"",
+        insists=any(wire.fact_int(facts, one, low=1, high=1) for one in optional),
     )
 
 

@@ -112,7 +112,7 @@ class _Plain:
                 self.print_line(f"the sum of bucket {bucket} was refused: {', '.join(sites)}")
             case {"event": "round-started", "server_round": turn, "cohort": cohort}:
                 self.start_round(int(turn), len(cohort))
-            case {"event": "site-answered"}:
+            case {"event": "site-answered" | "site-unchanged"}:
                 self.count_answer()
             case {"event": "tracker-failed", "tracker": tracker, "why": why}:
                 self.print_line(tracker_failure_text(tracker, why))

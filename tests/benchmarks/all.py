@@ -29,6 +29,7 @@ BENCHMARKS = (
     "startup",
     "sizes",
     "sweep",
+    "schedules",
     "tables",
     "fhir",
     "omop",

@@ -46,6 +46,7 @@ LEFT_BY: Mapping[str, Path] = {
     "model/labels.json": TEXT,
     "model/README.md": TEXT,
     "sites/*/model/personal/*": SCIENTIST,
+    "sites/*/last-update.json": SCIENTIST,
     "sites/*/own-data.parquet": TEXT,
     "model/results.json": STATISTICS,
     "model/table1.csv": STATISTICS,

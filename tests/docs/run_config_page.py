@@ -15,6 +15,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "run-config.md"
 BEGIN, END = "<!-- generated: the run config -->\n", "<!-- end of what is generated -->\n"
 HEADINGS: Mapping[str, str] = {
     "": "Rounds and sites",
+    "schedule": "When the model moves",
     "learner": "The learner",
     "glm": "Regression",
     "trees": "Boosted trees",

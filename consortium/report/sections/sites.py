@@ -98,6 +98,7 @@ def _site_row(recorded: Recorded, member: SiteSummary) -> tuple[str, ...]:
     name = recorded.headline_metric
     asked = recorded.request_counts[member.name]
     answered = words.count(member.answered) + (f" of {words.count(asked)}" if asked else "")
+    answered += f", {words.count(member.unchanged)} nothing new" if member.unchanged else ""
     weight = words.count(member.weight) if member.weight else words.DASH
     tally = recorded.site_evaluation.get(member.name)
     if tally is None:

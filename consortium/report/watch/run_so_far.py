@@ -12,6 +12,7 @@ from strategies.coordinator.messaging.events import (
     SiteAnswered,
     SiteQuarantined,
     SitesJoined,
+    SiteUnchanged,
     SumConfirmed,
 )
 
@@ -89,7 +90,7 @@ class RunSoFar:
                 self.joined.update(sites)
             case {"event": RoundStarted.kind, "server_round": at, "cohort": cohort}:
                 self._begin_round(int(at), tuple(cohort))
-            case {"event": SiteAnswered.kind, "site": site}:
+            case {"event": SiteAnswered.kind | SiteUnchanged.kind, "site": site}:
                 self.answered.add(site)
                 self.left_out.pop(site, None)
             case {"event": SiteQuarantined.kind}:

@@ -48,13 +48,28 @@ class RoundStarted:
 
 @dataclass(frozen=True, kw_only=True)
 class SiteAnswered:
-    """A site's reply was accepted; holds its counts, if the site released them."""
+    """A site's reply was accepted; holds its counts, if the site released them.
+
+    In a buffered run `asked_in` is the round whose question it answered: the round that uses the
+    update may be a later one.
+    """
 
     kind: ClassVar[str] = "site-answered"
 
     server_round: int
     site: str
+    asked_in: int | None = None
     released: Tally | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteUnchanged:
+    """A site said that it has nothing new to send in this round, which is no fault of it."""
+
+    kind: ClassVar[str] = "site-unchanged"
+
+    server_round: int
+    site: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +111,8 @@ class RoundFinished:
     `saturated` says how many values of the updates were beyond the scale, over all sites; None if
     that is not known. `pairs` are the entries of the pairs of records within sites; None if they
     are not known. `score_bins` are the bins of the counts; empty for those of equal width.
+    `asked_in` says of each site in `answered` whose round's question it answered; empty where it is
+    that of this round. `unchanged` are the sites that said that they have nothing new.
     """
 
     kind: ClassVar[str] = "round-finished"
@@ -109,6 +126,8 @@ class RoundFinished:
     saturated: int | None = None
     pairs: Tally | None = None
     score_bins: bytes = b""
+    asked_in: tuple[int, ...] = ()
+    unchanged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +201,7 @@ RunEvent: TypeAlias = (
     | StatisticsPooled
     | RoundStarted
     | SiteAnswered
+    | SiteUnchanged
     | SiteQuarantined
     | BucketRefused
     | EvaluationWithheld

@@ -1,16 +1,18 @@
 """Message exchange: asks sites and waits for their replies, up to a deadline."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from flwr.app import Error, Message, RecordDict
 from flwr.serverapp import Grid
 from google.protobuf.message import DecodeError
 
 from privacy.wire.flower_records import num_bytes
+
+Key = TypeVar("Key")
 
 SILENT = 1000  # Flower's own error codes are below 100
 UNREADABLE = 1001
@@ -36,18 +38,28 @@ class ByteCount:
     up: int = 0
 
 
-class _Asked(NamedTuple):
-    """What is kept of a message that was sent, to identify the reply to it."""
+class Question(NamedTuple):
+    """A message that was sent, as far as it is needed to identify the reply to it.
+
+    Args:
+        node: Flower's id of the node that was asked.
+        kind: Flower's message type.
+        group: Flower's group id: the round.
+        message_id: Flower's id of the message; empty if its node has left.
+        until: When the node is silent, by the clock of the exchange.
+    """
 
     node: int
     kind: str
     group: str
     message_id: str
+    until: float
 
     @classmethod
-    def of(cls, message: Message, message_id: str) -> "_Asked":
+    def of(cls, message: Message, message_id: str, until: float) -> "Question":
+        """Return what is kept of a message."""
         facts = message.metadata
-        return cls(facts.dst_node_id, facts.message_type, facts.group_id, message_id)
+        return cls(facts.dst_node_id, facts.message_type, facts.group_id, message_id, until)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +71,7 @@ class Exchange:
     `SILENT`; for one whose bytes Flower cannot parse, `UNREADABLE`. Messages are made and handed
     to Flower in batches, and replies are pulled one at a time. So the number of messages in memory
     does not grow with the number of sites, and the result does not depend on who was fastest, but
-    for `first_replies`.
+    for `first_replies` and `replies_as_they_come`.
 
     Args:
         grid: Flower's message bus.
@@ -89,9 +101,8 @@ class Exchange:
 
     def replies(self, messages: Iterable[Message]) -> Iterator[Message]:
         """Send the messages; yield the reply to each, in order."""
-        until = self.clock() + self.deadline_s
-        for asked in self._send(iter(messages)):
-            yield self._counted(self._await_reply(asked, until))
+        for asked in self.ask(messages):
+            yield self._counted(self._await_reply(asked))
 
     def first_replies(
         self, messages: Iterable[Message], *, enough: Callable[[], bool]
@@ -109,50 +120,93 @@ class Exchange:
         Yields:
             The place of a message among the messages, and the reply to it.
         """
+        waiting = dict(enumerate(self.ask(messages)))
         began = self.clock()
-        until = began + self.deadline_s
-        waiting = dict(enumerate(self._send(iter(messages))))
         while True:
-            for place, asked in list(waiting.items()):
-                reply = self._reply_there(asked)
-                if reply is not None:
-                    del waiting[place]
-                    yield place, self._counted(reply)
+            yield from self._replies_there(waiting)
             if enough() or not waiting:
                 return
-            now = self.clock()
-            if now >= until:
-                yield from ((place, self._silence(asked)) for place, asked in waiting.items())
+            yield from self._overdue(waiting)
+            if not waiting:
                 return
-            self._pause(now - began, until - now, looks=len(waiting))
+            self._pause_for(waiting, began)
 
-    def _send(self, messages: Iterator[Message]) -> list[_Asked]:
-        """Send the messages in batches; return what identifies the reply to each."""
-        sent: list[_Asked] = []
-        while some := list(islice(messages, _AT_ONCE)):
+    def ask(self, messages: Iterable[Message]) -> list[Question]:
+        """Send messages in batches, and wait for nothing; return each as a question.
+
+        Args:
+            messages: The messages.
+        """
+        until = self.clock() + self.deadline_s
+        sent: list[Question] = []
+        unsent = iter(messages)
+        while some := list(islice(unsent, _AT_ONCE)):
             self.traffic.down += sum(num_bytes(message.content) for message in some)
             ids = list(self.grid.push_messages(some))
-            sent += [_Asked.of(message, known) for message, known in zip(some, ids, strict=True)]
+            pairs = zip(some, ids, strict=True)
+            sent += [Question.of(message, known, until) for message, known in pairs]
             del some  # before the next batch is made
         return sent
+
+    def replies_as_they_come(
+        self, waiting: MutableMapping[Key, Question]
+    ) -> Iterator[tuple[Key, Message]]:
+        """Yield the replies to questions that are on their way, as they come, until none is.
+
+        Guarantee: what is yielded is no longer among those that wait, so that a caller which stops
+        early can go on later, with more questions. Who is silent until its own deadline is yielded
+        as `SILENT`. Of replies that are there together, the first are those of the first questions.
+
+        Args:
+            waiting: The questions; it shrinks.
+
+        Yields:
+            The key of a question, and the reply to it.
+        """
+        began = self.clock()
+        while waiting:
+            yield from self._replies_there(waiting)
+            yield from self._overdue(waiting)
+            if waiting:
+                self._pause_for(waiting, began)
+
+    def _replies_there(
+        self, waiting: MutableMapping[Key, Question]
+    ) -> Iterator[tuple[Key, Message]]:
+        for key, asked in list(waiting.items()):
+            reply = self._reply_there(asked)
+            if reply is not None:
+                del waiting[key]
+                yield key, self._counted(reply)
+
+    def _overdue(self, waiting: MutableMapping[Key, Question]) -> Iterator[tuple[Key, Message]]:
+        now = self.clock()
+        for key, asked in [one for one in waiting.items() if now >= one[1].until]:
+            del waiting[key]
+            yield key, self._silence(asked)
+
+    def _pause_for(self, waiting: Mapping[Key, Question], began: float) -> None:
+        now = self.clock()
+        left = min(asked.until for asked in waiting.values()) - now
+        self._pause(now - began, max(left, 0.0), looks=len(waiting))
 
     def _counted(self, reply: Message) -> Message:
         if reply.has_content():
             self.traffic.up += num_bytes(reply.content)
         return reply
 
-    def _await_reply(self, asked: _Asked, until: float) -> Message:
+    def _await_reply(self, asked: Question) -> Message:
         began = self.clock()
         while True:
             reply = self._reply_there(asked)
             if reply is not None:
                 return reply
             now = self.clock()
-            if now >= until:
+            if now >= asked.until:
                 return self._silence(asked)
-            self._pause(now - began, until - now)
+            self._pause(now - began, asked.until - now)
 
-    def _reply_there(self, asked: _Asked) -> Message | None:
+    def _reply_there(self, asked: Question) -> Message | None:
         """Return the reply to a message if it is there; of a node that has left it is silence."""
         if not asked.message_id:
             return self._silence(asked)
@@ -170,11 +224,11 @@ class Exchange:
             return Message(came.error, reply_to=question)
         return Message(came.content, reply_to=question)
 
-    def _silence(self, asked: _Asked) -> Message:
+    def _silence(self, asked: Question) -> Message:
         error = Error(SILENT, "no reply before the deadline")
         return Message(error, reply_to=self._question(asked))
 
-    def _question(self, asked: _Asked) -> Message:
+    def _question(self, asked: Question) -> Message:
         return self.message(asked.kind, asked.node, RecordDict(), group=asked.group)
 
     def _pause(self, waited_s: float, left_s: float, *, looks: int = 1) -> None:

@@ -12,6 +12,7 @@ from strategies.coordinator.messaging.events import (
     RunEvent,
     SiteAnswered,
     SiteQuarantined,
+    SiteUnchanged,
 )
 from strategies.coordinator.messaging.reply_validation import SiteRefused
 
@@ -158,6 +159,6 @@ class FinalRefusals:
                 self.sites.discard(site)
             case SiteQuarantined(site=site, code=code) if is_final(code):
                 self.sites.add(site)
-            case SiteQuarantined(site=site) | SiteAnswered(site=site):
+            case SiteQuarantined(site=site) | SiteAnswered(site=site) | SiteUnchanged(site=site):
                 self.sites.discard(site)
         self.observe(event)

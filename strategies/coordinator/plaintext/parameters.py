@@ -30,6 +30,7 @@ class Terms:
         contribution: What a site sends in a round besides its evaluation counts.
         bins: How the score bins follow one another, and what evaluation tally is possible.
         agreement: Public identities of the members if they compare their ledgers, or None.
+        buffer_size: Updates that move the model of a buffered run; 0 in any other.
     """
 
     charter: str
@@ -43,6 +44,7 @@ class Terms:
     contribution: Contribution = field(default_factory=UpdateVector)
     bins: BinSteps = field(default_factory=BinSteps)
     agreement: Agreement | None = None
+    buffer_size: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

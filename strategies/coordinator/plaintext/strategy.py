@@ -50,6 +50,8 @@ class _Round:
     tally: Tally
     traffic: ByteCount
     answered: list[str] = field(default_factory=list)
+    asked_in: list[int] = field(default_factory=list)  # of each who answered, if not all in this
+    unchanged: list[str] = field(default_factory=list)
 
 
 class Synchronous(Strategy):
@@ -188,7 +190,8 @@ class Synchronous(Strategy):
         # end nowhere.
         cohort = self._progress.summed or self._cohort.sample(server_round, self._roster.sites)
         self._require_summed(self._roster.sites)
-        return self._ask_sites(messages.TRAIN, server_round, cohort, _content(arrays, config), grid)
+        content = train_content(arrays, config)
+        return self._ask_sites(messages.TRAIN, server_round, cohort, content, grid)
 
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
@@ -196,24 +199,28 @@ class Synchronous(Strategy):
         """Move the model by the replies; return its new arrays and the number of sites used."""
         state = self._progress.state
         gathering = self._gather.begin(state)
+        self._take_all(replies, gathering)
+        self._cohort.require_quorum(self._round.answered)
+        self._require_summed(self._round.answered)
+        self._move(gathering)
+        arrays, _ = self._position(server_round + 1)
+        return arrays, MetricRecord({"num-sites": len(self._round.answered)})
+
+    def _take_all(self, replies: Iterable[Message], gathering: Gathering) -> None:
+        """Take one reply after the other; what cannot be used leaves its site out of the round."""
         for reply in replies:
-            with Quarantine(self._observe, server_round, self._site_of(reply)):
+            with Quarantine(self._observe, self._round.number, self._site_of(reply)):
                 self._take_update(reply, gathering)
             # Before the next reply is pulled: with the mean, only one is ever in memory.
             del reply
-        self._cohort.require_quorum(self._round.answered)
-        self._require_summed(self._round.answered)
+
+    def _move(self, gathering: Gathering) -> None:
+        """Move the model by what a round gathered, and keep how far the run is."""
         aggregate = gathering.result()
         if isinstance(gathering, StackedUpdates):
             self._report_deviation(gathering.deviation_from(aggregate))
-        moved = self._step.after(state, self._progress.statistics, aggregate)
-        self._finish_round()
-        bins = self._terms.bins.after(self._progress.score_bins, self._round.tally)
-        summed = tuple(sorted(self._round.answered)) if self._terms.contribution.exact else ()
-        self._progress = replace(self._progress, state=moved, score_bins=bins, summed=summed)
-        self._keep(self._progress)
-        arrays, _ = self._position(server_round + 1)
-        return arrays, MetricRecord({"num-sites": len(self._round.answered)})
+        before = self._progress
+        self._finish_round(self._step.after(before.state, before.statistics, aggregate))
 
     def _require_summed(self, there: Sequence[str]) -> None:
         """Check that all sites of the first exact sum are there.
@@ -236,7 +243,7 @@ class Synchronous(Strategy):
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
         """Return the messages that ask every present site to evaluate."""
-        content = _content(arrays, config)
+        content = train_content(arrays, config)
         return self._ask_sites(messages.EVALUATE, server_round, self._roster.sites, content, grid)
 
     def aggregate_evaluate(
@@ -245,7 +252,7 @@ class Synchronous(Strategy):
         """Add up the evaluation counts; return the number of sites used."""
         self._add_counts(replies, self._check_evaluation)
         self._cohort.require_quorum(self._round.answered)
-        self._finish_round()
+        self._tell_finished()
         return MetricRecord({"num-sites": len(self._round.answered)})
 
     def summary(self) -> None:
@@ -334,7 +341,9 @@ class Synchronous(Strategy):
         shown = tally.copy() if released else None
         self._observe(SiteAnswered(server_round=self._round.number, site=site, released=shown))
 
-    def _position(self, server_round: int) -> tuple[ArrayRecord, ConfigRecord]:
+    def _position(
+        self, server_round: int, *, insists: bool = False
+    ) -> tuple[ArrayRecord, ConfigRecord]:
         content = messages.position(
             messages.Position(
                 charter=self._terms.charter,
@@ -343,6 +352,7 @@ class Synchronous(Strategy):
                 state=self._progress.state.vector,
                 statistics=self._progress.statistics,
                 score_bins=self._progress.score_bins,
+                insists=insists,
             )
         )
         return wire.arrays_and_facts(content)
@@ -351,19 +361,30 @@ class Synchronous(Strategy):
         self._observe(
             SitesCompared(
                 server_round=self._round.number,
-                sites=tuple(self._round.answered),
+                sites=(*self._round.answered, *self._round.unchanged),
                 norms=tuple(evidence.norms.tolist()),
                 distances=tuple(evidence.distances.tolist()),
                 cosines=tuple(evidence.cosines.tolist()),
             )
         )
 
-    def _finish_round(self) -> None:
+    def _finish_round(self, moved: model_state.State) -> None:
+        """Tell that a round of training is over, and keep the state after it."""
+        self._tell_finished()
+        done, before = self._round, self._progress
+        bins = self._terms.bins.after(before.score_bins, done.tally)
+        summed = tuple(sorted(done.answered)) if self._terms.contribution.exact else ()
+        self._progress = replace(before, state=moved, score_bins=bins, summed=summed)
+        self._keep(self._progress)
+
+    def _tell_finished(self) -> None:
         done = self._round
         self._observe(
             RoundFinished(
                 server_round=done.number,
                 answered=tuple(done.answered),
+                asked_in=tuple(done.asked_in),
+                unchanged=tuple(done.unchanged),
                 evaluation=done.tally,
                 score_bins=self._progress.score_bins,
                 bytes_down=self._traffic.down - done.traffic.down,
@@ -373,5 +394,6 @@ class Synchronous(Strategy):
         )
 
 
-def _content(arrays: ArrayRecord, config: ConfigRecord) -> RecordDict:
+def train_content(arrays: ArrayRecord, config: ConfigRecord) -> RecordDict:
+    """Return the content of a question to train or evaluate, from its two records."""
     return RecordDict({wire.ARRAYS: arrays, wire.FACTS: config})

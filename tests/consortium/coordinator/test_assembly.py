@@ -181,6 +181,58 @@ def keyed(tmp_path_factory: pytest.TempPathFactory) -> Charter:
     return Charter.read(run.charter)
 
 
+SCHEDULED: dict[str, tuple[str, dict[str, Scalar], str]] = {
+    "a buffer of more than there are": (
+        "heart-diagnosis",
+        {"schedule": "buffered", "buffer-size": 5},
+        "buffer-size=5 would never be reached: 4 sites take part.*Lower buffer-size to 4",
+    ),
+    "a buffer too small for the rule": (
+        "heart-diagnosis",
+        {
+            "schedule": "buffered",
+            "buffer-size": 2,
+            "rule.name": "coordinate-median",
+            "rule.num-byzantine": 1,
+            "weighting": "equal",
+        },
+        "survives 1 liar among 3 sites or more, got 2",
+    ),
+    "a late sum": ("heart-odds", {"schedule": "buffered"}, "Set schedule to synchronous"),
+    "a sum without a site": (
+        "heart-odds",
+        {"schedule": "triggered"},
+        "Set schedule to synchronous",
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "chosen", "said"), SCHEDULED.values(), ids=SCHEDULED)
+def test_a_schedule_that_does_not_fit_the_run_is_refused_before_anybody_is_asked(
+    name: str, chosen: dict[str, Scalar], said: str
+) -> None:
+    scenario = scenario_named(name)
+    config = scenario.config_with({"aggregation": "clear", **chosen})
+    with pytest.raises(ConsortiumError, match=said):
+        clear_strategy(
+            config, scenario.charter, "run-1", observe=lambda _e: None, keep=lambda _p: None
+        )
+
+
+@pytest.mark.parametrize("schedule", ["buffered", "triggered"])
+@pytest.mark.parametrize("masks", [True, False])
+def test_encrypted_rounds_are_in_lockstep(schedule: str, masks: bool) -> None:
+    with pytest.raises(BadConfig, match=f"schedule={schedule} runs in the clear only"):
+        SCENARIO.config_with({"aggregation": "encrypted", "schedule": schedule, "masks": masks})
+
+
+def test_noise_takes_a_buffer_and_no_trigger() -> None:
+    noise: dict[str, Scalar] = {"dp.unit": "person", "dp.epsilon": 8.0, "weighting": "equal"}
+    assert SCENARIO.config_with({**noise, "schedule": "buffered"}).schedule.name == "buffered"
+    with pytest.raises(BadConfig, match="depends on its records and has no noise"):
+        SCENARIO.config_with({**noise, "schedule": "triggered"})
+
+
 def test_an_encrypted_run_needs_the_keys_of_all_members(keyed: Charter) -> None:
     assert built(keyed, aggregation="encrypted")
     with pytest.raises(BadCharter, match="public keys of all members"):

@@ -11,7 +11,12 @@ from consortium.wording.refusals import SITE_REFUSED, told_codes
 from privacy.differential.budget import BudgetExhausted
 from privacy.policy.violations import PolicyViolation
 from sites.data.validation import BadTable, MissingColumns
-from strategies.coordinator.messaging.events import RunEvent, SiteAnswered, SiteQuarantined
+from strategies.coordinator.messaging.events import (
+    RunEvent,
+    SiteAnswered,
+    SiteQuarantined,
+    SiteUnchanged,
+)
 from strategies.coordinator.messaging.refusal_finality import (
     FINAL_AT_THE_SITE,
     FINAL_BY_THE_COORDINATOR,
@@ -90,6 +95,7 @@ PASSING_AT_THE_SITE = frozenset(
         "no-epoch",
         "no-final-state",
         "no-majority",
+        "nothing-new",
         "not-a-witness",
         "not-an-opener",
         "not-released",
@@ -162,6 +168,14 @@ answers = st.tuples(
     st.sampled_from(["east", "west"]),
     st.sampled_from(["answers", "silent", SITE_REFUSED + BudgetExhausted.code]),
 )
+
+
+def test_a_site_with_nothing_new_has_not_refused() -> None:
+    known = FinalRefusals(lambda _event: None)
+    known(SiteQuarantined(server_round=1, site="east", code="site-refused.bad-plan"))
+    assert known.sites == {"east"}
+    known(SiteUnchanged(server_round=2, site="east"))
+    assert known.sites == set()
 
 
 @given(happened=st.lists(answers))
