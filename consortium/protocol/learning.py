@@ -12,7 +12,15 @@ from sites.learner import BoundsEachRecord, Learner
 from sites.learners.registry import learner_for
 from sites.schema.tables import Schema
 
-_OF_UPDATES = ("rule.", "server-optimizer.", "buckets", "fraction", "personalise")
+_OF_UPDATES = (
+    "rule.",
+    "server-optimizer.",
+    "buckets",
+    "fraction",
+    "personalise",
+    "compression",
+    "prune-to",
+)
 _OF_STEPS = ("dp.clip-norm", "dp.sampling-rate", "dp.steps")
 
 
@@ -44,7 +52,7 @@ def require_exact_sums(config: RunConfig, charter: Charter) -> None:
     if wrong:
         raise BadConfig(
             f"{learner.name} sends exact tallies, of which the plain sum over all sites is "
-            "taken: no rule, bucket, share of the sites, server optimizer or "
+            "taken: no rule, bucket, share of the sites, server optimizer, compression or "
             f"{'step of private training' if bounded else 'noise'} applies to them. "
             f"Set {', '.join(wrong)}{_instead(learner, wrong)}"
         )
