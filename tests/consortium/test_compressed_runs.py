@@ -36,7 +36,7 @@ ROUNDS = 4
 DIM = 5  # a logistic model: four weights and a bias
 SENT = {"float16": 2 * DIM, "int8": DIM + 4 * 2, "top-k": 8 * 3}
 KEPT = 2
-PRUNED = {"prune_to": 0.3, "prune_after": 2, "num_server_rounds": ROUNDS}
+PRUNED: dict[str, Any] = {"prune_to": 0.3, "prune_after": 2, "num_server_rounds": ROUNDS}
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,11 @@ def test_a_question_that_is_repeated_gets_the_same_bytes(
     """What is left goes into an update once, whoever asks again: with noise, too."""
     config = {"compression": "top-k", "dp.steps": 1, "dp.delta": 1e-6, **private}
     course, _ = states(open_sites, **config)
-    chosen = {"aggregation": "clear", "num-server-rounds": ROUNDS, "compression-share": 0.5}
+    chosen: dict[str, Any] = {
+        "aggregation": "clear",
+        "num-server-rounds": ROUNDS,
+        "compression-share": 0.5,
+    }
     for asked, answer in course.answers("train")[-len(NAMES) :]:
         forget_processes()
         place = open_sites.place(asked.site, **chosen, **config)
@@ -141,7 +145,7 @@ def instead(data: bytes) -> Hook:
         arrays, facts = wire.arrays_and_facts(passing.content)
         if len(trained) != 2:
             return passing.content
-        return wire.content({**arrays, "packed": wire.bytes_array(data)}, dict(facts))
+        return wire.content({**arrays, "packed": wire.bytes_array(data)}, dict(facts))  # type: ignore[arg-type]
 
     return up
 
@@ -170,7 +174,11 @@ def test_bytes_that_are_no_update_are_that_sites_absence(
 
 def test_a_robust_rule_sees_the_updates_that_were_read(open_sites: Consortium) -> None:
     """A liar's update is out-voted in 8 bits, too."""
-    robust = {"rule.name": "coordinate-median", "weighting": "equal", "rule.num-byzantine": 1}
+    robust: dict[str, Any] = {
+        "rule.name": "coordinate-median",
+        "weighting": "equal",
+        "rule.num-byzantine": 1,
+    }
     honest = model(open_sites, compression="int8", **robust)
     huge = np.array([1e30, 1e30], "<f4").tobytes() + b"\x7f" * DIM
     attacked = model(open_sites, instead(huge), compression="int8", **robust)
@@ -203,15 +211,18 @@ def test_a_pruned_number_is_at_its_start_and_no_longer_sent(
     optimizer: str, compression: str, open_sites: Consortium
 ) -> None:
     """Nor does the momentum of the server's optimizer move it."""
-    chosen = {"server-optimizer.name": optimizer, "compression": compression}
+    chosen: dict[str, Any] = {
+        "server-optimizer.name": optimizer,
+        "compression": compression,
+    }
     course, kept = states(open_sites, **PRUNED, **chosen)
     dense, *sparse = [one.state.vector for one in kept[1:]]
     assert np.count_nonzero(dense) == DIM
     assert {tuple(np.flatnonzero(one)) for one in sparse} == {tuple(np.flatnonzero(sparse[0]))}
     assert np.count_nonzero(sparse[0]) == KEPT
-    size = (lambda count: count + 8) if compression == "int8" else (lambda count: 4 * count)
-    lengths = [len(one) for one in packed(course)]
-    assert lengths == [size(DIM)] * 8 + [size(KEPT)] * 8
+    sizes = [DIM] * 8 + [KEPT] * 8  # four sites, two rounds each
+    int8 = compression == "int8"
+    assert [len(one) for one in packed(course)] == [n + 8 if int8 else 4 * n for n in sizes]
 
 
 def test_what_is_pruned_is_not_trained_at_a_site(open_sites: Consortium) -> None:
@@ -277,7 +288,8 @@ def test_no_more_leaves_than_the_form_says(open_sites: Consortium) -> None:
     form.require(answer)
     arrays, facts = wire.arrays_and_facts(answer)
     for other in (bytes(14), bytes(12)):
-        longer = wire.content({**arrays, "packed": wire.bytes_array(other)}, dict(facts))
+        packed_again = {**arrays, "packed": wire.bytes_array(other)}
+        longer = wire.content(packed_again, dict(facts))  # type: ignore[arg-type]
         with pytest.raises(NotReleased):
             form.require(longer)
     assert ClearAtSite().largest_bytes(open_sites.charter, config, sizes) > 13

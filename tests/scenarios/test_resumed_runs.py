@@ -144,7 +144,7 @@ def test_a_run_killed_twice_resumes_twice(tmp_path: Path, whole_run: Summary) ->
 
 def test_a_compressed_run_that_died_goes_on_with_what_its_sites_left(tmp_path: Path) -> None:
     """In a round that all sites had answered: what they left out by then is counted once."""
-    chosen = {"compression": "top-k", "prune-to": 0.5, "prune-after": 1}
+    chosen: dict[str, Any] = {"compression": "top-k", "prune-to": 0.5, "prune-after": 1}
     order = ScenarioRun(
         scenario=HEART, config=HEART.config_with({"num-server-rounds": 3, **chosen})
     )
