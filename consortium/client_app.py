@@ -1,7 +1,7 @@
 """The ClientApp: what a site answers, behind the mods."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
@@ -28,11 +28,13 @@ from consortium.client.site_modes import at_site, encrypted_at_site
 from consortium.model.provisional import confirm_model, discard_model, provisional_mistakes
 from consortium.protocol.evaluation_bins import bin_steps
 from consortium.protocol.learning import learner_of, require_exact_sums
+from consortium.protocol.parameters import update_form
 from consortium.site.directory import SiteDirectory
 from consortium.site.key_ring import KeyRing, member_at
 from consortium.site.person_sides import end_run
 from consortium.site.record_check import open_alarms, require_unalarmed
 from consortium.site.site import Site, site_of
+from privacy.compression.codecs import Numbers
 from privacy.layout import Tally, Vector
 from privacy.wire import comparison_messages, messages
 from privacy.wire import encrypted_messages as sealed_messages
@@ -123,12 +125,31 @@ def train(message: Message, context: Context) -> Message:
     sent = kept.recall() if kept else None
     if sent is None:
         news = news_of(site, stands)
-        sent = _contribution(site, stands)
+        sent, left = _contribution(site, stands), None
         if kept:
-            sent = kept.keep(sent)
+            sent, left = _packed(site, stands, sent, kept.memory)
+            sent = kept.keep(sent, left)
         # After the answer: a site that dies in between is asked again, and answers the same.
         news.keep()
     return Message(messages.contribution(sent), reply_to=message)
+
+
+def _packed(
+    site: Site,
+    stands: messages.Position,
+    sent: messages.Contribution,
+    memory: Callable[[], Numbers | None],
+) -> tuple[messages.Contribution, Numbers | None]:
+    """Return a contribution in the form in which its update travels, and what it leaves.
+
+    Under private training both are made of updates that have their noise already.
+    """
+    config, layout = site.run_config, site.task.layout
+    form = update_form(config, layout, stands.state, stands.server_round)
+    if form is None:
+        return sent, None
+    packed = form.pack(sent.update, memory())
+    return replace(sent, update=np.zeros(0, np.float32), packed=packed.data), packed.left
 
 
 def _check_records(site: Site, stands: messages.Position) -> None:
@@ -212,6 +233,9 @@ def _keep_model(site: Site, message: Message, stands: messages.Position) -> None
     write_mistakes(site, stands.statistics, vector, mistakes)
     keep_personal_model(site, stands.statistics, vector, folder, server_round=stands.server_round)
     training_of(site.run_config).end(site, stands)
+    kept = at_site(site.run_config).reply_cache(site, stands)
+    if kept and site.run_config.packs_updates:
+        kept.end_run()
     end_run(site.directory, site.run_config)
     if confirmed:
         _note_model(site, message)

@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails, to_json
 from consortium.differential_privacy import Privacy, PrivacyKeys
 from consortium.modes.registry import ModeName, mode_of
 from consortium.private_counts import counts_privacy
+from privacy.compression.plan import CompressionPlan, PruningPlan
 from privacy.declarations import Declaration, Since, declarations_of
 from privacy.errors import ConsortiumError
 from sites.learners.cards.plan import CardPlan
@@ -52,7 +53,17 @@ _OF_NO_UPDATE = (
 )
 # as in version 0.1.0, and where the keys name what they are of
 _WITHOUT_PREFIX = frozenset(
-    {"text_model", "table_model", "training", "learner", "glm", "personal", "schedule"}
+    {
+        "text_model",
+        "table_model",
+        "training",
+        "learner",
+        "glm",
+        "personal",
+        "schedule",
+        "compression",
+        "pruning",
+    }
 )
 
 
@@ -241,6 +252,8 @@ class RunConfig(BaseModel):
     cox: CoxPlan = CoxPlan()
     personal: PersonalPlan = PersonalPlan()
     schedule: SchedulePlan = SchedulePlan()
+    compression: CompressionPlan = CompressionPlan()
+    pruning: PruningPlan = PruningPlan()
     seed: Annotated[
         int,
         Field(
@@ -255,6 +268,12 @@ class RunConfig(BaseModel):
     def counts_by_class(self) -> bool:
         """Whether records are counted by class before training, where labels are classes."""
         return self.looks_at_records
+
+    @property
+    def packs_updates(self) -> bool:
+        """Whether an update in the clear has a form of its own: compressed, or pruned."""
+        chosen = self.compression.name != "none" or self.pruning.prunes
+        return chosen and mode_of(self).coordinator_reads
 
     @property
     def looks_at_records(self) -> bool:
@@ -342,6 +361,21 @@ class RunConfig(BaseModel):
         )
         if contradiction:
             raise ValueError(contradiction)
+        if self.pruning.prunes and self.schedule.name != "synchronous":
+            raise ValueError(
+                "numbers are pruned after a round in which all sites trained from one model: set "
+                "schedule to synchronous, or prune-to to 1"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _prunes_in_time(self) -> "RunConfig":
+        rounds = self.num_server_rounds
+        if self.pruning.prunes and 0 < rounds <= self.pruning.after:
+            raise ValueError(
+                f"prune-after={self.pruning.after} leaves none of {rounds} rounds to train what is "
+                "kept: lower prune-after, or set prune-to to 1"
+            )
         return self
 
     @model_validator(mode="after")

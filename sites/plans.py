@@ -235,8 +235,9 @@ class TrainingPlan:
     FedProx's term is 0.5 * mu * ||w - w_received||^2. With `privacy`, its steps and draws take
     the place of `local_epochs`, `batch_size` and `min_local_steps`, so that no floor spends what
     nobody reserved; None promises nothing. Of the parameters that are trained, only those of the
-    part `moved` move. Both ways to balance classes shift predicted probabilities towards the rare
-    ones.
+    part `moved` move. `kept` says which numbers of the federated vector move, as `np.packbits`
+    writes it; all if it is empty. Both ways to balance classes shift predicted probabilities
+    towards the rare ones.
 
     Raises:
         BadPlan: A value is out of range.
@@ -296,6 +297,7 @@ class TrainingPlan:
     ] = "none"
     privacy: PrivacyPlan | None = None
     moved: MovedPart = "all"
+    kept: bytes = b""
 
     def __post_init__(self) -> None:
         require_declared(self, BadPlan)

@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from privacy.compression.plan import PruningPlan
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally, Vector
 from strategies.rules.inputs import Rows, Rule
@@ -116,6 +117,17 @@ def stood_still(state: State) -> State:
     return replace(state, server_round=state.server_round + 1)
 
 
+def pruned(before: State, after: State, pruning: PruningPlan) -> State:
+    """Return the state after a round, with what is pruned at the start again: zero.
+
+    A server optimizer with momentum would go on to move it.
+    """
+    if not pruning.prunes:
+        return after
+    vector = pruning.pruned(before.vector, after.vector, after.server_round)
+    return replace(after, vector=vector)
+
+
 class ModelStep(Protocol):
     """How a run starts, and how what a round added up to moves its state."""
 
@@ -142,18 +154,20 @@ class OptimizerStep:
     Args:
         optimizer: Which one.
         needs_memory: Whether the rule wants the last aggregate in the state.
+        pruning: Which numbers of the model are trained.
     """
 
     optimizer: ServerOptimizer
     needs_memory: bool = False
+    pruning: PruningPlan = field(default_factory=PruningPlan)
 
     def start(self, dim: int) -> State:
         """Return the state before the first round, with the optimizer's moments."""
         return initial_state(dim, self.optimizer, needs_memory=self.needs_memory)
 
     def after(self, state: State, statistics: Tally, aggregate: NDArray[Any]) -> State:
-        """Return the state after one more round, as `advance_with` does."""
-        return advance_with(state, aggregate, self.optimizer)
+        """Return the state after one more round, as `advance_with` and `pruned` do."""
+        return pruned(state, advance_with(state, aggregate, self.optimizer), self.pruning)
 
 
 @dataclass(frozen=True)

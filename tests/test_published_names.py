@@ -47,6 +47,7 @@ CODES = {
     "BadCharter": "bad-charter",
     "BadCheckpoint": "bad-checkpoint",
     "BadConfig": "bad-config",
+    "BadCompression": "bad-compression",
     "BadContribution": "bad-contribution",
     "BadDataSet": "bad-data-set",
     "BadDeviation": "bad-deviation",

@@ -14,12 +14,14 @@ from consortium.client.egress_schema import (
     ReplyForm,
     Sizes,
     described_bytes,
+    packed,
     tally,
     vector,
 )
 from consortium.client.mod_types import Next
 from consortium.client.reply_cache import ReplyCache
 from consortium.config import RunConfig
+from consortium.protocol.parameters import packed_bytes
 from consortium.site.directory import SiteDirectory
 from consortium.site.site import Site
 from privacy.layout import Tally
@@ -38,11 +40,14 @@ class ClearAtSite:
         shown, sent = {"released": IntRange(0, 1)}, sizes.contribution
         examples = IntRange(0 if sent.exact else 1, charter.floors.max_examples)
         counted = tally(sizes.evaluation)
-        summand = (
-            {"summed": tally(sent.tally_size)}
-            if sent.exact
-            else {"update": vector(sizes.layout.dim)}
-        )
+        if sent.exact:
+            summand = {"summed": tally(sent.tally_size)}
+        elif config.packs_updates:
+            last = config.pruning.after + 1
+            lengths = (packed_bytes(config, sizes.layout, one) for one in (1, last))
+            summand = {"packed": packed(*lengths)}
+        else:
+            summand = {"update": vector(sizes.layout.dim)}
         # A run that only evaluates goes by the statistics of the one that trained.
         before = ReplyForm(arrays={"tally": tally(sizes.statistics)}, facts=shown)
         return {
@@ -58,6 +63,8 @@ class ClearAtSite:
         """Return the bytes of the largest answer: a contribution, statistics, or a layout."""
         sent = sizes.contribution
         summand = 4 * sent.update_dim(sizes.layout.dim) + 8 * sent.tally_size
+        if config.packs_updates:
+            summand = packed_bytes(config, sizes.layout, 1)
         return max(
             summand + 8 * sizes.evaluation, 8 * sizes.statistics, described_bytes(sizes.layout)
         )

@@ -62,12 +62,23 @@ class ArrayForm:
         return fits and array.data.startswith(self.marker)
 
 
+def packed(most: int, *shorter: int) -> ArrayForm:
+    """Return the form of a compressed update: its exact length.
+
+    Args:
+        most: Bytes of it.
+        shorter: Bytes of those of other rounds, if they are fewer.
+    """
+    other = packed(*shorter) if shorter else None
+    return ArrayForm(BYTES_TYPE, "uint8", 1, most, most, other=other)
+
+
 def opaque(most: int, *, least: int = 0) -> ArrayForm:
     """Return the form of sealed or signed bytes."""
     return ArrayForm(BYTES_TYPE, "uint8", 1, least, most)
 
 
-def ciphertexts(placement: Placement, shorter: Placement | None = None) -> ArrayForm:
+def ciphertexts(placement: Placement, *shorter: Placement) -> ArrayForm:
     """Return the form of ciphertexts: their exact length, and the marker they begin with.
 
     Args:
@@ -75,7 +86,7 @@ def ciphertexts(placement: Placement, shorter: Placement | None = None) -> Array
         shorter: Of the ciphertexts of other rounds, if they are fewer.
     """
     size = placement.upload_bytes
-    other = ciphertexts(shorter) if shorter else None
+    other = ciphertexts(*shorter) if shorter else None
     return ArrayForm(BYTES_TYPE, "uint8", 1, size, size, placement.upload_marker, other)
 
 

@@ -51,8 +51,10 @@ def key_forms(charter: Charter) -> dict[str, ReplyForm]:
 def sealed_forms(charter: Charter, config: RunConfig, sizes: Sizes) -> dict[str, ReplyForm]:
     """Return the answers of an opened run: ciphertexts, sealed states, and pooled counts."""
     update = ciphertexts(
-        update_placement(config, charter, sizes.layout, LARGEST_ROUND),
-        update_placement(config, charter, sizes.layout, LARGEST_ROUND + 1),
+        *(
+            update_placement(config, charter, sizes.layout, server_round)
+            for server_round in (LARGEST_ROUND, LARGEST_ROUND + 1, config.pruning.after + 1)
+        )
     )
     state = opaque(_state_bytes(config, sizes))
     counted = round_counts(config, charter, sizes.evaluation).size

@@ -22,6 +22,7 @@ from consortium.client.site_ledger import (
 from consortium.config import RunConfig
 from consortium.differential_privacy import DifferentiallyPrivate, NotPrivate
 from consortium.protocol.learning import learner_of
+from consortium.protocol.parameters import pruned_plan
 from consortium.site.directory import SiteDirectory
 from consortium.site.site import Site
 from privacy.differential.accounting import calibrated_noise
@@ -125,7 +126,8 @@ class _PlainTraining:
         enter_updates(site, stands)
         # The order of records follows the seed, so that a repeated run gives the same model.
         vector, rng = stands.state.astype(np.float64), site.rng(stands.server_round)
-        return site.task.train(site.data, stands.statistics, vector, self.config.training, rng=rng)
+        plan = pruned_plan(self.config, self.config.training, vector, stands.server_round)
+        return site.task.train(site.data, stands.statistics, vector, plan, rng=rng)
 
     def end(self, site: Site, stands: Position) -> None:
         """Give back nothing: nothing was reserved."""
@@ -219,6 +221,8 @@ class _PrivateTraining:
         vector, rng = stands.state.astype(np.float64), site.rng(stands.server_round)
         # The noise of the reservation, even if records were added since.
         plan = self._with_noise(campaign.noise_multiplier)
+        # Noise is put back with what it is added to: what is pruned stays as everybody knows it.
+        plan = pruned_plan(self.config, plan, vector, stands.server_round)
         trained = site.task.train(site.data, stands.statistics, vector, plan, rng=rng)
         return trained.update.astype("<f4").tobytes() + trained.summed.astype("<i8").tobytes()
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from consortium.site.directory import SiteDirectory
 from privacy.protocol.envelope import TRAINING
@@ -24,6 +25,8 @@ _FORM = DatabaseForm(
     synchronous="NORMAL",
     holds="this site's last answer",
 )
+_MEMORY = "memory"
+_MOST_RUNS = 64
 _TAG_0_1_0 = b"consortium.kept-answer/1\n"
 _DIGEST = hashlib.sha256().digest_size
 
@@ -51,6 +54,16 @@ class ReplyCache:
         self._of_0_1_0 = paths.last_answer_0_1_0
         self._replies = _REPLIES.get(directory, lambda: _Replies(paths.answers)).replies
 
+    def memory(self) -> NDArray[np.float32] | None:
+        """Return what earlier rounds of the run left of their updates; None at its start."""
+        kept = self._replies.recall(self._memory_place)
+        return None if kept is None else np.frombuffer(kept, "<f4")
+
+    def end_run(self) -> None:
+        """Forget what the run left: no round comes any more."""
+        with self._replies.writing():
+            self._replies.let_go_run(self._memory_place.run)
+
     def recall(self) -> Contribution | None:
         """Return what was answered to the same question; None if it was not asked before."""
         kept = self._replies.recall(self._place)
@@ -58,14 +71,25 @@ class ReplyCache:
             kept = self._recall_0_1_0()
         return None if kept is None else Contribution.decode(kept)
 
-    def keep(self, sent: Contribution) -> Contribution:
+    def keep(self, sent: Contribution, left: NDArray[np.float32] | None = None) -> Contribution:
         """Keep an answer in place of the last one; return the one to give.
 
         If another process was faster, what it kept is returned.
+
+        Args:
+            sent: The answer.
+            left: What it leaves of the run's updates for the next one; None if nothing is left out
+                in this run. Answer and memory are kept in one commit: no update is lost or counted
+                twice, wherever the process dies.
         """
         with self._replies.writing():
-            self._replies.let_go_other_runs(self._place.run)
-            reply = self._replies.keep(self._place, sent.encode())
+            standing = self._replies.recall(self._place)
+            if standing is None:
+                self._replies.let_go_other_runs(self._place.run, *self._runs_with_memory())
+                if left is not None:
+                    self._replies.let_go_run(self._memory_place.run)
+                    self._replies.keep(self._memory_place, left.astype("<f4").tobytes())
+            reply = standing or self._replies.keep(self._place, sent.encode())
         # Only once the new answer is kept: until then the old file may be the only one.
         self._of_0_1_0.unlink(missing_ok=True)
         return Contribution.decode(reply)
@@ -87,6 +111,16 @@ class ReplyCache:
         return ReplyPlace(
             run=self._question.hex(), purpose=TRAINING, server_round=self._stands.server_round
         )
+
+    @property
+    def _memory_place(self) -> ReplyPlace:
+        named = hashlib.sha256(f"{self._stands.charter} {self._stands.run}\n".encode()).hexdigest()
+        return ReplyPlace(run=named, purpose=_MEMORY, server_round=0)
+
+    def _runs_with_memory(self) -> list[str]:
+        runs = self._replies.runs(_MEMORY)
+        # One that was given up leaves its memory for ever: after so many all start anew but this.
+        return runs if len(runs) < _MOST_RUNS else [self._memory_place.run]
 
     @cached_property
     def _question(self) -> bytes:

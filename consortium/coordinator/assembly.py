@@ -15,6 +15,7 @@ from consortium.protocol.parameters import (
     compares_ledgers,
     count_placement,
     optimizer_for,
+    update_form,
     update_placement,
     upload_header,
     weight_classes,
@@ -89,6 +90,9 @@ def clear_strategy(
             weigh=_weighing(config, charter),
             check_statistics=statistics.check,
             contribution=learner.contribution,
+            form=lambda layout, state: update_form(
+                config, layout, state.vector, state.server_round + 1
+            ),
             bins=bin_steps(config, charter),
             agreement=charter.agreement if compares_ledgers(config, charter) else None,
             buffer_size=_buffer_size(config, charter),
@@ -237,7 +241,9 @@ def _buffer_size(config: RunConfig, charter: Charter) -> int:
 def _step_for(config: RunConfig, spec: RuleSpec, learner: Learner) -> ModelStep:
     if learner.move is not None:
         return TallyStep(learner.move)
-    return OptimizerStep(optimizer=optimizer_for(config), needs_memory=spec.needs_memory)
+    return OptimizerStep(
+        optimizer=optimizer_for(config), needs_memory=spec.needs_memory, pruning=config.pruning
+    )
 
 
 def _gather_for(config: RunConfig, spec: RuleSpec, sent: Contribution) -> Gather:

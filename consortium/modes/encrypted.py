@@ -60,6 +60,12 @@ class Encrypted(Mode):
                 f"schedule={config.schedule.name} runs in the clear only (docs/protocol.md says "
                 "why): set schedule to synchronous, or aggregation to clear"
             )
+        if config.compression.name != "none":
+            return (
+                f"compression={config.compression.name} is for runs in the clear, and ciphertexts "
+                "hold whole levels that are added: set compression to none, and parameter-set to "
+                "compact-12 or compact-8, or prune-to below 1"
+            )
         # With half of the sites or fewer no state could ever win a majority of the roster.
         if config.fraction <= _HALF:
             return (

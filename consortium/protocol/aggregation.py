@@ -33,13 +33,15 @@ def rule_spec(config: RunConfig, charter: Charter) -> RuleSpec:
     Raises:
         BadConfig: The rule has no weighted form and sites have unequal weights, or it does not
             give the same bits on every CPU and updates are encrypted; or sites send tallies,
-            to which no rule applies.
+            to which no rule applies;
+            or compression leaves it zeros.
         ConsortiumError: It is unknown, infeasible among so few, or the buckets are too many.
     """
     spec, mode = rule_named(config.rule.name), mode_of(config)
     require_exact_sums(config, charter)
     require_personal_part(config, charter)
     mode.require_rule(config, charter, spec)
+    _require_dense_votes(config, spec)
     came, needed = voters(config, charter), smallest_voters(config)
     # Refused before the first round: with too few votes the promise would fail silently.
     if came < needed:
@@ -56,6 +58,20 @@ def rule_spec(config: RunConfig, charter: Charter) -> RuleSpec:
             f"{mode.voter if equal else 'site'} the same say: set weighting to equal"
         )
     return spec
+
+
+def _require_dense_votes(config: RunConfig, spec: RuleSpec) -> None:
+    """Check that a rule that takes the middle of each coordinate sees numbers at all of them.
+
+    Raises:
+        BadConfig: Each site sends its own largest numbers, and the middle of the rest is zero.
+    """
+    if config.compression.name == "top-k" and spec.by_coordinate:
+        raise BadConfig(
+            f"compression=top-k leaves most numbers of a site zero, and {spec.name} takes the "
+            "middle of each over the sites, so that the model would hardly move: set compression "
+            "to int8 or float16, or choose another rule, such as centered-clipping"
+        )
 
 
 def voters(config: RunConfig, charter: Charter) -> int:

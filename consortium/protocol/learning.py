@@ -12,7 +12,16 @@ from sites.learner import BoundsEachRecord, Learner
 from sites.learners.registry import learner_for
 from sites.schema.tables import Schema
 
-_OF_UPDATES = ("rule.", "server-optimizer.", "buckets", "fraction", "personalise", "schedule")
+_OF_UPDATES = (
+    "rule.",
+    "server-optimizer.",
+    "buckets",
+    "fraction",
+    "personalise",
+    "schedule",
+    "compression",
+    "prune-to",
+)
 _OF_STEPS = ("dp.clip-norm", "dp.sampling-rate", "dp.steps")
 
 
@@ -44,7 +53,7 @@ def require_exact_sums(config: RunConfig, charter: Charter) -> None:
     if wrong:
         raise BadConfig(
             f"{learner.name} sends exact tallies, of which the plain sum over all sites is "
-            "taken: no rule, bucket, share of the sites, server optimizer, schedule or "
+            "taken: no rule, bucket, share of the sites, server optimizer, schedule, compression or "
             f"{'step of private training' if bounded else 'noise'} applies to them. "
             f"Set {', '.join(wrong)}{_instead(learner, wrong)}"
         )

@@ -3,6 +3,10 @@
 import hashlib
 import json
 import math
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
@@ -12,10 +16,12 @@ from consortium.protocol.aggregation import rule_at, rule_spec
 from consortium.protocol.evaluation_bins import bin_steps
 from consortium.protocol.learning import learner_of
 from consortium.protocol.run_state import Step, SumStep, UpdateStep
+from privacy.compression.update_form import UpdateForm
 from privacy.encryption.parameters import Placement, SealParameters
-from privacy.layout import Layout
+from privacy.layout import Layout, Vector
 from privacy.protocol.envelope import UploadLabel
 from privacy.protocol.upload import UploadHeader
+from sites.plans import TrainingPlan
 from strategies.server_optimizer import OPTIMIZERS, ServerOptimizer
 
 
@@ -38,8 +44,54 @@ def update_placement(
 ) -> Placement:
     """Return where what is sent in a round stands in its ciphertexts: an update, or a tally."""
     sent = learner_of(charter, config).contribution
-    dim = planes(config, server_round) * sent.update_dim(layout.dim)
+    size = config.pruning.size(sent.update_dim(layout.dim), server_round)
+    dim = planes(config, server_round) * size
     return encryption_of(config).placement(config, charter, dim=dim, tally_size=sent.tally_size)
+
+
+def update_form(
+    config: RunConfig, layout: Layout, vector: NDArray[np.floating], server_round: int
+) -> UpdateForm | None:
+    """Return how an update travels in the clear; None for one number after another.
+
+    Args:
+        config: The coordinator's choices.
+        layout: Of the federated vector.
+        vector: The model that the round starts from, shape (dim,).
+        server_round: The round.
+    """
+    if not config.packs_updates:
+        return None
+    return UpdateForm(
+        layout=layout,
+        codec=config.compression.codec,
+        places=config.pruning.places(vector, server_round),
+    )
+
+
+def pruned_plan(
+    config: RunConfig, plan: TrainingPlan, vector: Vector, server_round: int
+) -> TrainingPlan:
+    """Return a plan by which only the numbers move that are sent in a round.
+
+    Args:
+        config: The coordinator's choices.
+        plan: How a site trains.
+        vector: The model that the round starts from, shape (dim,).
+        server_round: The round.
+    """
+    places = config.pruning.places(vector, server_round)
+    if places is None:
+        return plan
+    moves = np.zeros(vector.size, np.uint8)
+    moves[places] = 1
+    return replace(plan, kept=np.packbits(moves).tobytes())
+
+
+def packed_bytes(config: RunConfig, layout: Layout, server_round: int) -> int:
+    """Return the bytes of an update in its own form; its length says nothing of its numbers."""
+    size = config.pruning.size(layout.dim, server_round)
+    return config.compression.codec.num_bytes(size, len(layout.fields))
 
 
 def planes(config: RunConfig, server_round: int) -> int:
@@ -114,6 +166,7 @@ def step_of(config: RunConfig, charter: Charter, layout: Layout) -> Step:
         first_bins=bins,
         scale_bounds=(floors.smallest_scale, floors.largest_scale),
         follows=follows,
+        pruning=config.pruning,
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consortium.protocol.scale_rules import Sizes, following_scales, sum_of_squares
+from privacy.compression.plan import PruningPlan
 from privacy.contribution import Contribution
 from privacy.encryption.parameters import SealParameters
 from privacy.encryption.quantisation import Scales, joined_levels, mean_from_levels
@@ -265,6 +266,7 @@ class UpdateStep(Step):
         scale_bounds: Smallest and largest scale, from the charter.
         follows: Whether scales follow the largest values and the first round has two planes, or
             all is as in version 0.1.0.
+        pruning: Which numbers are trained and sent.
     """
 
     parameters: SealParameters
@@ -274,11 +276,18 @@ class UpdateStep(Step):
     clip_norm: float | None
     scale_bounds: tuple[float, float]
     follows: bool = False
+    pruning: PruningPlan = field(default_factory=PruningPlan)
 
     @property
     def of_model(self) -> model_state.OptimizerStep:
         """The optimizer's step."""
         return model_state.OptimizerStep(optimizer=self.optimizer, needs_memory=self.needs_memory)
+
+    def scales(self, state: RunState) -> Scales:
+        """Return the scales that updates from this state are rounded by, and what is sent."""
+        model = state.model
+        places = self.pruning.places(model.vector, model.server_round + 1)
+        return Scales(state.scales, self.lengths, places)
 
     def advance(
         self, before: RunState, before_digest: bytes, sums: Sequence[BucketSum]
@@ -290,7 +299,8 @@ class UpdateStep(Step):
         """
         scales, planes = self.scales(before), self.planes(before)
         sums = [
-            replace(one, levels=joined_levels(one.levels, self.parameters, planes)) for one in sums
+            replace(one, levels=scales.spread(joined_levels(one.levels, self.parameters, planes)))
+            for one in sums
         ]
         means = np.stack(
             [
@@ -312,7 +322,7 @@ class UpdateStep(Step):
         # One vote for each bucket: what its sites weigh is in its mean already.
         model = model_state.advance(before.model, means, np.ones(len(sums)), rule, self.optimizer)
         return RunState(
-            model=model,
+            model=model_state.pruned(before.model, model, self.pruning),
             statistics=before.statistics,
             scales=self._next_scales(before, sums, squares),
             chain=(*before.chain, before_digest),

@@ -32,6 +32,7 @@ _SEEN_BY_THE_COORDINATOR = {
     "impossible-tally": "It sent counts that contradict each other; no set of records gives them.",
     "non-finite-update": "Its update held values that are not finite numbers; one of them would "
     "have ruined the model.",
+    "bad-compression": "Its compressed update did not have the agreed form.",
     "updates-refused": "The aggregation rule could not use its update.",
     "weights-refused": "It claimed a weight that the rules do not allow.",
     "nothing-sent": "Its answer lacked an upload that was asked for.",
@@ -128,6 +129,8 @@ _SAID_BY_THE_SITE = {
     "undeclared-category": "Its data hold an undeclared category.",
     "unfit-schema": "The agreed table does not fit the task.",
     "bad-plan": "It cannot train the way the run asks for.",
+    "bad-compression": "Its update holds values that are not finite numbers, and was not "
+    "compressed.",
     "impossible-state": "It was shown a state that no run of this learner has.",
     "bad-score-bins": "It was told to count scores in bins that are none.",
     "malformed-record": "It could not read the request.",

@@ -40,6 +40,7 @@ class Scales:
     Args:
         values: One scale per segment, shape (num_segments,), finite and > 0.
         lengths: Number of values in each segment, > 0.
+        places: Of the values that are sent, sorted; None for all.
 
     Raises:
         UnfitNumbers: A scale or a length is not positive, or their numbers differ.
@@ -47,6 +48,7 @@ class Scales:
 
     values: Vector
     lengths: tuple[int, ...]
+    places: NDArray[np.intp] | None = None
 
     def __post_init__(self) -> None:
         fit = self.values.shape == (len(self.lengths),) and min(self.lengths, default=0) > 0
@@ -60,6 +62,20 @@ class Scales:
     def dim(self) -> int:
         """Number of values in the vector."""
         return sum(self.lengths)
+
+    def spread(self, levels: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return levels of the values that are sent, or sums of them, with zeros for the others.
+
+        Raises:
+            UnfitNumbers: There are more or fewer.
+        """
+        if self.places is None:
+            return levels
+        if levels.shape != self.places.shape:
+            raise UnfitNumbers(f"{self.places.size} values are sent, got {levels.size}")
+        spread = np.zeros(self.dim, np.int64)
+        spread[self.places] = levels
+        return spread
 
     def steps(self, levels: int) -> Iterator[tuple[slice, Vector]]:
         """Yield consecutive slices of the vector, each with the value of one level.
@@ -91,7 +107,9 @@ def quantise(
     planes: int = 1,
     rng: np.random.Generator | None = None,
 ) -> Levels:
-    """Round `update * weight_class / 8` to levels, shape (planes * dim,), plane by plane.
+    """Round `update * weight_class / 8` to levels, shape (planes * sent,), plane by plane.
+
+    All values are sent unless the scales say which.
 
     Guarantee: within the scale, a value of 16 bits or more is rounded to the nearest level, so it
     is off by at most half a level. Below 16 bits it is rounded at random: it is off by less than
@@ -127,7 +145,7 @@ def quantise(
             raise UnfitNumbers("the update holds a value that is not finite")
         rounded = np.rint(exact) if nearest or rng is None else _round_at_random(exact, rng)
         _split(np.clip(rounded, -limit, limit), parameters, levels[:, where])
-    return levels.reshape(-1)
+    return (levels if scales.places is None else levels[:, scales.places]).reshape(-1)
 
 
 def saturated_values(

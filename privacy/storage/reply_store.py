@@ -140,6 +140,14 @@ class ReplyStore:
             self._database.execute(insert, *_key(place), *self._files.keep(reply))
         return reply
 
+    def runs(self, purpose: str) -> list[str]:
+        """Return the runs with a reply to a purpose, sorted."""
+        return self._database.column(
+            "SELECT run FROM small WHERE purpose = ? UNION SELECT run FROM files WHERE purpose = ?",
+            purpose,
+            purpose,
+        )
+
     def let_go_others(self, place: Place) -> None:
         """Let go of all other replies to the same purpose of the same run, within `writing`."""
         self._let_go(

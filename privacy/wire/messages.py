@@ -13,6 +13,7 @@ import numpy as np
 from flwr.app import ArrayRecord, RecordDict
 from numpy.typing import NDArray
 
+from privacy.compression.update_form import UpdateForm
 from privacy.identity.public_identity import SIGNATURE_SIZE
 from privacy.layout import Layout, Tally
 from privacy.protocol.announcements import MAX_ANNOUNCEMENT_BYTES
@@ -35,6 +36,7 @@ _STATISTICS = "statistics"
 _SCORE_BINS = "score-bins"
 _INSISTS = "insists"
 _UPDATE = "update"
+_PACKED = "packed"
 _SUMMED = "summed"
 _TALLY = "tally"
 _NUM_EXAMPLES = "num-examples"
@@ -44,6 +46,7 @@ _PROOF = "proof"
 _ANNOUNCEMENT = "announcement"
 
 _KEPT = struct.Struct("<QQQ")  # examples, released + 2 * exact integers, bytes of the update
+_IS_PACKED = 1 << 62  # beside the exact integers: the update is kept as it travels
 _NAME_LENGTH = 64
 _RUN_LENGTH = 200
 _LARGEST_ROUND = 2**31
@@ -118,6 +121,8 @@ class Contribution:
         tally: Evaluation counts of the state that the site received, shape (size,).
         released: Whether the site releases its own figures.
         summed: Exact integers in place of an update, to be added to those of the other sites.
+        packed: The update as it travels, in a run whose updates have a form of their own; `update`
+            is empty then, until the coordinator has read it.
     """
 
     update: NDArray[np.floating]
@@ -125,6 +130,7 @@ class Contribution:
     tally: Tally
     released: bool
     summed: Tally = field(default_factory=lambda: _NO_TALLY)
+    packed: bytes = b""
 
     @property
     def summand(self) -> NDArray[np.floating] | Tally:
@@ -133,19 +139,24 @@ class Contribution:
 
     def encode(self) -> bytes:
         """Return the contribution as bytes for the site to store; the inverse of `decode`."""
-        update = np.ascontiguousarray(self.update, "<f4")
-        flags = int(self.released) + 2 * self.summed.size
+        update = self.packed or np.ascontiguousarray(self.update, "<f4").tobytes()
+        flags = int(self.released) + 2 * self.summed.size + (_IS_PACKED if self.packed else 0)
         counted = np.concatenate([self.summed, self.tally], dtype="<i8")
-        head = _KEPT.pack(self.num_examples, flags, update.nbytes)
-        return b"".join([head, update.data, counted.data])
+        head = _KEPT.pack(self.num_examples, flags, len(update))
+        return b"".join([head, update, counted.data])
 
     @classmethod
     def decode(cls, kept: bytes) -> "Contribution":
         """Parse what `encode` wrote, from a file of the site's own, so trusted."""
         num_examples, flags, length = _KEPT.unpack_from(kept)
-        counted: Tally = np.frombuffer(kept, "<i8", -1, _KEPT.size + length)
+        end = _KEPT.size + length
+        counted: Tally = np.frombuffer(kept, "<i8", -1, end)
+        is_packed, flags = bool(flags & _IS_PACKED), flags & ~_IS_PACKED
         return cls(
-            update=np.frombuffer(kept, "<f4", length // 4, _KEPT.size),
+            update=(
+                _NO_UPDATE if is_packed else np.frombuffer(kept, "<f4", length // 4, _KEPT.size)
+            ),
+            packed=kept[_KEPT.size : end] if is_packed else b"",
             num_examples=num_examples,
             tally=counted[flags // 2 :],
             released=bool(flags % 2),
@@ -293,11 +304,12 @@ def read_position(
 
 def contribution(sent: Contribution) -> RecordDict:
     """Return the content of a reply to `train`."""
-    summand = (
-        {_SUMMED: wire.tally_array(sent.summed)}
-        if sent.summed.size
-        else {_UPDATE: wire.vector_array(sent.update)}
-    )
+    if sent.packed:
+        summand = {_PACKED: wire.bytes_array(sent.packed)}
+    elif sent.summed.size:
+        summand = {_SUMMED: wire.tally_array(sent.summed)}
+    else:
+        summand = {_UPDATE: wire.vector_array(sent.update)}
     return wire.content(
         {**summand, _TALLY: wire.tally_array(sent.tally)},
         {_NUM_EXAMPLES: sent.num_examples, _RELEASED: int(sent.released)},
@@ -305,9 +317,15 @@ def contribution(sent: Contribution) -> RecordDict:
 
 
 def read_contribution(
-    record: RecordDict, *, dim: int, tally_size: int, max_examples: int, summed_size: int = 0
+    record: RecordDict,
+    *,
+    dim: int,
+    tally_size: int,
+    max_examples: int,
+    summed_size: int = 0,
+    form: UpdateForm | None = None,
 ) -> Contribution:
-    """Parse what `contribution` wrote; raise MalformedRecord for anything else.
+    """Parse what `contribution` wrote; raise MalformedRecord or BadCompression if it is not.
 
     Args:
         record: From a site, not trusted.
@@ -315,17 +333,21 @@ def read_contribution(
         tally_size: Evaluation counts.
         max_examples: Most training examples that a site may claim.
         summed_size: Exact integers that are agreed in place of an update; 0 for an update.
+        form: In which an update travels; None for one number after another.
     """
-    summand = _SUMMED if summed_size else _UPDATE
+    summand = _SUMMED if summed_size else _UPDATE if form is None else _PACKED
     arrays, facts = wire.read_content(
         record,
         arrays=frozenset({summand, _TALLY}),
         facts=frozenset({_NUM_EXAMPLES, _RELEASED}),
     )
+    update, summed = _NO_UPDATE, _NO_TALLY
     if summed_size:
-        update, summed = _NO_UPDATE, wire.read_tally(arrays[summand], size=summed_size)
+        summed = wire.read_tally(arrays[summand], size=summed_size)
+    elif form is not None:
+        update = form.read(wire.read_bytes(arrays[summand], at_most=form.num_bytes))
     else:
-        update, summed = wire.read_vector(arrays[summand], dim=dim), _NO_TALLY
+        update = wire.read_vector(arrays[summand], dim=dim)
     least = 0 if summed_size else 1  # a site without records counts nothing, and says so
     return Contribution(
         update=update,

@@ -15,8 +15,10 @@ from consortium.client.mod_types import Next
 from consortium.client_app import client_app
 from consortium.protocol.aggregation import rule_at, rule_spec, voters
 from consortium.protocol.evaluation_bins import bin_steps
+from consortium.protocol.parameters import pruned_plan, update_form
 from consortium.run.directory import RunDirectory
 from consortium.site.site import Site, site_of
+from privacy.compression.update_form import UpdateForm
 from privacy.layout import Matrix, Vector
 from privacy.wire import messages
 from scenarios.attacks.assignment import AttackAssignment
@@ -39,10 +41,11 @@ def malicious_mod(message: Message, context: Context, call_next: Next) -> Messag
     if message.metadata.message_type != messages.TRAIN or name not in assignment.malicious_senders:
         return call_next(message, context)
     position = _read_position(site, message.content)
-    sent = _read_contribution(site, call_next(message, context).content)
+    answer = call_next(message, context)
     attack = assignment.attack_of(name)
     if attack.lie is None:
-        return Message(messages.contribution(sent), reply_to=message)
+        return answer
+    sent = _read_contribution(site, position, answer.content)
     honest = _visible_updates(attack, run, assignment, position, context)
     reply = attack.lie(
         AttackContext(
@@ -57,7 +60,7 @@ def malicious_mod(message: Message, context: Context, call_next: Next) -> Messag
         )
     )
     altered = replace(sent, update=reply.update, num_examples=reply.num_examples)
-    return Message(messages.contribution(altered), reply_to=message)
+    return Message(messages.contribution(_packed(site, position, altered)), reply_to=message)
 
 
 app = client_app(malicious_mod)
@@ -122,7 +125,10 @@ def _honest_updates(
     state: bytes,
     statistics: bytes,
 ) -> Matrix:
-    """Return exactly what the honest sites send in a round; cached, as all liars need it."""
+    """Return what the honest sites send in a round; cached, as all liars need it.
+
+    Exactly that, unless updates are compressed: what a site leaves for later, a liar cannot know.
+    """
     vector, pooled = np.frombuffer(state, "<f8"), np.frombuffer(statistics, np.int64)
     rows = []
     for directory in directories:
@@ -130,9 +136,8 @@ def _honest_updates(
         site = site_of(context)
         # The site's own generator of this round: the same batches, so the same update.
         rng = site.rng(server_round)
-        rows.append(
-            site.task.train(site.data, pooled, vector, site.run_config.training, rng=rng).update
-        )
+        plan = pruned_plan(site.run_config, site.run_config.training, vector, server_round)
+        rows.append(site.task.train(site.data, pooled, vector, plan, rng=rng).update)
     return np.stack(rows)
 
 
@@ -145,10 +150,24 @@ def _read_position(site: Site, record: RecordDict) -> messages.Position:
     )
 
 
-def _read_contribution(site: Site, record: RecordDict) -> messages.Contribution:
+def _form(site: Site, position: messages.Position) -> UpdateForm | None:
+    return update_form(site.run_config, site.task.layout, position.state, position.server_round)
+
+
+def _packed(
+    site: Site, position: messages.Position, sent: messages.Contribution
+) -> messages.Contribution:
+    form = _form(site, position)
+    return sent if form is None else replace(sent, packed=form.write(sent.update))
+
+
+def _read_contribution(
+    site: Site, position: messages.Position, record: RecordDict
+) -> messages.Contribution:
     return messages.read_contribution(
         record,
         dim=site.task.layout.dim,
         tally_size=site.task.evaluation.layout.size,
         max_examples=site.charter.floors.max_examples,
+        form=_form(site, position),
     )

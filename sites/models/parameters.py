@@ -4,8 +4,11 @@ It is the only place that knows the order of parameters in the vector: that of t
 module of its own because the models of tables and of texts both use it.
 """
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from privacy.layout import Layout, Vector
 from sites.plans import BadPlan, MovedPart
@@ -57,6 +60,24 @@ def moved_parameters(model: nn.Module, part: MovedPart) -> list[nn.Parameter]:
     if not chosen:
         raise BadPlan(f"this model has no {part} among the parameters that are trained")
     return chosen
+
+
+def pruned_numbers(parameters: Sequence[nn.Parameter], kept: bytes) -> list[Tensor]:
+    """Return for each parameter which of its numbers do not move; none if nothing is pruned.
+
+    Args:
+        parameters: All that are trained, in the model's order.
+        kept: Which numbers of the federated vector move, as `np.packbits` writes it.
+    """
+    if not kept:
+        return []
+    sizes = [item.numel() for item in parameters]
+    moves = np.unpackbits(np.frombuffer(kept, np.uint8), count=sum(sizes)).astype(bool)
+    parts = np.split(~moves, np.cumsum(sizes)[:-1])
+    return [
+        torch.from_numpy(part).reshape(item.shape)
+        for part, item in zip(parts, parameters, strict=True)
+    ]
 
 
 def _trainable(model: nn.Module) -> dict[str, nn.Parameter]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from privacy.errors import ConsortiumError
-from sites.models.parameters import moved_parameters
+from sites.models.parameters import moved_parameters, pruned_numbers
 from sites.plans import EmptySite, TrainingPlan
 from sites.training.dp_sgd import private_gradients
 from sites.training.optimizers import optimizer_of
@@ -80,8 +80,8 @@ def train(
     steps are taken, and the last one ends with them. With `class_balance="resample"`, each pass
     draws as many records as there are, with replacement and each class equally often on average.
     With `proximal_mu` 0 there is no proximal term; as it grows, the model stays at the received
-    parameters. With `privacy`, the guarantee is that of `sites.training.dp_sgd` instead, and
-    nothing but its gradients is computed from records.
+    parameters. With `plan.kept`, other numbers stay as received. With `privacy`, the guarantee is
+    that of `sites.training.dp_sgd` instead, and nothing but its gradients is computed from records.
 
     Args:
         model: Holds the received parameters.
@@ -101,12 +101,14 @@ def train(
     parameters = moved_parameters(model, plan.moved)
     received = [item.detach().clone() for item in parameters]
     optimizer = optimizer_of(parameters, plan)
-    share = _proximal_share(plan)
+    share, still = _proximal_share(plan), pruned_numbers(parameters, plan.kept)
 
     def take_step() -> None:
         optimizer.step()
         if share:
             _pull_back(parameters, received, share)
+        if still:
+            _put_back(parameters, received, still)
 
     if plan.privacy is not None:
         # The loss itself stays unread: only its noised gradients may influence anything.
@@ -219,3 +221,9 @@ def _proximal_share(plan: TrainingPlan) -> float:
 def _pull_back(parameters: list[nn.Parameter], received: list[Tensor], share: float) -> None:
     for parameter, target in zip(parameters, received, strict=True):
         parameter.lerp_(target, share)
+
+
+@torch.no_grad()
+def _put_back(parameters: list[nn.Parameter], received: list[Tensor], still: list[Tensor]) -> None:
+    for parameter, target, where in zip(parameters, received, still, strict=True):
+        parameter.copy_(torch.where(where, target, parameter))

@@ -53,6 +53,7 @@ class RuleSpec:
         needs_memory: Whether the rule uses the last aggregate; before the first round it is zero.
         only_bounds: Whether every liar moves the result, within a bound; the other rules outvote
             liars.
+        by_coordinate: Whether each number of the result is from the middle of the sites' numbers.
     """
 
     name: str
@@ -65,6 +66,7 @@ class RuleSpec:
     same_on_every_cpu: bool = False
     needs_memory: bool = False
     only_bounds: bool = False
+    by_coordinate: bool = False
 
 
 def _liars(rule: Callable[..., Vector]) -> Callable[[RuleOptions, Vector | None], Rule]:
@@ -108,6 +110,7 @@ SPECS = (
         breakdown="any minority: each coordinate stays within the honest range",
         paper="Yin et al. 2018, arXiv:1803.01498",
         same_on_every_cpu=True,
+        by_coordinate=True,
     ),
     RuleSpec(
         name="trimmed-mean",
@@ -116,6 +119,7 @@ SPECS = (
         breakdown="f of 2f + 1: each coordinate stays within the honest range",
         paper="Yin et al. 2018, arXiv:1803.01498",
         same_on_every_cpu=True,
+        by_coordinate=True,
     ),
     RuleSpec(
         name="geometric-median",
@@ -147,6 +151,7 @@ SPECS = (
         sites_needed=bulyan_sites,
         breakdown="f of 4f + 3: each coordinate stays within one honest range of an honest median",
         paper="El Mhamdi et al. 2018, arXiv:1802.07927",
+        by_coordinate=True,
     ),
     RuleSpec(
         name="centered-clipping",

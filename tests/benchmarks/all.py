@@ -14,6 +14,7 @@ from typing import Any
 BENCHMARKS = (
     "comparison",
     "few_rows",
+    "compression",
     "orchestration",
     "homomorphic",
     "sealed_run",

@@ -23,6 +23,8 @@ HEADINGS: Mapping[str, str] = {
     "cox": "Survival",
     "personal": "A model of each site's own",
     "training": "Training at a site",
+    "compression": "Compression of updates",
+    "pruning": "Pruning",
     "table_model": "The model of tables",
     "text_model": "The encoder of texts",
     "rule": "The rule",

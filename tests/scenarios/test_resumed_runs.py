@@ -15,6 +15,7 @@ from flwr.app import Context, Message
 from typer.testing import CliRunner
 
 from consortium.client_app import app as client_app
+from consortium.coordinator.recorder import Recorder
 from consortium.coordinator.resume import NotResumable
 from consortium.run.directory import ENVIRONMENT, RunDirectory
 from consortium.run.records import Summary, Tallies, read_record
@@ -141,12 +142,38 @@ def test_a_run_killed_twice_resumes_twice(tmp_path: Path, whole_run: Summary) ->
     assert resume_run(order, run).model_digest == whole_run.model_digest
 
 
+def test_a_compressed_run_that_died_goes_on_with_what_its_sites_left(tmp_path: Path) -> None:
+    """In a round that all sites had answered: what they left out by then is counted once."""
+    chosen: dict[str, Any] = {"compression": "top-k", "prune-to": 0.5, "prune-after": 1}
+    order = ScenarioRun(
+        scenario=HEART, config=HEART.config_with({"num-server-rounds": 3, **chosen})
+    )
+    ends = []
+    for name in ("whole", "died"):
+        run = new_run_directory(HEART, under=tmp_path / name, named=None)
+        if name == "died":
+            die_while_recording(order, run, run_scenario, times=3)
+        ends.append((resume_run if name == "died" else run_scenario)(order, run))
+    assert ends[0].model_digest == ends[1].model_digest
+
+
 def die_while_recording(
-    order: ScenarioRun, run: RunDirectory, how: Callable[[ScenarioRun, RunDirectory], Summary]
+    order: ScenarioRun,
+    run: RunDirectory,
+    how: Callable[[ScenarioRun, RunDirectory], Summary],
+    times: int = 1,
 ) -> None:
-    """Interrupt a run when it is about to record its next round."""
+    """Interrupt a run when it is about to record a round for the n-th time."""
+    record, left = Recorder._record_round, [times]
+
+    def dies(*given: Any) -> None:
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+        record(*given)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("consortium.coordinator.recorder.Recorder._record_round", _Dies())
+        patch.setattr("consortium.coordinator.recorder.Recorder._record_round", dies)
         with pytest.raises(KeyboardInterrupt):
             how(order, run)
 
@@ -163,11 +190,6 @@ def test_a_killed_encrypted_run_resumes_to_the_same_result(
     for name in ("status", "model_digest", "rounds", "metrics", "sites", "evaluated", "held_out"):
         assert getattr(summary, name) == getattr(encrypted_run, name), name
     assert [line["server_round"] for line in read_lines(run.metrics)] == [1, 2, 3, 4, 5]
-
-
-class _Dies:
-    def __call__(self, *_given: object) -> None:
-        raise KeyboardInterrupt
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from privacy.compression.plan import PruningPlan
 from privacy.layout import Vector
 from strategies.model_state import (
     HEADER,
@@ -84,6 +85,25 @@ def test_an_optimizers_step_is_to_advance() -> None:
     assert encode(step.after(begun, none, aggregate)) == encode(
         advance_with(begun, aggregate, ADAM)
     )
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_what_is_pruned_is_zero_from_then_on(optimizer: str) -> None:
+    """Whatever the optimizer remembers of it; where nothing is pruned the step is the same."""
+    chosen = OPTIMIZERS[optimizer](OptimizerOptions())
+    dense = OptimizerStep(optimizer=chosen)
+    sparse = OptimizerStep(optimizer=chosen, pruning=PruningPlan(share=0.5, after=2))
+    aggregate = np.array([4.0, 1.0, -3.0, 2.0])
+    states, others = [sparse.start(4)], [dense.start(4)]
+    for _ in range(4):
+        states.append(sparse.after(states[-1], np.zeros(0, np.int64), aggregate))
+        others.append(dense.after(others[-1], np.zeros(0, np.int64), aggregate))
+    assert encode(states[1]) == encode(others[1])
+    kept = np.flatnonzero(states[2].vector)
+    assert kept.size == 2
+    for one, other in zip(states[2:], others[2:], strict=True):
+        assert np.flatnonzero(one.vector).tolist() == kept.tolist()
+        np.testing.assert_array_equal(one.moments, other.moments)
 
 
 def test_a_learners_step_is_what_it_makes_of_state_statistics_and_sum() -> None:

@@ -180,7 +180,7 @@ class RoundNumbers:
         parameters = self.plaintexts.uploads[0].placement.parameters
         split = planes(config, server_round)
         return mean_from_levels(
-            joined_levels(content.levels, parameters, split),
+            self._scales.spread(joined_levels(content.levels, parameters, split)),
             total_class=8,  # the whole: each update counts by its own class
             scales=self._scales,
             parameters=parameters,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from flwr.app import Message, RecordDict
 
+from privacy.compression.update_form import UpdateForm
 from privacy.contribution import LARGEST_ENTRY
 from privacy.errors import ConsortiumError
 from privacy.layout import Layout, Tally
@@ -106,7 +107,13 @@ def reply_content(reply: Message) -> RecordDict:
 
 
 def checked_contribution(
-    reply: Message, *, layout: Layout, tally_size: int, max_examples: int, summed_size: int = 0
+    reply: Message,
+    *,
+    layout: Layout,
+    tally_size: int,
+    max_examples: int,
+    summed_size: int = 0,
+    form: UpdateForm | None = None,
 ) -> messages.Contribution:
     """Return a site's reply to `train`, checked for form, shape and range.
 
@@ -115,6 +122,7 @@ def checked_contribution(
     Raises:
         ReplyRefused: The site is silent, failed, refused, or a value is out of range.
         MalformedRecord: The form, type, shape or length is not the agreed one.
+        BadCompression: The bytes of a compressed update are none.
     """
     sent = messages.read_contribution(
         reply_content(reply),
@@ -122,6 +130,7 @@ def checked_contribution(
         tally_size=tally_size,
         max_examples=max_examples,
         summed_size=summed_size,
+        form=form,
     )
     _check_range(sent.tally)
     return sent

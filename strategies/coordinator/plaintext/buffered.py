@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from flwr.serverapp import Grid
 
+from privacy.compression.update_form import UpdateForm
 from privacy.wire import messages
 from privacy.wire.messages import Contribution
 from strategies.coordinator.messaging.events import SiteAnswered
@@ -26,6 +27,7 @@ class _OnItsWay:
 
     asked_in: int
     score_bins: bytes
+    form: UpdateForm | None
 
 
 class Buffered(Synchronous):
@@ -88,7 +90,7 @@ class Buffered(Synchronous):
         content = train_content(*self._position(server_round))
         asked = self._ask_sites(messages.TRAIN, server_round, free, content, exchange.grid)
         self._questions |= dict(zip(free, exchange.ask(asked), strict=True))
-        now = _OnItsWay(server_round, self._progress.score_bins)
+        now = _OnItsWay(server_round, self._progress.score_bins, self._round.form)
         self._on_their_way |= dict.fromkeys(free, now)
         self._round.sites = {one.node: site for site, one in self._questions.items()}
 
@@ -103,6 +105,7 @@ class Buffered(Synchronous):
                     layout=self._progress.layout,
                     tally_size=self._terms.evaluation_size,
                     max_examples=self._terms.max_examples,
+                    form=asked.form,
                 )
                 self._terms.bins.check(asked.score_bins, sent.tally)
                 check_values(sent.update)

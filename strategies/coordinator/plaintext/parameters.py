@@ -7,6 +7,7 @@ nothing of the strategy.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from privacy.compression.update_form import UpdateForm
 from privacy.contribution import Contribution, UpdateVector
 from privacy.identity.public_identity import Agreement
 from privacy.layout import Layout, Tally
@@ -28,6 +29,8 @@ class Terms:
         weigh: Returns a site's weight, from its number of training examples.
         check_statistics: Raises for a statistics tally that no records can have.
         contribution: What a site sends in a round besides its evaluation counts.
+        form: Returns how an update travels in the round from a state; None for one number after
+            another.
         bins: How the score bins follow one another, and what evaluation tally is possible.
         agreement: Public identities of the members if they compare their ledgers, or None.
         buffer_size: Updates that move the model of a buffered run; 0 in any other.
@@ -42,6 +45,7 @@ class Terms:
     weigh: Callable[[int], float]
     check_statistics: Callable[[Tally], None]
     contribution: Contribution = field(default_factory=UpdateVector)
+    form: Callable[[Layout, model_state.State], UpdateForm | None] = lambda _layout, _state: None
     bins: BinSteps = field(default_factory=BinSteps)
     agreement: Agreement | None = None
     buffer_size: int = 0

@@ -9,6 +9,7 @@ from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDic
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
+from privacy.compression.update_form import UpdateForm
 from privacy.errors import abbreviated_names
 from privacy.layout import Tally
 from privacy.wire import flower_records as wire
@@ -49,6 +50,7 @@ class _Round:
     began: float
     tally: Tally
     traffic: ByteCount
+    form: UpdateForm | None
     answered: list[str] = field(default_factory=list)
     asked_in: list[int] = field(default_factory=list)  # of each who answered, if not all in this
     unchanged: list[str] = field(default_factory=list)
@@ -296,6 +298,8 @@ class Synchronous(Strategy):
             began=time.monotonic(),
             tally=np.zeros(size, np.int64),
             traffic=ByteCount(self._traffic.down, self._traffic.up),
+            # Once a round: where numbers are pruned, it is found from the whole model.
+            form=self._form() if kind == messages.TRAIN else None,
         )
         self._observe(RoundStarted(server_round=server_round, cohort=tuple(nodes.values())))
         exchange = self._exchange(grid)
@@ -314,6 +318,7 @@ class Synchronous(Strategy):
             tally_size=self._terms.evaluation_size,
             max_examples=self._terms.max_examples,
             summed_size=self._terms.contribution.tally_size,
+            form=self._round.form,
         )
         # `add` refuses before it changes anything, and the tally is added only after it: a reply
         # counts whole or not at all.
@@ -321,6 +326,9 @@ class Synchronous(Strategy):
         self._terms.contribution.check(sent.summed, sites=1)
         gathering.add(sent.summand, self._terms.weigh(sent.num_examples))
         self._accept(reply, sent.tally, released=sent.released)
+
+    def _form(self) -> UpdateForm | None:
+        return self._terms.form(self._progress.layout, self._progress.state)
 
     def _check_evaluation(self, tally: Tally) -> None:
         self._terms.bins.check(self._progress.score_bins, tally)

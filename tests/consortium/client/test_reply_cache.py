@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from consortium.client.reply_cache import ReplyCache
 from privacy.storage.site_process import SITE_PROCESS
@@ -73,6 +74,70 @@ def test_of_two_processes_the_faster_answer_stands(tmp_path: Path) -> None:
     SITE_PROCESS.clear()
     slow = replace(SENT, num_examples=13)
     assert ReplyCache(tmp_path, ASKED).keep(slow).encode() == SENT.encode()
+
+
+LATER = replace(ASKED, server_round=4)
+OTHER_RUN = replace(ASKED, run="run-2")
+PACKED = replace(SENT, update=np.zeros(0, np.float32), packed=b"\1\2\3")
+LEFT = np.array([0.25, -0.5], np.float32)
+
+
+def memory(directory: Path, asked: Position) -> list[float] | None:
+    """Return what another process finds that a run left."""
+    SITE_PROCESS.clear()
+    found = ReplyCache(directory, asked).memory()
+    return None if found is None else found.tolist()
+
+
+def test_a_packed_update_is_kept_as_it_travels(tmp_path: Path) -> None:
+    """The bytes that are repeated are those that were sent."""
+    ReplyCache(tmp_path, ASKED).keep(PACKED, LEFT)
+    SITE_PROCESS.clear()
+    found = recalled(tmp_path)
+    assert found is not None
+    assert (found.packed, found.update.size, found.tally.tolist()) == (b"\1\2\3", 0, [7, 1])
+    assert (found.released, found.num_examples) == (True, 12)
+
+
+@pytest.mark.parametrize("left", [LEFT, np.arange(200_000, dtype=np.float32)])
+def test_what_a_run_left_is_there_in_its_next_round(
+    left: NDArray[np.float32], tmp_path: Path
+) -> None:
+    """After a restart, and after answers in other runs; another run has a memory of its own."""
+    assert memory(tmp_path, ASKED) is None
+    ReplyCache(tmp_path, ASKED).keep(PACKED, left)
+    ReplyCache(tmp_path, OTHER_RUN).keep(PACKED, 2 * LEFT)
+    ReplyCache(tmp_path, replace(ASKED, run="run-3")).keep(SENT)
+    assert memory(tmp_path, LATER) == left.tolist()
+    assert memory(tmp_path, OTHER_RUN) == (2 * LEFT).tolist()
+    ReplyCache(tmp_path, LATER).keep(PACKED, 3 * LEFT)
+    assert memory(tmp_path, LATER) == (3 * LEFT).tolist()
+
+
+def test_of_two_processes_the_memory_of_the_faster_one_stands(tmp_path: Path) -> None:
+    """What is left belongs to what was sent: of neither the slower one's."""
+    ReplyCache(tmp_path, ASKED).keep(PACKED, LEFT)
+    ReplyCache(tmp_path, ASKED).keep(replace(PACKED, packed=b"slow"), 2 * LEFT)
+    assert memory(tmp_path, LATER) == LEFT.tolist()
+
+
+def test_a_run_that_is_over_leaves_nothing(tmp_path: Path) -> None:
+    """Neither a row nor a file; other runs keep theirs."""
+    large = np.zeros(200_000, np.float32)
+    ReplyCache(tmp_path, ASKED).keep(PACKED, large)
+    ReplyCache(tmp_path, OTHER_RUN).keep(PACKED, LEFT)
+    ReplyCache(tmp_path, LATER).end_run()
+    assert memory(tmp_path, LATER) is None
+    assert memory(tmp_path, OTHER_RUN) == LEFT.tolist()
+    assert not [*(tmp_path / "answers" / "kept").iterdir()]
+
+
+def test_runs_that_were_given_up_do_not_fill_the_disk(tmp_path: Path) -> None:
+    """Of 64 runs without an end only the one that goes on keeps what it left."""
+    runs = [replace(ASKED, run=f"run-{number}") for number in range(65)]
+    for asked in runs:
+        ReplyCache(tmp_path, asked).keep(PACKED, LEFT)
+    assert [memory(tmp_path, asked) for asked in (runs[0], runs[-1])] == [None, LEFT.tolist()]
 
 
 def test_an_answer_that_version_0_1_0_kept_is_given_until_there_is_another(tmp_path: Path) -> None:

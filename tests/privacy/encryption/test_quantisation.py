@@ -198,6 +198,30 @@ def test_a_wrong_shape_or_class_is_refused(dim: int, weight_class: int) -> None:
         quantise(np.zeros(dim), weight_class=weight_class, scales=scales, parameters=DEFAULT)
 
 
+@pytest.mark.parametrize("name", PARAMETER_SETS)
+def test_only_the_values_that_are_sent_take_levels(name: str) -> None:
+    """They are rounded as ever, and their sum has zeros at the places of the others."""
+    parameters = PARAMETER_SETS[name](4)
+    values, places = np.array([1.0, 2.0]), np.array([0, 3, 4])
+    whole, some = Scales(values, (3, 3)), Scales(values, (3, 3), places)
+    update = np.array([0.5, 0.0, 0.0, -1.5, 0.25, 0.0])
+    every, sent = (
+        quantise(
+            update,
+            weight_class=8,
+            scales=scales,
+            parameters=parameters,
+            rng=np.random.default_rng(5),
+        )
+        for scales in (whole, some)
+    )
+    np.testing.assert_array_equal(sent, every[places])
+    np.testing.assert_array_equal(some.spread(sent.astype(np.int64)), every)
+    np.testing.assert_array_equal(whole.spread(every.astype(np.int64)), every)
+    with pytest.raises(UnfitNumbers, match="3 values are sent"):
+        some.spread(every.astype(np.int64))
+
+
 def test_few_bits_need_a_generator() -> None:
     scales = Scales(np.array([1.0]), (3,))
     with pytest.raises(UnfitNumbers, match="pass rng"):

@@ -220,6 +220,19 @@ def test_training_converges_to_the_minimum_of_loss_plus_proximal_term(
     np.testing.assert_allclose(trained_place(plan, points=points), expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("proximal_mu", [0.0, 0.5])
+def test_what_is_pruned_stays_as_it_was_received(plan: TrainingPlan, proximal_mu: float) -> None:
+    """Whatever optimizer, momentum or decay; the other number goes its way."""
+    kept = np.packbits(np.array([0, 1], np.uint8)).tobytes()
+    chosen = replace(plan, kept=kept, proximal_mu=proximal_mu)
+    first, second = trained_place(chosen, points=records(10))
+    free = trained_place(replace(plan, proximal_mu=proximal_mu), points=records(10))
+    assert first == 3.0
+    # In this loss the two do not meet, so that what is kept moves as if nothing was pruned.
+    assert second == free[1] != -2.0
+
+
 def test_a_site_without_records_is_refused() -> None:
     with pytest.raises(EmptySite, match="no training records"):
         trained_place(PLANS[0], points=records(0))

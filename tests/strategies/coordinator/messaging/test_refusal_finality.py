@@ -32,6 +32,7 @@ PASSING_FOR_THE_COORDINATOR = frozenset(
     {
         "another-cohort",
         "another-set-confirmed",
+        "bad-compression",
         "bad-signature",
         "foreign-pair-secret",
         "impossible-tally",
@@ -78,6 +79,7 @@ PASSING_AT_THE_SITE = frozenset(
         "another-final-state",
         "another-set-confirmed",
         "answer-forgotten",
+        "bad-compression",
         "audit-log-unavailable",
         "bad-signature",
         "cannot-open",
