@@ -53,8 +53,8 @@ def require_exact_sums(config: RunConfig, charter: Charter) -> None:
     if wrong:
         raise BadConfig(
             f"{learner.name} sends exact tallies, of which the plain sum over all sites is "
-            "taken: no rule, bucket, share of the sites, server optimizer, schedule, compression or "
-            f"{'step of private training' if bounded else 'noise'} applies to them. "
+            "taken: no rule, bucket, share of the sites, server optimizer, schedule, compression "
+            f"or {'step of private training' if bounded else 'noise'} applies to them. "
             f"Set {', '.join(wrong)}{_instead(learner, wrong)}"
         )
     noise = config.learning.noise
