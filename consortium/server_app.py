@@ -12,6 +12,7 @@ from consortium.charter.document import Charter
 from consortium.config import RunConfig
 from consortium.coordinator.audit_trail import AuditedGrid, CoordinatorAuditTrail
 from consortium.coordinator.coordinator_modes import at_coordinator
+from consortium.coordinator.hubs.hub_grid import hubs_between
 from consortium.coordinator.later_runs.later_evaluation import write_into_evaluated
 from consortium.coordinator.led_run import LedRun
 from consortium.coordinator.pausing import RunPaused, with_pause
@@ -63,8 +64,9 @@ def _lead(run: RunDirectory, grid: Grid, config: RunConfig) -> None:
     RedoSlots(run.vault, PartyDirectory(run.coordinator).audit_log).put_back()
     trail = CoordinatorAuditTrail.open_for(run, charter, config)
     recorder = Recorder(run, evaluation_of(config, charter))
+    bus = hubs_between(grid, charter, config.digest)
     led = LedRun(
-        grid=with_pause(AuditedGrid(grid, trail), run, recorder),
+        grid=with_pause(AuditedGrid(bus, trail), run, recorder),
         config=config,
         charter=charter,
         recorder=recorder,

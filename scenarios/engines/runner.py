@@ -28,6 +28,7 @@ from scenarios.attacks.assignment import NOBODY, AttackAssignment, liars_path
 from scenarios.attacks.malicious_client import app as malicious_app
 from scenarios.engines.deployment import deploy
 from scenarios.engines.file_limits import allow_open_files
+from scenarios.engines.hubs import hub_apps
 from scenarios.engines.in_process import SiteApp, run_in_process
 from scenarios.engines.staging import stage
 from scenarios.library.registry import SCENARIOS
@@ -48,6 +49,10 @@ class NoLiarsThere(ConsortiumError, ValueError, code="no-liars-there"):
     """Liars that alter replies were asked for on an engine that runs installed code only."""
 
 
+class NoHubsThere(ConsortiumError, ValueError, code="no-hubs-there"):
+    """Hubs were asked for on an engine that has none."""
+
+
 def _do_nothing(_run: RunDirectory) -> None:
     """Do nothing; by its name, so that other processes can be told to."""
 
@@ -64,6 +69,7 @@ class ScenarioRun:
         lies: Which sites attack, and how.
         verbose: Whether Flower's own log is shown.
         track: Trackers that are told of the run (`parse_trackers`).
+        num_hubs: How many hubs the sites stand behind; 0 for none.
         pause_after: The run is parked once the model of so many rounds is judged; None for its end.
         on_staged: Called once everything is staged, before anything runs.
     """
@@ -75,6 +81,7 @@ class ScenarioRun:
     lies: AttackAssignment = NOBODY
     verbose: bool = False
     track: tuple[str, ...] = ()
+    num_hubs: int = 0
     pause_after: int | None = None
     on_staged: Callable[[RunDirectory], None] = _do_nothing
 
@@ -94,6 +101,7 @@ def run_scenario(order: ScenarioRun, run: RunDirectory) -> Summary:
         order.own_data,
         config=order.config,
         lies=order.lies,
+        num_hubs=order.num_hubs,
     )
     order.on_staged(run)
     return _run_on_engine(order, run)
@@ -160,16 +168,18 @@ def _failure_of(summary: Summary, otherwise: str) -> RunFailed:
 
 
 def _run_in_process(order: ScenarioRun, run: RunDirectory) -> None:
+    apps, charter = _site_apps(order), Charter.read(run.charter)
     with run_in_environment(run):
         run_in_process(
             server_app,
-            _site_apps(order),
+            hub_apps(run, charter, order.config, apps) if charter.hubs else apps,
             num_sites=len(order.scenario.sites),
             run_config=order.config.flat(),
         )
 
 
 def _simulate(order: ScenarioRun, run: RunDirectory) -> None:
+    _require_no_hubs(run, "simulation")
     require_library("to run the simulation engine", "ray", extra="simulation")
     allow_open_files(len(order.scenario.sites))
     simulate_run(
@@ -182,11 +192,19 @@ def _simulate(order: ScenarioRun, run: RunDirectory) -> None:
 
 
 def _deploy(order: ScenarioRun, run: RunDirectory) -> None:
+    _require_no_hubs(run, "deployment")
     if order.lies.malicious_senders:
         raise NoLiarsThere(
             "a deployment runs installed code only: use another engine for this attack"
         )
     deploy(run, order.scenario, order.config)
+
+
+def _require_no_hubs(run: RunDirectory, engine: Engine) -> None:
+    if Charter.read(run.charter).hubs:
+        raise NoHubsThere(
+            f"the engine {engine} has one SuperLink: run a scenario with hubs in process"
+        )
 
 
 def _site_apps(order: ScenarioRun) -> dict[int, SiteApp]:
