@@ -30,6 +30,7 @@ from scenarios.engines.deployment import deploy
 from scenarios.engines.file_limits import allow_open_files
 from scenarios.engines.hubs import hub_apps
 from scenarios.engines.in_process import SiteApp, run_in_process
+from scenarios.engines.preconditions import require_hubs
 from scenarios.engines.staging import stage
 from scenarios.library.registry import SCENARIOS
 from scenarios.scenario import Engine, Scenario, scenario_of_charter
@@ -47,10 +48,6 @@ class RunParked(RunFailed, code="run-parked"):
 
 class NoLiarsThere(ConsortiumError, ValueError, code="no-liars-there"):
     """Liars that alter replies were asked for on an engine that runs installed code only."""
-
-
-class NoHubsThere(ConsortiumError, ValueError, code="no-hubs-there"):
-    """Hubs were asked for on an engine that has none."""
 
 
 def _do_nothing(_run: RunDirectory) -> None:
@@ -146,6 +143,9 @@ def resume_run(order: ScenarioRun, run: RunDirectory) -> Summary:
 
 
 def _run_on_engine(order: ScenarioRun, run: RunDirectory) -> Summary:
+    num_hubs = len(Charter.read(run.charter).hubs)
+    if num_hubs:
+        require_hubs(order.engine, order.scenario, num_hubs)
     pause_after(run, order.pause_after)
     try:
         with trackers_in_environment(order.track):
@@ -179,7 +179,6 @@ def _run_in_process(order: ScenarioRun, run: RunDirectory) -> None:
 
 
 def _simulate(order: ScenarioRun, run: RunDirectory) -> None:
-    _require_no_hubs(run, "simulation")
     require_library("to run the simulation engine", "ray", extra="simulation")
     allow_open_files(len(order.scenario.sites))
     simulate_run(
@@ -192,19 +191,11 @@ def _simulate(order: ScenarioRun, run: RunDirectory) -> None:
 
 
 def _deploy(order: ScenarioRun, run: RunDirectory) -> None:
-    _require_no_hubs(run, "deployment")
     if order.lies.malicious_senders:
         raise NoLiarsThere(
             "a deployment runs installed code only: use another engine for this attack"
         )
     deploy(run, order.scenario, order.config)
-
-
-def _require_no_hubs(run: RunDirectory, engine: Engine) -> None:
-    if Charter.read(run.charter).hubs:
-        raise NoHubsThere(
-            f"the engine {engine} has one SuperLink: run a scenario with hubs in process"
-        )
 
 
 def _site_apps(order: ScenarioRun) -> dict[int, SiteApp]:

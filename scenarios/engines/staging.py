@@ -38,10 +38,6 @@ class UnknownSite(ConsortiumError, LookupError, code="unknown-site"):
     """A scenario has no site of this name."""
 
 
-class TooManyHubs(ConsortiumError, ValueError, code="too-many-hubs"):
-    """There are fewer sites than hubs."""
-
-
 class NoRecords(ConsortiumError, ValueError, code="no-records"):
     """A site has no records: the scenario has no data set, and the user gave none."""
 
@@ -84,7 +80,6 @@ def stage(
         num_hubs: How many hubs the charter names, and the sites stand behind; 0 for none.
 
     Raises:
-        TooManyHubs: There are fewer sites than hubs.
         UnknownSite: There is own data for a site that the scenario does not have.
         NoRecords: A site has no data.
     """
@@ -202,12 +197,6 @@ def _add_identities(run: RunDirectory, charter: Charter) -> Charter:
 
 def _add_hubs(run: RunDirectory, charter: Charter, num_hubs: int) -> Charter:
     """Make a key for each hub; return the charter with the hubs, the sites dealt to them."""
-    if num_hubs > len(charter.names):
-        raise TooManyHubs(
-            f"{num_hubs} hubs need as many sites at least, and there are {len(charter.names)}",
-            needed=num_hubs,
-            came=len(charter.names),
-        )
     hubs = tuple(
         Hub(
             name=f"hub-{at}",

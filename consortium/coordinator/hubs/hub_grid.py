@@ -289,11 +289,6 @@ class HubGrid(WrappedGrid):
             self._layouts[node] = same or described
 
 
-def hubs_between(grid: Grid, charter: Charter, config: str) -> Grid:
-    """Return the grid of a run: through its hubs, if its charter has any."""
-    return HubGrid(grid, charter, config) if charter.hubs else grid
-
-
 def _reply(message: Message, one: Brought, part: HubPart, *, carries: bool) -> Message:
     if one.error is not None:
         return Message(Error(one.error, "through a hub"), reply_to=message)

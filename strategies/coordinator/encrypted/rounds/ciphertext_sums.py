@@ -26,6 +26,8 @@ from privacy.protocol.upload import UploadHeader, upload_digest
 
 RECEIPTS_FILE = "receipts.bin"
 SUMS_FILE = "sums.bin"
+HUB_FILES = "upload-+*.bin"  # kept and deleted as uploads are; no site's name has a plus
+MAX_STATEMENT_BYTES = 2**18
 
 Keep = Callable[[str, Iterable[bytes]], None]
 
@@ -37,8 +39,7 @@ def upload_file(site: str) -> str:
 
 def hub_file(statement: bytes) -> str:
     """Return the name of the file that keeps a hub's sum with its statement."""
-    # Kept and deleted as uploads are; no site's name has a plus.
-    return f"upload-+{hashlib.sha256(statement).hexdigest()[:32]}.bin"
+    return HUB_FILES.replace("*", hashlib.sha256(statement).hexdigest()[:32])
 
 
 @dataclass(frozen=True, kw_only=True)
