@@ -8,13 +8,23 @@ from flwr.app import Context, Message
 
 from consortium.charter.hubs import Hub
 from consortium.config import RunConfig, Scalar
+from consortium.coordinator.assembly import encrypted_strategy
+from consortium.coordinator.hubs.absences import explaining
 from consortium.coordinator.hubs.hub_grid import HubGrid
 from consortium.run.directory import RunDirectory
+from consortium.run.evidence_store import EvidenceStore
 from privacy.errors import ConsortiumError
 from privacy.identity.log_signing_key import SigningKey
 from scenarios.engines.hubs import hub_apps
 from scenarios.engines.in_process import InProcessGrid, SiteApp
-from tests.small_consortium import Consortium, Course, Hook, as_it_is, configured
+from tests.small_consortium import (
+    COORDINATOR,
+    Consortium,
+    Course,
+    Hook,
+    as_it_is,
+    configured,
+)
 
 HubHook = Callable[[str, Message, Context, SiteApp], Message]
 
@@ -77,7 +87,15 @@ def started(
     course, config = Course(), configured(overrides)
     grid = hub_bus(consortium, course, config, down=down, up=up, hook=hook)
     try:
-        strategy = consortium.strategy(course, **overrides)
+        vault = EvidenceStore(consortium.run.vault, keeps_all=config.keep_uploads == "all")
+        strategy = encrypted_strategy(
+            config,
+            consortium.charter,
+            observe=explaining(course.events.append, lambda: grid.away),
+            keep=vault.keep,
+            reach=lambda _progress: None,
+            sign=COORDINATOR.sign,
+        )
         course.progress = strategy.start(grid, config.num_server_rounds)
     except ConsortiumError as error:
         course.error = error

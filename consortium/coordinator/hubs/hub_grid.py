@@ -98,14 +98,14 @@ class HubGrid(WrappedGrid):
         self._layouts: dict[int, bytes] = {}
         self._bundles: dict[str, _Bundle] = {}  # by the ids of their messages
         self._unsent: dict[tuple[str, str, str], _Bundle] = {}
+        self._awaited: set[str] = set()  # hubs that have not answered what they were asked last
         self._numbered = 0
 
     @property
     def away(self) -> frozenset[str]:
         """The members whose hub is not there, or has not answered."""
-        silent = {one.hub for one in self._bundles.values() if one.sent is not None}
         gone = set(self._hubs) - set(self._present)
-        return frozenset(name for hub in gone | silent for name in self._hubs[hub].members)
+        return frozenset(name for hub in gone | self._awaited for name in self._hubs[hub].members)
 
     def get_node_ids(self) -> Iterable[int]:
         """Return the nodes of the members whose hubs are there."""
@@ -209,6 +209,7 @@ class HubGrid(WrappedGrid):
     def _send_bundles(self) -> None:
         bundles, self._unsent = [*self._unsent.values()], {}
         for bundle in bundles:
+            self._forget_unanswered(bundle.hub)
             node = self._present[bundle.hub].node if bundle.hub in self._present else None
             sent = _NO_ID
             if node is not None:
@@ -217,8 +218,15 @@ class HubGrid(WrappedGrid):
                 message = Message(content, node, HUB_CARRY, ttl=first.ttl, group_id=first.group_id)
                 sent = next(iter(self._grid.push_messages([message])))
             bundle.sent = sent or None
+            self._awaited.add(bundle.hub)
             if not sent:
                 bundle.answers = _absent(bundle)
+
+    def _forget_unanswered(self, hub: str) -> None:
+        """Forget what a hub did not answer in time: whoever asked it asks again, or goes on."""
+        for known, one in [*self._bundles.items()]:
+            if one.hub == hub and one.sent is not None:
+                del self._bundles[known]
 
     def _passed(self, bundle: _Bundle) -> Passed:
         asked = [*bundle.messages.values()]
@@ -261,6 +269,7 @@ class HubGrid(WrappedGrid):
         except ConsortiumError:
             return _absent(bundle)
         asked = [*bundle.messages.values()]
+        self._awaited.discard(bundle.hub)
         self._note_members(bundle.hub, reply.metadata.src_node_id, answer.nodes)
         nodes = [message.metadata.dst_node_id for message in asked]
         summed = {
