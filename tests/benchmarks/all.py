@@ -29,6 +29,7 @@ BENCHMARKS = (
     "startup",
     "sizes",
     "sweep",
+    "hubs",
     "tables",
     "fhir",
     "omop",
