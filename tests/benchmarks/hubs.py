@@ -43,6 +43,8 @@ from privacy.wire import messages
 from privacy.wire.encrypted_messages import SealedReply, SealedRound
 from scenarios.engines.hubs import hub_apps
 from scenarios.engines.in_process import InProcessGrid, SiteApp
+from scenarios.engines.runner import ScenarioRun, resume_run
+from scenarios.engines.staging import new_run_directory, stage
 from strategies.coordinator.encrypted.parameters import SealedTerms
 from strategies.coordinator.encrypted.rounds.ciphertext_sums import UploadForm
 from strategies.coordinator.encrypted.rounds.questions import Questions
@@ -50,6 +52,7 @@ from strategies.coordinator.messaging.exchange import ByteCount, Exchange
 from strategies.coordinator.messaging.roster import Present, Roster
 from tests.benchmarks.apart import Line, RemoteBus
 from tests.benchmarks.crowd import crowd_of_banks
+from tests.benchmarks.deployment import crowd as crowd_of_learners
 from tests.benchmarks.figures import options, print_figures
 from tests.benchmarks.peak import keep_peak
 
@@ -298,12 +301,47 @@ def report(num_sites: int, num_hubs: int) -> dict[str, object]:
     }
 
 
+def run_of_learners(num_sites: int, num_hubs: int) -> tuple[float, str]:
+    """Return the CPU seconds of a run of one round of real sites, and the digest of its model."""
+    scenario = crowd_of_learners(num_sites, "encrypted")
+    config = scenario.config_with({})
+    with tempfile.TemporaryDirectory() as folder:
+        run = new_run_directory(scenario, under=Path(folder), named=None)
+        stage(run, scenario, config=config, num_hubs=num_hubs)
+        began = time.process_time()
+        order = ScenarioRun(scenario=scenario, config=config, num_hubs=num_hubs)
+        model = resume_run(order, run).model_digest
+        return time.process_time() - began, model
+
+
+def whole_runs(num_sites: int, num_hubs: int) -> dict[str, object]:
+    """Return what whole runs of one round take, of real sites, all in this process."""
+    load = os.getloadavg()[0]
+    run_of_learners(4, 0)  # what is imported and read once is in no figure
+    flat_s, flat = run_of_learners(num_sites, 0)
+    hubs_s, hubs = run_of_learners(num_sites, num_hubs)
+    return {
+        "benchmark": "hubs, whole runs",
+        "sites": num_sites,
+        "hubs": num_hubs,
+        "load_before": round(load, 1),
+        "flat_cpu_s": round(flat_s, 1),
+        "hubs_cpu_s": round(hubs_s, 1),
+        "cpu_ratio": round(hubs_s / flat_s, 3),
+        "same_model": flat == hubs,
+    }
+
+
 def main() -> None:
     """Run the benchmark and print its figures."""
     parser = options(__doc__)
     parser.add_argument("--sites", type=int, default=SITES)
     parser.add_argument("--hubs", type=int, default=HUBS)
+    parser.add_argument("--whole", action="store_true", help="whole runs of real sites instead")
     chosen = parser.parse_args()
+    if chosen.whole:
+        print_figures(whole_runs(chosen.sites, chosen.hubs), as_json=chosen.json)
+        return
     print_figures(report(chosen.sites, chosen.hubs), as_json=chosen.json)
 
 

@@ -17,6 +17,7 @@ from scenarios.engines.preconditions import (
 from scenarios.engines.runner import ScenarioRun, run_scenario
 from scenarios.engines.staging import new_run_directory
 from scenarios.library.registry import scenario_named
+from scenarios.scenario import ENGINES
 
 HEART = scenario_named("heart-diagnosis")
 
@@ -42,7 +43,7 @@ def test_hubs_are_refused_where_there_are_none_and_beyond_the_number_of_sites() 
     require_hubs("inprocess", HEART, 4)
     for engine in ("simulation", "deployment"):
         with pytest.raises(NoHubsThere, match=engine):
-            require_hubs(engine, HEART, 2)  # type: ignore[arg-type]
+            require_hubs(ENGINES[engine], HEART, 2)
     with pytest.raises(TooManyHubs):
         require_hubs("inprocess", HEART, 5)
 

@@ -1,6 +1,9 @@
 """Whole runs through hubs: what they end in, who is missing, and what a hub cannot do."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,9 +25,11 @@ from tests.small_consortium import (
     Course,
     Passing,
     configured,
+    read_reply,
     read_round,
 )
 
+CLIPPED: Mapping[str, Any] = {"rule.name": "mean", "rule.clip_norm": 10.0}
 TWO = {"hub-a": ("east", "west"), "hub-b": ("north", "south")}
 
 
@@ -98,13 +103,13 @@ def test_a_hub_passes_on_sums_and_no_upload(tmp_path: Path) -> None:
         buckets=2,
         weighting="equal",
         num_server_rounds=1,
-        **{"rule.name": "mean", "rule.clip_norm": 10.0},
+        **CLIPPED,
     )
     assert (course.error, course.quarantined) == (None, set())
     assert len(brought) == 2
     for one in brought:
         assert all(answer.summed for answer in one.brought)
-        uploads = [answer.content["arrays"]["upload"].data for answer in one.brought]
+        uploads = [read_reply(answer.content).upload for answer in one.brought]
         assert set(uploads) == {b""}
         assert 2 <= len(one.sums) <= 3  # one of the counts, and of the updates one a bucket
 
@@ -177,12 +182,8 @@ def test_an_answer_that_a_hub_cannot_add_is_passed_on_and_refused_as_without_hub
     def short(passing: Passing) -> RecordDict:
         if (passing.site, passing.kind, passing.number) != ("south", "train", 1):
             return passing.content
-        arrays, facts = passing.content["arrays"], passing.content["facts"]
-        halved = arrays["upload"].data[:-8]
-        arrays["upload"] = type(arrays["upload"])(
-            dtype="uint8", shape=(len(halved),), stype=arrays["upload"].stype, data=halved
-        )
-        return RecordDict({"arrays": arrays, "facts": facts})
+        sent = read_reply(passing.content)
+        return replace(sent, upload=sent.upload[:-8]).content()
 
     flat = Consortium.placed(tmp_path / "flat").start(up=short, quorum=3)
     through = started(placed_behind(tmp_path / "hubs", TWO), up=short, quorum=3)

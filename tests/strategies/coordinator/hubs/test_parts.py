@@ -179,14 +179,14 @@ def test_a_sum_that_is_no_ciphertext_is_refused_whole(
 
 
 def test_a_part_is_taken_once_and_refused_for_all_of_its_answers() -> None:
-    taken = []
+    taken: list[HubPart] = []
     part = HubPart(hub="hub-a", contents={}, sums=())
     parts = HubParts()
     for _ in range(2):
         parts.admit(part, taken.append)
     assert taken == [part]
 
-    asked = []
+    asked: list[HubPart] = []
 
     def refuse(part: HubPart) -> None:
         asked.append(part)
