@@ -29,6 +29,8 @@ PASSING_FOR_THE_COORDINATOR = frozenset(
         "another-set-confirmed",
         "bad-signature",
         "foreign-pair-secret",
+        "hub-away",
+        "hub-sum-refused",
         "impossible-tally",
         "malformed-ciphertext",
         "malformed-envelope",
