@@ -12,6 +12,7 @@ from consortium.charter.document import Charter
 from consortium.config import RunConfig
 from consortium.coordinator.audit_trail import AuditedGrid, CoordinatorAuditTrail
 from consortium.coordinator.coordinator_modes import at_coordinator
+from consortium.coordinator.hubs.hub_grid import HubGrid
 from consortium.coordinator.later_runs.later_evaluation import write_into_evaluated
 from consortium.coordinator.led_run import LedRun
 from consortium.coordinator.pausing import RunPaused, with_pause
@@ -63,8 +64,9 @@ def _lead(run: RunDirectory, grid: Grid, config: RunConfig) -> None:
     RedoSlots(run.vault, PartyDirectory(run.coordinator).audit_log).put_back()
     trail = CoordinatorAuditTrail.open_for(run, charter, config)
     recorder = Recorder(run, evaluation_of(config, charter))
+    hubs = HubGrid(grid, charter, config.digest) if charter.hubs else None
     led = LedRun(
-        grid=with_pause(AuditedGrid(grid, trail), run, recorder),
+        grid=with_pause(AuditedGrid(hubs or grid, trail), run, recorder),
         config=config,
         charter=charter,
         recorder=recorder,
@@ -74,6 +76,7 @@ def _lead(run: RunDirectory, grid: Grid, config: RunConfig) -> None:
             RunName(charter.name, run.path.name),
             recorder.record_tracker_failure,
         ),
+        away=lambda: hubs.away if hubs else (),
     )
     write_run_config(run, config)
     try:
@@ -158,6 +161,7 @@ def _summary(led: LedRun, *, status: Status, error: str) -> Summary:
         model_digest=ending.model_digest,
         rounds=ending.rounds,
         sites=recorder.site_summaries(charter.names),
+        hubs={hub.name: list(hub.members) for hub in charter.hubs},
         evaluated=list(last.answered) if last else [],
         held_out=recorder.evaluation.num_examples(last.evaluation) if last else 0,
         withheld=why if last else "",

@@ -25,6 +25,13 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("privacy", "strategies", "sites", "consortium", "scenarios")
 
 CODES = {
+    "HubAway": "hub-away",
+    "HubSumRefused": "hub-sum-refused",
+    "HubsNotDeployed": "hubs-not-deployed",
+    "OtherAgreement": "other-agreement",
+    "NotForAHub": "not-for-a-hub",
+    "NoHubsThere": "no-hubs-there",
+    "TooManyHubs": "too-many-hubs",
     "BadFrame": "bad-frame",
     "BadScenarioFile": "bad-scenario-file",
     "ConsortiumError": "consortium-error",

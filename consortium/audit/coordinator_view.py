@@ -9,11 +9,7 @@ from consortium.audit.sum_verification import Auditor, SumCheck
 from consortium.run.directory import BadRunDirectory, RunDirectory
 from consortium.run.evidence_store import EvidenceStore
 from privacy.protocol.receipts import decode_receipts
-from strategies.coordinator.encrypted.rounds.ciphertext_sums import (
-    RECEIPTS_FILE,
-    SUMS_FILE,
-    upload_file,
-)
+from strategies.coordinator.encrypted.rounds.ciphertext_sums import RECEIPTS_FILE, SUMS_FILE
 
 _SAMPLE_BYTES = 24
 
@@ -104,9 +100,11 @@ def coordinator_view(run: RunDirectory) -> CoordinatorView:
             _site_view(
                 receipt.label.site,
                 receipt.label.weight_class,
-                (folder / "updates" / upload_file(receipt.label.site)).read_bytes(),
+                path.read_bytes(),
             )
             for receipt in receipts
+            # An upload that a hub added is shown if the hub's files are here.
+            if (path := auditor.upload_path(folder / "updates", receipt.label.site)).exists()
         ),
         sum_bytes=(folder / "updates" / SUMS_FILE).stat().st_size,
         state_bytes=len(state),

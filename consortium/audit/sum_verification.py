@@ -8,13 +8,14 @@ the sites keep.
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from consortium.audit.confirmed_sets import ConfirmedSet, confirmed_set
 from consortium.audit.cross_check import SiteEvidence, gather_evidence
+from consortium.audit.hub_parts import KeptPart, kept_parts
 from consortium.audit.shown_sums import NOTHING, ShownSum
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
@@ -88,12 +89,14 @@ class Auditor:
         config: The run config.
         vault: The coordinator's evidence store.
         evidence: What the sites kept of the questions that they were asked.
+        hubs: The evidence store of each hub whose files are here: the uploads that it added.
     """
 
     charter: Charter
     config: RunConfig
     vault: EvidenceStore
     evidence: tuple[SiteEvidence, ...] = ()
+    hubs: Mapping[str, EvidenceStore] = field(default_factory=dict)
 
     @classmethod
     def for_run(cls, run: RunDirectory, evidence: Sequence[Path] = ()) -> "Auditor":
@@ -113,7 +116,13 @@ class Auditor:
                 f"{run.path} is a run in the clear: only an encrypted run keeps signed uploads"
             )
         charter, config = Charter.read(run.charter), RunConfig.parse(summary.config)
-        return cls(charter, config, EvidenceStore(run.vault), gather_evidence(evidence, charter))
+        found = gather_evidence(evidence, charter)
+        hubs = {
+            hub.name: EvidenceStore(run.hub(hub.name).vault)
+            for hub in charter.hubs
+            if run.hub(hub.name).vault.exists()
+        }
+        return cls(charter, config, EvidenceStore(run.vault), found, hubs)
 
     def check_sums(self) -> Iterator[SumCheck]:
         """Check each sum whose uploads are kept; yield the verdicts.
@@ -155,6 +164,19 @@ class Auditor:
         opening.verify(self.charter.agreement.member(opening.terms.opener))
         return opening
 
+    def upload_path(self, folder: Path, site: str) -> Path:
+        """Return where an upload is kept: at the coordinator, or at the site's hub.
+
+        Args:
+            folder: The folder of the sum at the coordinator.
+            site: Whose upload it is.
+        """
+        path = folder / upload_file(site)
+        hub = next((one.name for one in self.charter.hubs if site in one.members), "")
+        if path.exists() or hub not in self.hubs:
+            return path
+        return self.hubs[hub].folder / folder.relative_to(self.vault.folder) / upload_file(site)
+
     def read_layout(self) -> Layout:
         """Read the layout of the run's model."""
         return Layout.from_description(json.loads(self.vault.read(LAYOUT_FILE)))
@@ -191,7 +213,7 @@ class Auditor:
         for index, bucket in enumerate(sorted({receipt.label.bucket for receipt in receipts})):
             mine = [receipt for receipt in receipts if receipt.label.bucket == bucket]
             said = published[index * placement.sum_bytes : (index + 1) * placement.sum_bytes]
-            summed, deviation = self._recomputed_sum(folder, placement, mine)
+            summed, deviation, undecided = self._recomputed_sum(folder, placement, mine)
             if not deviation and summed != said:
                 deviation = "the coordinator published a sum other than that of the signed uploads"
             right.append(summed)
@@ -202,12 +224,13 @@ class Auditor:
                     bucket=bucket,
                     sites=tuple(receipt.label.site for receipt in mine),
                     deviation=deviation,
+                    undecided=undecided,
                 )
             )
         shown = self._shown(server_round, folder, b"".join(right))
         confirmed = self._confirmed(server_round)
         for check, summed in zip(checks, right, strict=True):
-            if check.deviation:
+            if check.deviation or check.undecided:
                 yield check
             elif confirmed is None:
                 yield self._with_evidence(check, summed, shown)
@@ -218,25 +241,60 @@ class Auditor:
 
     def _recomputed_sum(
         self, folder: Path, placement: Placement, receipts: list[Receipt]
-    ) -> tuple[bytes, str]:
-        """Return the sum of the uploads that these receipts sign; or nothing, and what is wrong."""
+    ) -> tuple[bytes, str, str]:
+        """Return the sum of the uploads that these receipts sign; what is wrong; what is unknown.
+
+        If something is wrong, there is no sum.
+        """
+        adder, left = Adder(placement), {receipt.label.site: receipt for receipt in receipts}
+        unknown = []
+        for part in kept_parts(folder, left):
+            mine = [left.pop(site) for site in part.said.sites]
+            deviation = part.deviation(self.charter, mine)
+            if deviation:
+                return b"", deviation, ""
+            if part.said.hub in self.hubs:
+                deviation = self._hub_deviation(part, folder, placement, mine)
+            else:
+                unknown.append(part.said.hub)
+            if deviation:
+                return b"", deviation, ""
+            adder.add_sum(part.summed, uploads=len(mine))
+        deviation = self._added_uploads(adder, folder, placement, [*left.values()])
+        if deviation:
+            return b"", deviation, ""
+        missing = f"the uploads that {abbreviated_names(unknown)} added are not here"
+        return adder.sum(), "", missing if unknown else ""
+
+    def _hub_deviation(
+        self, part: KeptPart, folder: Path, placement: Placement, receipts: list[Receipt]
+    ) -> str:
+        """Return what is wrong with the sum of a hub whose uploads are here; empty if nothing."""
         adder = Adder(placement)
+        deviation = self._added_uploads(adder, folder, placement, receipts)
+        if not deviation and adder.sum() != part.summed:
+            deviation = "the coordinator signed a sum other than that of the signed uploads"
+        return deviation.replace("the coordinator", part.said.hub)
+
+    def _added_uploads(
+        self, adder: Adder, folder: Path, placement: Placement, receipts: list[Receipt]
+    ) -> str:
+        """Add the kept uploads that these receipts sign; return what is wrong, or nothing."""
         for receipt in receipts:
             site = receipt.label.site
-            path = folder / upload_file(site)
+            path = self.upload_path(folder, site)
             if not path.exists():
-                return b"", f"the coordinator did not keep the upload that {site} signed"
+                return f"the coordinator did not keep the upload that {site} signed"
             upload = path.read_bytes()
             try:
                 receipt.verify(self.charter.agreement.member(site))
                 header = upload_header(receipt.label, self.config, self.read_layout(), placement)
                 if upload_digest(header, [upload]) != receipt.upload:
-                    return b"", f"the coordinator holds an upload other than the one {site} signed"
+                    return f"the coordinator holds an upload other than the one {site} signed"
                 adder.add(upload)
             except ConsortiumError as error:
-                wrong = f"the coordinator added an upload that {site} did not sign ({error.code})"
-                return b"", wrong
-        return adder.sum(), ""
+                return f"the coordinator added an upload that {site} did not sign ({error.code})"
+        return ""
 
     def _shown(self, server_round: int, folder: Path, right: bytes) -> ShownSum:
         updates = folder.name == "updates"

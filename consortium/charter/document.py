@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from consortium.charter.canonical_json import canonical_json
+from consortium.charter.hubs import Hub, check_hubs
 from privacy.errors import ConsortiumError
 from privacy.identity.public_identity import (
     Agreement,
@@ -32,6 +33,7 @@ _LATER_FIELDS = frozenset(  # those that came after 0.1.0
         "continues",
         "continues_from",
         "coordinator_key",
+        "hubs",
         "maps",
         "max_colluders",
         "sets_in_run",
@@ -137,6 +139,7 @@ class Charter(_Agreed):
             left; empty if none does.
         continues_from: Digest of the sealed state that it goes on from, hexadecimal.
         maps: The maps by which members read their records. Who is not named reads as it chooses.
+        hubs: Regional coordinators, and the members behind each; empty if there are none.
     """
 
     version: Literal[1] = 1
@@ -159,6 +162,7 @@ class Charter(_Agreed):
     continues: str = Field(default="", pattern=r"^([a-z][a-z0-9_.-]{0,62}-[0-9a-f]{64})?$")
     continues_from: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
     maps: tuple[AgreedMap, ...] = ()
+    hubs: tuple[Hub, ...] = ()
 
     @model_validator(mode="after")
     def _names_are_distinct(self) -> "Charter":
@@ -181,6 +185,11 @@ class Charter(_Agreed):
             raise ValueError(f"maps are those of members, and {strangers} are none")
         if len({*named}) < len(named):
             raise ValueError("maps names a member twice")
+        return self
+
+    @model_validator(mode="after")
+    def _hubs_are_of_members(self) -> "Charter":
+        check_hubs(self.hubs, self.names)
         return self
 
     @model_validator(mode="after")

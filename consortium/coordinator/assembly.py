@@ -31,6 +31,7 @@ from strategies.coordinator.encrypted.parameters import ClaimRoster, SealedTerms
 from strategies.coordinator.encrypted.progress import Reach
 from strategies.coordinator.encrypted.rounds.ciphertext_sums import Keep
 from strategies.coordinator.encrypted.strategy import Encrypted
+from strategies.coordinator.hubs.parts import NO_HUBS, AgreedHubs
 from strategies.coordinator.masked.parameters import MaskedTerms
 from strategies.coordinator.masked.strategy import Masked
 from strategies.coordinator.messaging.cohort import Cohort
@@ -135,21 +136,29 @@ def encrypted_strategy(  # noqa: PLR0913 -- each is another part of the coordina
     rule_spec(config, charter)
     cohort = cohort_for(config, charter)
     terms = replace(
-        _sealed_terms(config, charter),
+        sealed_terms(config, charter),
         asked_last=asked_last,
         sign=sign,
         claim_roster=claim_roster or (lambda _roster: None),
     )
-    if not isinstance(mode_of(config), MaskedMode):
+    if not isinstance(terms, MaskedTerms):
         return Encrypted(cohort=cohort, terms=terms, observe=observe, keep=keep, reach=reach)
     return Masked(
         cohort=cohort,
-        terms=_masked_terms(terms, config, charter),
+        terms=terms,
         observe=observe,
         keep=keep,
         keep_before_sending=keep_before_sending or keep,
         reach=reach,
     )
+
+
+def sealed_terms(config: RunConfig, charter: Charter) -> SealedTerms:
+    """Return what run config and charter agree on of an encrypted run; with masks, its own kind."""
+    terms = _sealed_terms(config, charter)
+    if not isinstance(mode_of(config), MaskedMode):
+        return terms
+    return _masked_terms(terms, config, charter)
 
 
 def _masked_terms(terms: SealedTerms, config: RunConfig, charter: Charter) -> MaskedTerms:
@@ -187,6 +196,17 @@ def _sealed_terms(config: RunConfig, charter: Charter) -> SealedTerms:
         or bool(config.evaluate_model or config.continues),
         keeps_statistics=bool(charter.statistics_of) and config.privacy.counts_statistics,
         continues=bool(config.continues),
+        hubs=_agreed_hubs(charter),
+    )
+
+
+def _agreed_hubs(charter: Charter) -> AgreedHubs:
+    if not charter.hubs:
+        return NO_HUBS
+    return AgreedHubs(
+        charter=bytes.fromhex(charter.fingerprint),
+        keys={hub.name: bytes.fromhex(hub.signing) for hub in charter.hubs},
+        members={hub.name: frozenset(hub.members) for hub in charter.hubs},
     )
 
 

@@ -27,6 +27,7 @@ from privacy.identity.public_identity import BadSignature
 from privacy.protocol.part_digests import digests_shared
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
+from privacy.wire.hub_messages import Relayed
 from strategies.coordinator.messaging.events import RoundFinished, RunEvent, SiteQuarantined
 
 
@@ -84,7 +85,11 @@ class CoordinatorAuditTrail:
                 if key not in digests:
                     digests[key] = content_digest(kind, content)
                 self._note_message(
-                    audit.SENT, message.metadata.dst_node_id, kind, content, digests[key]
+                    audit.SENT,
+                    message.metadata.dst_node_id,
+                    kind,
+                    wire.num_bytes(content),
+                    digests[key],
                 )
         with self.before_sending():
             self.journal.commit()
@@ -99,8 +104,12 @@ class CoordinatorAuditTrail:
         else:
             if kind == messages.HELLO:
                 self._note_join(node, reply.content)
-            digest = content_digest(kind, reply.content)
-            self._note_message(audit.RECEIVED, node, kind, reply.content, digest)
+            # What a hub took out of an answer is known by the digest that the hub told: if it is
+            # not that in the member's log, the logs contradict each other.
+            told = reply.content.brought if isinstance(reply.content, Relayed) else None
+            digest = told.digest if told else content_digest(kind, reply.content)
+            size = told.num_bytes if told else wire.num_bytes(reply.content)
+            self._note_message(audit.RECEIVED, node, kind, size, digest)
 
     def note_event(self, event: RunEvent) -> None:
         """Note the outcome of a round. No figure is noted, released or not."""
@@ -153,9 +162,7 @@ class CoordinatorAuditTrail:
             signature=anchor.signature.hex(),
         )
 
-    def _note_message(
-        self, what: str, node: int, kind: str, content: RecordDict, digest: bytes
-    ) -> None:
+    def _note_message(self, what: str, node: int, kind: str, size: int, digest: bytes) -> None:
         link = self.links[node][1] if node in self.links else b""
         # The key comes with the answer to this request, so the request has an unkeyed digest.
         first = kind == messages.HELLO and what == audit.SENT
@@ -163,7 +170,7 @@ class CoordinatorAuditTrail:
             what,
             site=self._site_name(node),
             kind=kind,
-            bytes=wire.num_bytes(content),
+            bytes=size,
             digest=link_digest(b"" if first else link, digest),
         )
 

@@ -1,5 +1,6 @@
 """A run as the process that leads it has it, and how far it has come."""
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from flwr.serverapp import Grid
@@ -7,6 +8,7 @@ from flwr.serverapp import Grid
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
 from consortium.coordinator.audit_trail import CoordinatorAuditTrail
+from consortium.coordinator.hubs.absences import explaining
 from consortium.coordinator.observers import observe_with
 from consortium.coordinator.recorder import Recorder
 from consortium.coordinator.tracking.trackers import Trackers
@@ -44,6 +46,7 @@ class LedRun:
         trail: Writes the coordinator's audit log.
         trackers: Programs that follow the run.
         ending: What is kept of the run so far; a mode sets it as soon as it has kept more.
+        away: Returns the members whose hub is away.
     """
 
     grid: Grid
@@ -53,6 +56,7 @@ class LedRun:
     trail: CoordinatorAuditTrail
     trackers: Trackers
     ending: Ending = Ending()
+    away: Callable[[], Collection[str]] = tuple
 
     @property
     def observe(self) -> Observer:
@@ -60,7 +64,8 @@ class LedRun:
         sent = learner_of(self.charter, self.config).contribution
         counted = evaluation_of(self.config, self.charter).layout.size
         most = max(sent.tally_size, counted)
-        return observe_with(self.trail, self.recorder, self.trackers, tally_size=most)
+        observe = observe_with(self.trail, self.recorder, self.trackers, tally_size=most)
+        return explaining(observe, self.away)
 
     @property
     def directory(self) -> RunDirectory:

@@ -28,6 +28,11 @@ from consortium.run.party_directory import (
     SERVER_FILE,
     SIGNATURES_FILE,
 )
+from privacy.errors import ConsortiumError
+
+
+class HubsNotDeployed(ConsortiumError, ValueError, code="hubs-not-deployed"):
+    """A charter with hubs is to be deployed; hubs run in process only."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,12 +87,18 @@ def write_kits(
     key.
 
     Raises:
+        HubsNotDeployed: The charter has hubs.
         Unsigned, BadSignature: Not every member signed the charter.
         OtherKeys: A public half has keys other than the charter's, or two SuperNodes share a key.
         BadCharter: A member's public half is missing, or the charter names no address.
         BadCertificate: The authority is not the one in the charter, or sites would not accept the
             coordinator's certificate.
     """
+    if charter.hubs:
+        raise HubsNotDeployed(
+            "hubs run in process only so far (`scenario run --hubs`): between institutions, agree "
+            "on a charter without hubs"
+        )
     host, _ = coordinator_address(charter)
     signatures.require_all(charter)
     nodes = _node_keys(charter, halves)

@@ -170,3 +170,24 @@ class RunDirectory:
     def site(self, name: str) -> Path:
         """Return the directory of one simulated site."""
         return self.path / "sites" / name
+
+    def hub(self, name: str) -> "HubDirectory":
+        """Return the directory of one simulated hub."""
+        return HubDirectory(self.path / "hubs" / name)
+
+
+@dataclass(frozen=True)
+class HubDirectory:
+    """Paths in the directory of a hub.
+
+    Args:
+        path: The directory.
+    """
+
+    path: Path
+
+    key = PathIn("secrets/hub.secret")
+    """The key with which the hub signs each sum that it passes on. It decrypts nothing."""
+
+    vault = PathIn("sealed")
+    """The uploads that the hub added, as the coordinator keeps them in a run without hubs."""

@@ -131,6 +131,7 @@ class Summary(_Record):
         started: ISO 8601, UTC.
         seconds: Wall time of the rounds, statistics and final evaluation.
         model_digest: SHA-256 of the final federated vector.
+        hubs: The members behind each hub; empty without hubs.
         withheld: Why a finished run has no pooled figures, in words; empty if it has.
         metrics: Metrics pooled over the held-out persons of the sites in `evaluated`.
         site_metrics: Metrics of single sites, only where the site releases them.
@@ -155,6 +156,7 @@ class Summary(_Record):
     model_digest: str = ""
     rounds: int
     sites: list[SiteSummary]
+    hubs: dict[str, list[str]] = Field(default_factory=dict)
     evaluated: list[str] = Field(default_factory=list)
     held_out: int = 0
     withheld: str = ""

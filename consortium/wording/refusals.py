@@ -14,6 +14,8 @@ MILLI = "_milli"
 _OTHER = "It answered a different request from the one it received."
 _SEEN_BY_THE_COORDINATOR = {
     "never-came": "Nothing came from it before the run began.",
+    "hub-away": "The hub behind which it stands was not there.",
+    "hub-sum-refused": "The sum of its hub was not as agreed.",
     "silent": "No answer came before the deadline.",
     "node-gone": "Its connection was down when the round began.",
     "node-failed": "Its connection or its program failed during the round.",

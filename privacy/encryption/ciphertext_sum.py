@@ -170,6 +170,61 @@ class Adder:
                 self._evaluator.add_inplace(self._totals[index], ciphertext)
         self._uploads += 1
 
+    def add_sum(self, summed: Buffer, *, uploads: int) -> None:
+        """Add a sum of uploads that another adder made: the result is that of the uploads.
+
+        Args:
+            summed: Bytes of `sum`, from somebody who is not trusted.
+            uploads: Of how many uploads it is, at least 1.
+
+        Raises:
+            MalformedCiphertext: The bytes are not a sum of this placement, or what would come of
+                them anybody could read.
+            TooManyUploads: The sum would hold more uploads than the parameters allow.
+        """
+        rows = self.check_sum(summed, uploads=uploads)
+        parameters = self._placement.parameters
+        inlet = Inlet(parameters.form(seeded=False))
+        numbers = np.empty((2, parameters.degree), dtype=np.uint64)
+        first = not self._totals
+        for index, row in enumerate(rows):
+            ciphertext = seal.Ciphertext()
+            unpack_polynomials(row, parameters, numbers)
+            inlet.load(ciphertext, self._context, numbers)
+            if first:
+                self._totals.append(ciphertext)
+            else:
+                self._evaluator.add_inplace(self._totals[index], ciphertext)
+        self._uploads += uploads
+
+    def check_sum(self, summed: Buffer, *, uploads: int) -> Octets:
+        """Check a sum as `add_sum` does; return its ciphertexts as rows of bytes."""
+        parameters = self._placement.parameters
+        if not 1 <= uploads <= parameters.num_sites - self._uploads:
+            raise TooManyUploads(
+                f"the sum is exact for at most {number_of(parameters.num_sites, 'upload')} and "
+                f"holds {self._uploads} already: {uploads} more were to be added",
+                limit=parameters.num_sites,
+            )
+        rows = summed_rows(summed, self._placement)
+        self._require_hidden(rows)
+        return rows
+
+    def _require_hidden(self, rows: Octets) -> None:
+        """Check that no ciphertext would be transparent, before any is added: SEAL would throw."""
+        parameters = self._placement.parameters
+        outlet, form = Outlet(), parameters.form(seeded=False)
+        numbers = np.empty((2, parameters.degree), dtype=np.uint64)
+        for index, row in enumerate(rows):
+            second = unpack_polynomials(row, parameters, numbers)[1]
+            if self._totals:
+                total = outlet.read(self._totals[index], form)[0]
+                second = (second + total[parameters.degree :]) % np.uint64(parameters.prime)
+            if not second.any():
+                raise MalformedCiphertext(
+                    f"ciphertext {index} of the sum would be readable without a key", index=index
+                )
+
     def _load_ciphertexts(self, rows: Octets, *, fresh: bool) -> Iterator[Any]:
         parameters = self._placement.parameters
         numbers = np.empty((1, parameters.degree), dtype=np.uint64)

@@ -28,7 +28,7 @@ from scenarios.cli.terminal import (
     exit_refused,
     write_report,
 )
-from scenarios.engines.preconditions import require_runnable
+from scenarios.engines.preconditions import hubs_in_words, require_hubs, require_runnable
 from scenarios.engines.site_reports import site_log
 from scenarios.engines.staging import new_run_directory, require_sites
 from scenarios.scenario import ENGINES, Engine, Scenario
@@ -68,6 +68,7 @@ class RunRequest:
         if verbose:
             log_in_detail()
         self.track: tuple[str, ...] = ()
+        self.num_hubs = 0
         self.attack: str | None = None
         self.liars = 0
         self.lies = AttackAssignment(seed=self.config.seed, attacks=self.scenario.faults)
@@ -76,6 +77,14 @@ class RunRequest:
     def choose_trackers(self, track: list[str] | None) -> None:
         """Note the programs that shall follow the run."""
         self.track = exit_on_refusal(lambda: parse_trackers(track or []))
+
+    def choose_hubs(self, num_hubs: int) -> None:
+        """Note how many hubs the sites stand behind; refuse what cannot have hubs."""
+        self.num_hubs = num_hubs
+        if num_hubs:
+            exit_on_refusal(
+                lambda: require_hubs(self.engine, self.scenario, num_hubs, config=self.config)
+            )
 
     def choose_liars(self, attack: str | None, liars: int) -> None:
         """Replace the scenario's liars by the user's choice, if there is one."""
@@ -104,12 +113,15 @@ class RunRequest:
             lies=self.lies,
             verbose=self.verbose,
             track=self.track,
+            num_hubs=self.num_hubs,
         )
         console.print(
             f"{self.scenario.title}: {number_of(len(self.scenario.sites), 'site')}, {self.engine}"
         )
         for line in self.notes:
             console.print(line, soft_wrap=True, highlight=False)
+        if self.num_hubs:
+            console.print(hubs_in_words(self.scenario, self.config, self.num_hubs))
         for line in exit_on_refusal(lambda: run_notes(self.scenario, self.config, self.lies)):
             console.print(line, soft_wrap=True, highlight=False)
         return directory, _run_with_progress(order, directory, run_scenario)

@@ -46,6 +46,10 @@ AttackOption = Annotated[
     typer.Option("--attack", help="What liars do, such as sign-flip; none: no site lies."),
 ]
 LiarsOption = Annotated[int, typer.Option("--liars", min=0, help="Sites that lie, with --attack.")]
+HubsOption = Annotated[
+    int,
+    typer.Option("--hubs", min=0, help="Hubs that the sites stand behind, which add for them."),
+]
 TrackOption = Annotated[list[str] | None, typer.Option("--track", help=TRACK_HELP)]
 VerboseOption = Annotated[bool, typer.Option("--verbose", help="Show Flower's own log; log more.")]
 AllowAbsentOption = Annotated[
@@ -76,6 +80,7 @@ def _add_command(command: str, finish: Finish) -> None:
         data: DataOption = None,
         attack: AttackOption = None,
         liars: LiarsOption = 1,
+        hubs: HubsOption = 0,
         allow_absent: AllowAbsentOption = False,
         track: TrackOption = None,
         verbose: VerboseOption = False,
@@ -85,6 +90,7 @@ def _add_command(command: str, finish: Finish) -> None:
         )
         request.choose_liars(attack, liars)
         request.choose_trackers(track)
+        request.choose_hubs(hubs)
         directory, summary = request.run(out)
         refused = refused_own_data(directory, summary)
         request.leave_out(refused)

@@ -38,8 +38,9 @@ class InProcessGrid(Grid):
     sites.
 
     Args:
-        app: Called for each message to a site; a mapping by site index where sites differ.
-        num_sites: Number of nodes.
+        app: Called for each message to a site; a mapping by site index where sites differ, or only
+            some of them are on this bus.
+        num_sites: Number of sites.
         run_config: Flower's run config.
 
     Raises:
@@ -64,7 +65,7 @@ class InProcessGrid(Grid):
                 state=RecordDict(),
                 run_config=dict(run_config),
             )
-            for index in range(num_sites)
+            for index in self._apps
         }
         self._waiting: dict[str, Message] = {}
         self._sent = 0

@@ -28,7 +28,9 @@ from scenarios.attacks.assignment import NOBODY, AttackAssignment, liars_path
 from scenarios.attacks.malicious_client import app as malicious_app
 from scenarios.engines.deployment import deploy
 from scenarios.engines.file_limits import allow_open_files
+from scenarios.engines.hubs import hub_apps
 from scenarios.engines.in_process import SiteApp, run_in_process
+from scenarios.engines.preconditions import require_hubs
 from scenarios.engines.staging import stage
 from scenarios.library.registry import SCENARIOS
 from scenarios.scenario import Engine, Scenario, scenario_of_charter
@@ -64,6 +66,7 @@ class ScenarioRun:
         lies: Which sites attack, and how.
         verbose: Whether Flower's own log is shown.
         track: Trackers that are told of the run (`parse_trackers`).
+        num_hubs: How many hubs the sites stand behind; 0 for none.
         pause_after: The run is parked once the model of so many rounds is judged; None for its end.
         on_staged: Called once everything is staged, before anything runs.
     """
@@ -75,6 +78,7 @@ class ScenarioRun:
     lies: AttackAssignment = NOBODY
     verbose: bool = False
     track: tuple[str, ...] = ()
+    num_hubs: int = 0
     pause_after: int | None = None
     on_staged: Callable[[RunDirectory], None] = _do_nothing
 
@@ -94,6 +98,7 @@ def run_scenario(order: ScenarioRun, run: RunDirectory) -> Summary:
         order.own_data,
         config=order.config,
         lies=order.lies,
+        num_hubs=order.num_hubs,
     )
     order.on_staged(run)
     return _run_on_engine(order, run)
@@ -138,6 +143,9 @@ def resume_run(order: ScenarioRun, run: RunDirectory) -> Summary:
 
 
 def _run_on_engine(order: ScenarioRun, run: RunDirectory) -> Summary:
+    num_hubs = len(Charter.read(run.charter).hubs)
+    if num_hubs:
+        require_hubs(order.engine, order.scenario, num_hubs, config=order.config)
     pause_after(run, order.pause_after)
     try:
         with trackers_in_environment(order.track):
@@ -160,10 +168,11 @@ def _failure_of(summary: Summary, otherwise: str) -> RunFailed:
 
 
 def _run_in_process(order: ScenarioRun, run: RunDirectory) -> None:
+    apps, charter = _site_apps(order), Charter.read(run.charter)
     with run_in_environment(run):
         run_in_process(
             server_app,
-            _site_apps(order),
+            hub_apps(run, charter, order.config, apps) if charter.hubs else apps,
             num_sites=len(order.scenario.sites),
             run_config=order.config.flat(),
         )

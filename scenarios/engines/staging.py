@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from consortium.charter.document import Charter, Member
+from consortium.charter.hubs import Hub, dealt
 from consortium.config import RunConfig
 from consortium.modes.registry import mode_of
 from consortium.run.directory import RunDirectory
@@ -63,6 +64,7 @@ def stage(
     *,
     config: RunConfig | None = None,
     lies: AttackAssignment = NOBODY,
+    num_hubs: int = 0,
 ) -> None:
     """Write the charter, and a directory for each site with its part of the data.
 
@@ -75,6 +77,7 @@ def stage(
             secrets by which the sites hold persons out.
         lies: Which sites attack. Those that poison records do so here, those that they train on,
             except for own data.
+        num_hubs: How many hubs the charter names, and the sites stand behind; 0 for none.
 
     Raises:
         UnknownSite: There is own data for a site that the scenario does not have.
@@ -86,6 +89,7 @@ def stage(
     asked = config or scenario.config_with({})
     with_keys = mode_of(asked).needs_identities
     charter = _add_identities(run, scenario.charter) if with_keys else scenario.charter
+    charter = _add_hubs(run, charter, num_hubs) if num_hubs else charter
     charter.write(run.charter)
     run.coordinator.mkdir(exist_ok=True)
     if lies.attacks:
@@ -189,6 +193,19 @@ def _add_identities(run: RunDirectory, charter: Charter) -> Charter:
     return charter.model_copy(
         update={"members": tuple(members), "floors": floors, "coordinator_key": key}
     )
+
+
+def _add_hubs(run: RunDirectory, charter: Charter, num_hubs: int) -> Charter:
+    """Make a key for each hub; return the charter with the hubs, the sites dealt to them."""
+    hubs = tuple(
+        Hub(
+            name=f"hub-{at}",
+            members=members,
+            signing=SigningKey.at(run.hub(f"hub-{at}").key).public.hex(),
+        )
+        for at, members in enumerate(dealt(charter.names, num_hubs), start=1)
+    )
+    return Charter.model_validate({**charter.model_dump(), "hubs": hubs})
 
 
 def write_practice_files(scenario: Scenario, folder: Path) -> tuple[Path, ...]:

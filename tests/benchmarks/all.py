@@ -31,6 +31,7 @@ BENCHMARKS = (
     "sizes",
     "sweep",
     "schedules",
+    "hubs",
     "tables",
     "fhir",
     "omop",

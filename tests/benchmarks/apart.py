@@ -41,12 +41,12 @@ def run_apart(scenario: Scenario, folder: Path) -> Apart:
     run = new_run_directory(scenario, under=folder, named=None)
     os.environ[ENVIRONMENT] = str(run.path)
     config = scenario.config_with({})
-    here, there = (_Line(end) for end in socket.socketpair())
+    here, there = (Line(end) for end in socket.socketpair())
     sites = get_context("fork").Process(
         target=_be_the_sites, args=(scenario, run, there), daemon=True
     )
     sites.start()
-    grid = _BusToSites(here, nodes=here.recv())  # all is staged
+    grid = RemoteBus(here, nodes=here.recv())  # all is staged
     with keep_peak() as held:
         run_server_app(server_app, grid, config.flat())
     here.send(None)
@@ -57,7 +57,7 @@ def run_apart(scenario: Scenario, folder: Path) -> Apart:
     return {"seconds": summary.seconds, "coordinator_bytes": held[0]}
 
 
-def _be_the_sites(scenario: Scenario, run: RunDirectory, coordinator: "_Line") -> None:
+def _be_the_sites(scenario: Scenario, run: RunDirectory, coordinator: "Line") -> None:
     """Stage the run, then answer for all of its sites until there is nothing more."""
     config = scenario.config_with({})
     stage(run, scenario, config=config)
@@ -69,7 +69,7 @@ def _be_the_sites(scenario: Scenario, run: RunDirectory, coordinator: "_Line") -
         coordinator.send(list(bus(what)))
 
 
-class _Line:
+class Line:
     """One end of a line between two processes; large parts of what passes are not copied."""
 
     def __init__(self, end: socket.socket) -> None:
@@ -85,10 +85,10 @@ class _Line:
         return pickle.load(self._file)  # noqa: S301 -- our own process
 
 
-class _BusToSites(InProcessGrid):
+class RemoteBus(InProcessGrid):
     """A bus of whose sites this process holds nothing: another one answers for them."""
 
-    def __init__(self, sites: _Line, nodes: list[int]) -> None:
+    def __init__(self, sites: Line, nodes: list[int]) -> None:
         super().__init__({}, 0, {})
         self._sites = sites
         self._there = nodes

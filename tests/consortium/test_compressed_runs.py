@@ -200,6 +200,9 @@ def test_what_cannot_be_compressed_says_so(open_sites: Consortium) -> None:
         configured({"compression": "int8"})
     with pytest.raises(BadConfig, match="prune-after=5 leaves none of 3 rounds"):
         configured({"prune-to": 0.5, "num-server-rounds": 3})
+    for schedule in ("buffered", "triggered"):
+        with pytest.raises(BadConfig, match="set schedule to synchronous, or prune-to to 1"):
+            configured({"aggregation": "clear", "prune-to": 0.5, "schedule": schedule})
     counted = configured({"aggregation": "clear", "learner": "glm", "compression": "int8"})
     with pytest.raises(BadConfig, match="compression to none"):
         require_exact_sums(counted, open_sites.charter)

@@ -32,6 +32,7 @@ PRIVACY = DOCS / "privacy.md"
 TEXT = DOCS / "text.md"
 LIARS = DOCS / "lying-sites.md"
 STATISTICS = DOCS / "statistics.md"
+HUBS = DOCS / "hubs.md"
 
 # Of what docs/run-directory.md describes, what the runs of the README do not leave: the page whose
 # runs do.
@@ -54,6 +55,8 @@ LEFT_BY: Mapping[str, Path] = {
     "periods/*/**": STATISTICS,
     "periods.csv": STATISTICS,
     "sites/*/periods/*": STATISTICS,
+    "hubs/*/secrets/hub.secret": HUBS,
+    "hubs/*/sealed/round-*/*/*.bin": HUBS,
     "liars.json": LIARS,
     "coordinator/evidence.jsonl": LIARS,
 }
@@ -243,7 +246,7 @@ def documented_paths() -> list[str]:
     """Return the paths that docs/run-directory.md describes, as patterns."""
     table = (ROOT / "docs" / "run-directory.md").read_text()
     found = re.findall(r"^\| `([^`]+)` \|", table, re.M)
-    return [re.sub(r"\bT\b|SITE", "*", path) for path in found]
+    return [re.sub(r"\bT\b|SITE|HUB", "*", path) for path in found]
 
 
 def left_behind(run_directory: Path) -> set[str]:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 from flwr.app import Context, Message
 
@@ -11,6 +12,7 @@ from consortium.audit.cross_check import find_logs, read_log, require_agreement
 from consortium.audit.journal import ROUND
 from consortium.client_app import app as client_app
 from consortium.config import RunConfig, Scalar
+from consortium.model.files import read_model
 from consortium.report.render import render_report
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Summary
@@ -105,6 +107,21 @@ def test_the_log_of_the_coordinator_says_from_which_model_each_update_was_comput
         for one in finished
         for number in one["asked_in"]  # type: ignore[attr-defined]
     )
+
+
+@pytest.mark.parametrize("schedule", [BUFFERED, TRIGGERED], ids=["buffered", "triggered"])
+def test_updates_travel_compressed_in_each_schedule(
+    schedule: Mapping[str, Scalar], tmp_path: Path
+) -> None:
+    """In 16 bits a number the model is nearly the one of whole numbers, at half of the bytes."""
+    packed = {**schedule, "compression": "float16"}
+    (one, plain), (other, small) = (
+        whole_run(tmp_path / name, HEART.config_with(chosen))
+        for name, chosen in (("plain", schedule), ("packed", packed))
+    )
+    assert small.quarantined == plain.quarantined == []
+    vectors = [read_model(run.model).vector for run in (one, other)]
+    assert 0 < np.linalg.norm(vectors[0] - vectors[1]) < 0.01 * np.linalg.norm(vectors[0])
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ from privacy.secrets.masked_runs.pair_memory import RunForgotten
 from privacy.secrets.masks.pair_secrets import PairSecret
 from privacy.secrets.replay_guard import SiteMemory
 from privacy.wire.messages import Contribution
-from strategies.coordinator.encrypted.rounds.ciphertext_sums import RECEIPTS_FILE, upload_file
+from strategies.coordinator.encrypted.rounds.ciphertext_sums import HUB_FILES, RECEIPTS_FILE
 from strategies.coordinator.masked.rounds.chosen_set import (
     CONFIRMATIONS_FILE,
     SET_FILE,
@@ -123,7 +123,8 @@ def held_uploads(auditor: Auditor) -> tuple[HeldUpload, ...]:
 def uploads_without_receipt(auditor: Auditor, uploads: Iterable[HeldUpload]) -> int:
     """Return how many kept uploads no kept receipt signs: nothing can be said of them."""
     known = {one.path for one in uploads}
-    return len({*auditor.vault.folder.rglob("upload-*.bin")} - known)
+    of_hubs = {*auditor.vault.folder.rglob(HUB_FILES)}
+    return len({*auditor.vault.folder.rglob("upload-*.bin")} - known - of_hubs)
 
 
 def member_holdings(
@@ -206,7 +207,7 @@ def _uploads_in(auditor: Auditor, folder: Path, of: HeldSet | None) -> Iterator[
     updates, counts = ({}, {}) if of is None else of.terms
     terms = updates if folder.name == "updates" else counts
     for receipt in decode_receipts((folder / RECEIPTS_FILE).read_bytes()):
-        label, path = receipt.label, folder / upload_file(receipt.label.site)
+        label, path = receipt.label, auditor.upload_path(folder, receipt.label.site)
         if not path.exists():
             continue
         placement = auditor.placement(folder.name, label.slot.server_round)

@@ -28,6 +28,7 @@ def coordinator_section(recorded: Recorded) -> Section | None:
             _uploads_table(view),
             _figures_block(view),
             _audit_findings(view),
+            *_hubs_points(recorded),
             _protected_points(recorded),
             _unprotected_points(recorded),
         ),
@@ -98,6 +99,26 @@ def _audit_findings(view: CoordinatorView) -> Block:
         (
             f"{sums} of the last rounds were recomputed from the signed uploads, without a key. "
             "Each is correct.",
+        ),
+    )
+
+
+def _hubs_points(recorded: Recorded) -> tuple[Block, ...]:
+    """Return what hubs did; nothing of a run without hubs."""
+    hubs = recorded.summary.hubs
+    if not hubs:
+        return ()
+    behind = "; ".join(
+        f"{name}: {words.count_with_noun(len(members), recorded.noun)}"
+        for name, members in hubs.items()
+    )
+    return (
+        Points(
+            "Hubs between",
+            (
+                f"{behind}. Each hub added what its {recorded.nouns} sealed, and the coordinator "
+                "added the sums. A hub sees what the table shows, and has no key either.",
+            ),
         ),
     )
 

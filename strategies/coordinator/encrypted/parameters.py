@@ -13,6 +13,7 @@ from privacy.protocol.grouping import COUNTED, OF_STATISTICS, WITHHELD
 from privacy.protocol.upload import UploadHeader
 from privacy.wire.encrypted_messages import SealedRound
 from strategies.coordinator.encrypted.rounds.ciphertext_sums import UploadForm
+from strategies.coordinator.hubs.parts import NO_HUBS, AgreedHubs
 from strategies.coordinator.messaging.reply_validation import ReplyRefused
 from strategies.round_counts import RoundCounts
 from strategies.score_bins import BinSteps
@@ -65,6 +66,7 @@ class SealedTerms:
         claim_roster: Called with the roster of statistics before their sum is shown to anybody;
             it refuses by raising.
         sign: Signs with the coordinator's key; None if the charter names none.
+        hubs: The hubs that the members agreed on.
     """
 
     charter: str
@@ -88,6 +90,7 @@ class SealedTerms:
     continues: bool = False
     claim_roster: ClaimRoster = field(default=lambda _roster: None, repr=False)
     sign: Callable[[bytes], bytes] | None = field(default=None, repr=False)
+    hubs: AgreedHubs = NO_HUBS
 
     @property
     def floor(self) -> int:

@@ -11,11 +11,13 @@ from flwr.serverapp import Grid
 from google.protobuf.message import DecodeError
 
 from privacy.wire.flower_records import num_bytes
+from privacy.wire.hub_messages import carried_bytes
 
 Key = TypeVar("Key")
 
 SILENT = 1000  # Flower's own error codes are below 100
 UNREADABLE = 1001
+HUB_AWAY = 1002
 GONE = 5  # Flower's own code: it considers the node offline
 
 _AT_ONCE = 64  # messages handed to Flower together
@@ -192,7 +194,7 @@ class Exchange:
 
     def _counted(self, reply: Message) -> Message:
         if reply.has_content():
-            self.traffic.up += num_bytes(reply.content)
+            self.traffic.up += num_bytes(reply.content) + carried_bytes(reply.content)
         return reply
 
     def _await_reply(self, asked: Question) -> Message:

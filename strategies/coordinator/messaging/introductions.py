@@ -14,6 +14,7 @@ from privacy.identity.public_identity import BadSignature
 from privacy.protocol.membership_proof import CHALLENGE_SIZE, Declined, Presence
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
+from privacy.wire.hub_messages import run_of
 from strategies.coordinator.messaging.cohort import Cohort
 from strategies.coordinator.messaging.reply_validation import ReplyRefused, reply_content
 
@@ -80,7 +81,7 @@ class Greeting:
             raise WrongCharter("the site signed another charter")
         presence = Presence(
             charter=bytes.fromhex(said.charter),
-            run=reply.metadata.run_id,
+            run=run_of(reply.content, reply.metadata.run_id),
             node=reply.metadata.src_node_id,
             challenge=self.challenge,
             site=said.site,
@@ -107,7 +108,7 @@ class Greeting:
             return Refusing(name=site)
         declined = Declined(
             charter=bytes.fromhex(self.charter),
-            run=reply.metadata.run_id,
+            run=run_of(reply.content, reply.metadata.run_id),
             node=reply.metadata.src_node_id,
             challenge=self.challenge,
             site=site,

@@ -16,7 +16,7 @@ from privacy.layout import Layout, Tally
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
 from strategies.coordinator.messaging.events import SiteQuarantined
-from strategies.coordinator.messaging.exchange import SILENT, UNREADABLE
+from strategies.coordinator.messaging.exchange import HUB_AWAY, SILENT, UNREADABLE
 
 
 class ReplyRefused(ConsortiumError, ValueError, code="reply-refused"):
@@ -33,6 +33,10 @@ class Unreadable(ReplyRefused, code="unreadable"):
 
 class NodeFailed(ReplyRefused, code="node-failed"):
     """Flower reports that the site's app or node failed."""
+
+
+class HubAway(ReplyRefused, code="hub-away"):
+    """The hub behind which the site stands is not there, or did not answer."""
 
 
 class TallyOutOfRange(ReplyRefused, code="tally-out-of-range"):
@@ -90,6 +94,7 @@ def reply_content(reply: Message) -> RecordDict:
     Raises:
         Silent: No reply came before the deadline.
         Unreadable: The bytes of the reply are not a message.
+        HubAway: The site stands behind a hub that is not there.
         NodeFailed: Flower reports that the site failed.
         SiteRefused: The site refused.
         MalformedRecord: The reply does not have an agreed form.
@@ -99,6 +104,8 @@ def reply_content(reply: Message) -> RecordDict:
             raise Silent("no reply before the deadline")
         if reply.error.code == UNREADABLE:
             raise Unreadable("the bytes of the reply are not a Flower message")
+        if reply.error.code == HUB_AWAY:
+            raise HubAway("the hub of the site is not there")
         raise NodeFailed("the site's app or node failed", flower_code=reply.error.code)
     refusal = wire.read_refusal(reply.content)
     if refusal is not None:

@@ -1,10 +1,12 @@
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 
 from consortium.charter.document import BadCharter, coordinator_address
+from consortium.charter.hubs import Hub
 from consortium.charter.signatures import OtherKeys, Signatures, Unsigned
 from consortium.provisioning import provision as provisioning
 from consortium.provisioning.certificates import (
@@ -100,6 +102,14 @@ def test_no_kit_without_every_signature(founded: Founded) -> None:
     with pytest.raises(Unsigned):
         attempt(founded, signatures=Signatures(signatures=founded.signatures().signatures[:2]))
     assert not (founded.path / "kits").exists()
+
+
+def test_no_kit_for_a_charter_with_hubs(founded: Founded) -> None:
+    """Hubs run in process only: nobody is to wait for one that nothing starts."""
+    hub = Hub(name="hub-a", members=founded.charter.names, signing="11" * 32)
+    charter = founded.charter.model_copy(update={"hubs": (hub,)})
+    with pytest.raises(provisioning.HubsNotDeployed):
+        attempt(replace(founded, charter=charter))
 
 
 def test_no_kit_without_every_public_half(founded: Founded) -> None:

@@ -183,3 +183,45 @@ def test_a_seal_that_reads_streams_in_another_way_is_not_used(
     monkeypatch.setattr(homomorphic, "Inlet", Shifted)
     with pytest.raises(UnknownStream, match="other numbers"):
         Adder(PLACEMENT)
+
+
+@given(cuts=st.lists(st.integers(0, 2), min_size=4, max_size=4))
+@settings(max_examples=10)
+def test_sums_of_sums_have_the_bytes_of_the_sum_of_all(cuts: list[int]) -> None:
+    """However four uploads are divided into up to three sums."""
+    parts = [[at for at in range(4) if cuts[at] == group] for group in range(3)]
+    adder = Adder(PLACEMENT)
+    for part in filter(None, parts):
+        adder.add_sum(sum_of(*part), uploads=len(part))
+    assert adder.sum() == sum_of(0, 1, 2, 3)
+    assert adder.uploads == 4
+
+
+def test_a_sum_of_more_uploads_than_is_exact_is_refused_and_changes_nothing() -> None:
+    adder = Adder(PLACEMENT)
+    adder.add_sum(sum_of(0, 1), uploads=2)
+    for uploads in (0, 3):
+        with pytest.raises(TooManyUploads):
+            adder.add_sum(sum_of(2), uploads=uploads)
+    assert adder.sum() == sum_of(0, 1)
+
+
+def test_a_sum_that_would_leave_a_ciphertext_open_is_refused_and_changes_nothing() -> None:
+    """SEAL throws in the middle of adding to what cancels; and an open one hides nothing."""
+    whole = np.frombuffer(sum_of(0), np.uint8)[MARKER:].reshape(-1, PLACEMENT.sum_stride)
+    negated = []
+    for row in whole:
+        numbers = np.empty((2, PARAMETERS.degree), np.uint64)
+        homomorphic.unpack_polynomials(row, PARAMETERS, numbers)
+        opposite = (np.uint64(PARAMETERS.prime) - numbers) % np.uint64(PARAMETERS.prime)
+        negated.append(pack(opposite, np.empty((2, PARAMETERS.packed_words), "<u8")).tobytes())
+    opposite_sum = PLACEMENT.sum_marker + b"".join(negated)
+    adder = Adder(PLACEMENT)
+    adder.add(upload(0))
+    with pytest.raises(MalformedCiphertext, match="readable"):
+        adder.add_sum(opposite_sum, uploads=1)
+    with pytest.raises(MalformedCiphertext, match="readable"):
+        Adder(PLACEMENT).add_sum(
+            PLACEMENT.sum_marker + bytes(PLACEMENT.sum_bytes - MARKER), uploads=1
+        )
+    assert adder.sum() == sum_of(0)

@@ -2,10 +2,11 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 
+from privacy import canonical
 from privacy.encryption.ciphertext_sum import Adder, uploaded_rows
 from privacy.encryption.parameters import Placement
 from privacy.identity.public_identity import PublicIdentity
@@ -25,6 +26,8 @@ from privacy.protocol.upload import UploadHeader, upload_digest
 
 RECEIPTS_FILE = "receipts.bin"
 SUMS_FILE = "sums.bin"
+HUB_FILES = "upload-+*.bin"  # kept and deleted as uploads are; no site's name has a plus
+MAX_STATEMENT_BYTES = 2**18
 
 Keep = Callable[[str, Iterable[bytes]], None]
 
@@ -32,6 +35,11 @@ Keep = Callable[[str, Iterable[bytes]], None]
 def upload_file(site: str) -> str:
     """Return the name of the file that keeps a site's upload."""
     return f"upload-{site}.bin"
+
+
+def hub_file(statement: bytes) -> str:
+    """Return the name of the file that keeps a hub's sum with its statement."""
+    return HUB_FILES.replace("*", hashlib.sha256(statement).hexdigest()[:32])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +107,18 @@ class CiphertextSums:
             ConsortiumError: The receipt is another site's, belongs to another slot or is not
                 signed; or the upload is not the one it names, or does not have the agreed form.
         """
+        receipt = self.check_receipt(site, encoded)
+        uploaded_rows(upload, self.form.placement)
+        if upload_digest(self.form.header(receipt.label), [upload]) != receipt.upload:
+            raise ReceiptAltered(f"{site} signed another upload than the one that it sent")
+        return receipt
+
+    def check_receipt(self, site: str, encoded: bytes) -> Receipt:
+        """Check everything about a receipt that needs neither a key nor the upload; return it.
+
+        Raises:
+            ConsortiumError: It is another site's, belongs to another slot or is not signed.
+        """
         receipt = Receipt.decode(encoded)
         label = receipt.label
         label.slot.require_slot(self.slot)
@@ -118,9 +138,6 @@ class CiphertextSums:
         # The bucket is only bounded here. The coordinator does not know the seed that assigns
         # buckets, so the sites check them.
         receipt.verify(self.roster[site])
-        uploaded_rows(upload, self.form.placement)
-        if upload_digest(self.form.header(label), [upload]) != receipt.upload:
-            raise ReceiptAltered(f"{site} signed another upload than the one that it sent")
         return receipt
 
     def add(self, upload: bytes, receipt: Receipt) -> None:
@@ -129,13 +146,48 @@ class CiphertextSums:
         adder = self._adders.get(label.bucket) or Adder(self.form.placement)
         adder.add(upload)
         self._adders[label.bucket] = adder
+        self._note(receipt)
+        self.keep(f"{self.folder}/{upload_file(label.site)}", [upload])
+
+    def check_sum(self, summed: bytes, receipts: Sequence[Receipt]) -> None:
+        """Check that the sum of a hub can be added, as `add_sum` does, and add nothing."""
+        adder = self._adders.get(receipts[0].label.bucket) or Adder(self.form.placement)
+        adder.check_sum(summed, uploads=len(receipts))
+
+    def add_sum(self, summed: bytes, receipts: Sequence[Receipt], statement: bytes) -> None:
+        """Add the sum of the uploads of checked receipts of one bucket, which a hub added.
+
+        Args:
+            summed: The sum, from a hub that is not trusted.
+            receipts: Of the uploads, whose sites are in no other sum.
+            statement: The hub's signed statement of the sum, kept with it for an auditor.
+
+        Raises:
+            MalformedCiphertext, TooManyUploads: It is no sum of so many uploads; nothing is added.
+        """
+        bucket = receipts[0].label.bucket
+        adder = self._adders.get(bucket) or Adder(self.form.placement)
+        adder.add_sum(summed, uploads=len(receipts))
+        self._adders[bucket] = adder
+        for receipt in receipts:
+            self._note(receipt)
+        self.keep(f"{self.folder}/{hub_file(statement)}", [canonical.blob(statement), summed])
+
+    def _note(self, receipt: Receipt) -> None:
+        label = receipt.label
         self.added[label.site] = Added(
             bucket=label.bucket,
             state=label.state,
             receipt=receipt.encode(),
             weight_class=label.weight_class,
         )
-        self.keep(f"{self.folder}/{upload_file(label.site)}", [upload])
+
+    def finish_parts(self) -> Iterator[tuple[list[Receipt], bytes]]:
+        """Yield what a hub passes on of each bucket: its receipts and its sum, which is freed."""
+        for bucket, adder in sorted(self._adders.items()):
+            signed = [one.receipt for one in self.added.values() if one.bucket == bucket]
+            yield [Receipt.decode(one) for one in signed], adder.sum()
+        self._adders.clear()
 
     @property
     def folder(self) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from flwr.app import Message
+from flwr.app import Message, RecordDict
 
 from privacy.protocol.envelope import Slot
 from privacy.protocol.key_messages import Opening
@@ -52,6 +52,8 @@ class Questions:
             sums=self.sums(request, forms),
             read=lambda reply: self.read(reply, request.server_round),
             observe=self.observe,
+            read_content=lambda record: self.read_content(record, request.server_round),
+            hubs=self.terms.hubs,
         )
 
     def sums(
@@ -82,9 +84,17 @@ class Questions:
             ReplyRefused: The site is silent, failed or refused.
             MalformedRecord: The form is not the agreed one.
         """
+        return self.read_content(reply_content(reply), server_round)
+
+    def read_content(self, record: RecordDict, server_round: int) -> SealedReply:
+        """Return the content of a reply, read with the agreed bounds.
+
+        Raises:
+            MalformedRecord: The form is not the agreed one.
+        """
         terms, layout = self.terms, self.roster.layout
         return SealedReply.read(
-            reply_content(reply),
+            record,
             upload_bytes=terms.updates(layout, server_round).upload_bytes,
             count_bytes=max(terms.evaluation.upload_bytes, terms.statistics.upload_bytes),
             tally_size=terms.evaluation.tally_size,

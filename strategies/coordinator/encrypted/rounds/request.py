@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from flwr.app import Message
+from flwr.app import Message, RecordDict
 
 from privacy.errors import abbreviated_names
 from privacy.protocol.envelope import (
@@ -12,10 +12,12 @@ from privacy.protocol.envelope import (
     NO_STATE,
     STATISTICS,
     TRAINING,
+    Receipt,
     SealedState,
 )
 from privacy.wire import messages
 from privacy.wire.encrypted_messages import SealedReply, SealedRound
+from privacy.wire.hub_messages import HubPart, part_of
 from strategies.coordinator.encrypted.parameters import (
     MembersMissing,
     NothingSent,
@@ -23,6 +25,7 @@ from strategies.coordinator.encrypted.parameters import (
     StateDisputed,
 )
 from strategies.coordinator.encrypted.rounds.ciphertext_sums import CiphertextSums, MajorityVote
+from strategies.coordinator.hubs.parts import NO_HUBS, AgreedHubs, HubParts, check_part
 from strategies.coordinator.messaging.events import (
     Observer,
     RoundStarted,
@@ -50,6 +53,8 @@ class SealedRequest:
         sums: The sums of the uploads that are asked for, by purpose.
         read: Parses a reply, with the agreed bounds.
         observe: Receives the events.
+        read_content: Parses the content of a reply as `read` does, of one that a hub brought.
+        hubs: The hubs that the members agreed on.
     """
 
     request: SealedRound
@@ -57,12 +62,15 @@ class SealedRequest:
     sums: Mapping[str, CiphertextSums]
     read: Callable[[Message], SealedReply]
     observe: Observer
+    read_content: Callable[[RecordDict], SealedReply] = lambda _record: SealedReply()
+    hubs: AgreedHubs = NO_HUBS
     replies: dict[str, SealedReply] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
     traffic: tuple[int, int] = (0, 0)
     reporter: str = ""
     ballot: MajorityVote = field(default_factory=MajorityVote)
     left_out: dict[str, SiteQuarantined] = field(default_factory=dict)
+    _parts: HubParts = field(default_factory=HubParts, repr=False)
 
     def messages(
         self, kind: str, exchange: Exchange, *, reporter: str | None = None
@@ -87,7 +95,7 @@ class SealedRequest:
         for reply in replies:
             site = sites[reply.metadata.src_node_id]
             with Quarantine(self._leave_out, number, site):
-                self._take(site, self.read(reply))
+                self._take_reply(site, reply)
                 if self.sums:
                     self.observe(SiteAnswered(server_round=number, site=site))
             # Before the next reply is pulled: only one is ever in memory.
@@ -96,6 +104,47 @@ class SealedRequest:
     def _leave_out(self, event: SiteQuarantined) -> None:
         self.left_out[event.site] = event
         self.observe(event)
+
+    def take(self, site: str, sent: SealedReply) -> None:
+        """Check a reply with its uploads, and add them.
+
+        Raises:
+            ConsortiumError: Something of it is not as agreed; nothing is added.
+        """
+        self._take(site, sent)
+
+    def _take_reply(self, site: str, reply: Message) -> None:
+        part = part_of(reply.content) if reply.has_content() and self.sums else None
+        if part is None:
+            self._take(site, self.read(reply))
+        else:
+            self._parts.admit(part, self._take_part)
+            self._note(site, self.read(reply))
+
+    def _take_part(self, part: HubPart) -> None:
+        """Check all that a hub brought of its members, and add its sums: all of it or nothing.
+
+        Raises:
+            ConsortiumError: Something of it is not as agreed.
+        """
+        sites = {node: site for site, node in self.nodes.items()}
+        sent = {sites[node]: self.read_content(one) for node, one in part.contents.items()}
+        receipts = {site: self._check_signed(site, one) for site, one in sent.items()}
+        # All sums are checked before the first is added.
+        for one in check_part(part, receipts, self.sums, self.hubs):
+            self.sums[one.purpose].add_sum(one.summed, one.receipts, one.statement)
+
+    def _check_signed(self, site: str, sent: SealedReply) -> dict[str, Receipt]:
+        """Check what a reply holds besides its uploads; return its receipts by purpose."""
+        signed = {
+            TRAINING: sent.receipt,
+            EVALUATION: sent.count_receipt,
+            STATISTICS: sent.count_receipt,
+        }
+        return {
+            purpose: sums.check_receipt(site, signed[purpose])
+            for purpose, sums in self.sums.items()
+        }
 
     def _take(self, site: str, sent: SealedReply) -> None:
         parts = {
@@ -111,6 +160,10 @@ class SealedRequest:
         # All parts are checked before the first is added: a reply counts whole or not at all.
         for purpose, receipt in checked.items():
             self.sums[purpose].add(parts[purpose][0], receipt)
+        self._note(site, sent)
+
+    def _note(self, site: str, sent: SealedReply) -> None:
+        """Keep what is needed of a reply whose uploads are added."""
         state = sent.state if site == self.reporter else b""
         self.replies[site] = SealedReply(state=state, model=sent.model)
         self.ballot.cast(sent.released)

@@ -49,6 +49,7 @@ class MaskedRequest(SealedRequest):
 
     num_witnesses: int = 0
     masks: dict[str, dict[str, UploadMasks]] = field(default_factory=dict)
+    _beside: dict[str, dict[str, UploadMasks]] = field(default_factory=dict, repr=False)
 
     def messages_again(
         self, kind: str, exchange: Exchange, nodes: Mapping[str, int]
@@ -65,18 +66,29 @@ class MaskedRequest(SealedRequest):
         return (exchange.message(kind, node, content, group=group) for node in nodes.values())
 
     def _take(self, site: str, sent: SealedReply) -> None:
+        self._read_beside(site, sent)
+        if site in self.replies:
+            return  # asked twice, it answers the same: an upload is added once
+        super()._take(site, sent)
+
+    def _check_signed(self, site: str, sent: SealedReply) -> dict[str, Receipt]:
+        self._read_beside(site, sent)
+        return super()._check_signed(site, sent)
+
+    def _note(self, site: str, sent: SealedReply) -> None:
+        super()._note(site, sent)
+        for purpose, one in self._beside.pop(site).items():
+            self.masks.setdefault(purpose, {})[site] = one
+        self.left_out.pop(site, None)  # it was asked once more
+
+    def _read_beside(self, site: str, sent: SealedReply) -> None:
+        """Read what came beside the uploads of a site, which is kept once they are added."""
         parts = {
             TRAINING: (sent.receipt, sent.terms, sent.bundle),
             EVALUATION: (sent.count_receipt, sent.count_terms, sent.count_bundle),
             STATISTICS: (sent.count_receipt, sent.count_terms, sent.count_bundle),
         }
-        read = {purpose: self._read_masks(*parts[purpose]) for purpose in self.sums}
-        if site in self.replies:
-            return  # asked twice, it answers the same: an upload is added once
-        super()._take(site, sent)
-        for purpose, one in read.items():
-            self.masks.setdefault(purpose, {})[site] = one
-        self.left_out.pop(site, None)  # it was asked once more
+        self._beside[site] = {purpose: self._read_masks(*parts[purpose]) for purpose in self.sums}
 
     @cached_property
     def _cohort(self) -> bytes:
@@ -119,5 +131,7 @@ class MaskedQuestions(Questions):
             sums=self.sums(request, forms),
             read=lambda reply: self.read(reply, request.server_round),
             observe=self.observe,
+            read_content=lambda record: self.read_content(record, request.server_round),
+            hubs=self.terms.hubs,
             num_witnesses=len(self.terms.witnesses(opening.terms.roster)),
         )

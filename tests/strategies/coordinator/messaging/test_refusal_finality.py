@@ -35,6 +35,8 @@ PASSING_FOR_THE_COORDINATOR = frozenset(
         "bad-compression",
         "bad-signature",
         "foreign-pair-secret",
+        "hub-away",
+        "hub-sum-refused",
         "impossible-tally",
         "malformed-ciphertext",
         "malformed-envelope",
