@@ -290,6 +290,7 @@ CODES = {
     "TwoCommitments": "two-commitments",
     "TwoPairSecrets": "two-pair-secrets",
     "UnclippableModel": "unclippable-model",
+    "UnclearMarks": "unclear-marks",
     "UndeclaredCategory": "undeclared-category",
     "UndeclaredLabel": "undeclared-label",
     "UndividedCorpus": "undivided-corpus",

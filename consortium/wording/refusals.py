@@ -102,6 +102,8 @@ _SAID_BY_THE_SITE = {
     "unknown-side": "A file of its sentences is not named after a side of the split.",
     "unknown-encoder": "The encoder that the run names was not there.",
     "unfit-encoder": "The encoder that the run names cannot be trained here.",
+    "slow-tokenizer": "The encoder's tokenizer does not tell the words of a sentence apart.",
+    "unclear-marks": "The encoder's tokenizer sets special pieces within a text.",
     "other-encoder": "Its encoder has other weights, config or tokenizer than the run asks for.",
     "bad-reading": "What was said of how to read its data does not fit them.",
     "bad-fhir-map": "The map of its FHIR resources is not one.",
