@@ -17,6 +17,7 @@ from scenarios.library import (
     house_prices,
     lung_survival,
     market_sentiment,
+    notes_and_questions,
     private_banks,
     private_notes,
     regional_lenders,
@@ -44,6 +45,7 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
             clinical_notes.SCENARIO,
             clinical_entities.SCENARIO,
             market_sentiment.SCENARIO,
+            notes_and_questions.SCENARIO,
             private_banks.SCENARIO,
             private_notes.SCENARIO,
         )

@@ -69,7 +69,7 @@ def marks_of(tokenizer: Marking) -> Marks:
         return _marks([tokenizer.cls_token_id], [tokenizer.sep_token_id], tokenizer)
     bare = _ids(tokenizer, special=False)
     marked = _ids(tokenizer, special=True)
-    for start in range(len(marked) - len(bare) + 1):
+    for start in range(len(marked) - len(bare) + 1 if bare else 0):
         if marked[start : start + len(bare)] == bare:
             return _marks(marked[:start], marked[start + len(bare) :], tokenizer)
     raise UnclearMarks(

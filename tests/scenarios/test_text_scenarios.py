@@ -2,12 +2,22 @@
 
 import pytest
 
-from scenarios.library import clinical_entities, clinical_notes, market_sentiment
+from scenarios.library import (
+    clinical_entities,
+    clinical_notes,
+    market_sentiment,
+    notes_and_questions,
+)
 from scenarios.scenario import Scenario
 from sites.schema.tables import ClassLabel
 from sites.schema.texts import EntitySchema, NotesSchema
 
-SCENARIOS = (clinical_notes.SCENARIO, clinical_entities.SCENARIO, market_sentiment.SCENARIO)
+SCENARIOS = (
+    clinical_notes.SCENARIO,
+    clinical_entities.SCENARIO,
+    market_sentiment.SCENARIO,
+    notes_and_questions.SCENARIO,
+)
 each = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 
 

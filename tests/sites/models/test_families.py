@@ -23,6 +23,7 @@ from sites.models.families import FAMILIES, pooled_of, why_unfit
 from sites.plans import BadPlan, TextModelPlan, Travels
 from sites.text.tokenisation import cut_texts
 from sites.text.word_alignment import Sentence, cut_sentences
+from sites.training.per_layer_gradients import UnclippableModel
 from sites.training.privacy_units import Units
 from sites.training.recorded_passes import RecordedPasses
 from tests.sites.private_models import Case, clipped_sum, gradients_by_person
@@ -193,6 +194,28 @@ def test_private_gradients_of_a_family_are_those_of_persons_one_by_one(
         each = gradients_by_person(case, drawn)
         found = clipped_sum(case, drawn, clip_norm=1e3, passes=RecordedPasses(model, losses))
     torch.testing.assert_close(found, each.sum(0), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("family", "travels", "said"),
+    [
+        ("gpt2", "full", "no rule clips the parameters of .*Conv1D"),
+        ("llama", "top-k", "no rule clips the parameters of .*LlamaRMSNorm"),
+        ("albert", "lora", "is used twice in a pass"),
+    ],
+)
+def test_what_privacy_cannot_bound_is_refused_by_name(
+    family: str, travels: Travels, said: str
+) -> None:
+    one = encoder(family, travels)
+    windows = cut_texts(TEXTS, one.files.tokenizer, size=32, overlap=4).windows
+
+    def losses(rows: torch.Tensor) -> torch.Tensor:
+        return one.scores([windows[row] for row in rows], None, exact=True).square().sum(1)
+
+    drawn = Units(np.arange(4), np.arange(1, 5)).records_of(np.arange(4))
+    with one.hold_parameters(moved(one)) as model, pytest.raises(UnclippableModel, match=said):
+        RecordedPasses(model, losses)(drawn)
 
 
 def test_the_mean_over_tokens_is_read_where_the_config_says_so(tmp_path: Path) -> None:
