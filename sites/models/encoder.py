@@ -229,8 +229,8 @@ class Encoder:
     def _head_scores(self, features: Tensor) -> Tensor:
         if self.files.pooled == "last":
             found: Tensor = self.model.score(features)  # the head of models that write is one layer
-            return found
-        found = self.model(inputs_embeds=features[:, None]).logits
+        else:
+            found = self.model(inputs_embeds=features[:, None]).logits
         return found
 
     def _precision(self, *, exact: bool) -> torch.autocast:

@@ -132,9 +132,9 @@ class EncoderFiles:
             if isinstance(found, int) and 0 <= found < len(tokenizer):
                 return found
         raise UnfitEncoder(
-            f"{self.folder} holds a '{self.config['model_type']}', which is read at its last token, "
-            "but neither its config nor its tokenizer names a token that pads or ends a text: set "
-            f"pad_token_id in {_CONFIG}"
+            f"{self.folder} holds a '{self.config['model_type']}', which is read at its last "
+            "token, but neither its config nor its tokenizer names a token that pads or ends a "
+            f"text: set pad_token_id in {_CONFIG}"
         )
 
     def require(self, digest: str) -> None:

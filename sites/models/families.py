@@ -65,8 +65,11 @@ FAMILIES: Mapping[str, Family] = {
 }
 
 _WITH_A_DECODER = frozenset(
-    "bart bigbird_pegasus blenderbot encoder-decoder led longt5 marian mbart mt5 mvp pegasus plbart "
-    "prophetnet switch_transformers t5 t5gemma t5gemma2 umt5".split()
+    {
+        *("bart", "bigbird_pegasus", "blenderbot", "encoder-decoder", "led", "longt5", "marian"),
+        *("mbart", "mt5", "mvp", "pegasus", "plbart", "prophetnet", "switch_transformers"),
+        *("t5", "t5gemma", "t5gemma2", "umt5"),
+    }
 )
 
 
@@ -86,14 +89,16 @@ def why_unfit(config: Mapping[str, Any]) -> str | None:
     """Return why the model of a config cannot be trained, and what helps; None if it can."""
     kind = config.get("model_type")
     if "quantization_config" in config:
-        return "quantised weights, which cannot be trained: use the same model in float16 or float32"
+        return (
+            "quantised weights, which cannot be trained: use the same model in float16 or float32"
+        )
     if kind in FAMILIES:
         return None
     trained = f"these can be trained: {', '.join(FAMILIES)}"
     if kind in _WITH_A_DECODER:
         return (
-            f"a '{kind}', an encoder with a decoder that a class or a tag does not need: use a model "
-            f"of one of the two alone; {trained}"
+            f"a '{kind}', an encoder with a decoder that a class or a tag does not need: use a "
+            f"model of one of the two alone; {trained}"
         )
     if "auto_map" in config:
         return (

@@ -148,9 +148,7 @@ class WordPlaces:
         return cls(first, np.where(behind < 0, behind, len(word_of_piece) - 1 - behind))
 
 
-def _words_with_spaces(
-    sentences: Sequence[Sequence[str]], tokenizer: Tokenizer
-) -> list[list[str]]:
+def _words_with_spaces(sentences: Sequence[Sequence[str]], tokenizer: Tokenizer) -> list[list[str]]:
     """Return the words in the form that the tokenizer cuts as in running text.
 
     Tokenizers of bytes, such as those of RoBERTa and GPT-2, hold the space before a word for a

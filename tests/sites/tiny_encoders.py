@@ -47,7 +47,7 @@ _SETTINGS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def _vocabulary(kind: Any, trainer: Any, before: Any) -> dict[str, Any]:  # noqa: ANN401
+def _vocabulary(kind: Any, trainer: Any, before: Any) -> dict[str, Any]:
     made = Tokenizer(kind)
     made.pre_tokenizer = before
     made.train_from_iterator(_TEXTS, trainer)
@@ -65,19 +65,19 @@ def _bytes(special: list[str]) -> dict[str, Any]:
     return {"vocab": model["vocab"], "merges": [tuple(pair) for pair in model["merges"]]}
 
 
-def _gpt2() -> Any:  # noqa: ANN401
+def _gpt2() -> Any:
     return GPT2Tokenizer(**_bytes(["<|endoftext|>"]))
 
 
-def _qwen2() -> Any:  # noqa: ANN401
+def _qwen2() -> Any:
     return Qwen2Tokenizer(**_bytes(["<|endoftext|>"]))
 
 
-def _roberta() -> Any:  # noqa: ANN401
+def _roberta() -> Any:
     return RobertaTokenizer(**_bytes(["<s>", "<pad>", "</s>", "<unk>", "<mask>"]))
 
 
-def _modernbert() -> Any:  # noqa: ANN401
+def _modernbert() -> Any:
     special = ["[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]"]
     parts = _bytes(special)
     made = Tokenizer(models.BPE(**parts))
@@ -90,18 +90,21 @@ def _modernbert() -> Any:  # noqa: ANN401
     return PreTrainedTokenizerFast(tokenizer_object=made, **dict(zip(names, special, strict=True)))
 
 
-def _llama() -> Any:  # noqa: ANN401
+def _llama() -> Any:
     special = ["<unk>", "<s>", "</s>"]
     trainer = trainers.BpeTrainer(vocab_size=120, special_tokens=special, show_progress=False)
-    model = _vocabulary(models.BPE(unk_token="<unk>"), trainer, pre_tokenizers.Metaspace())
+    model = _vocabulary(models.BPE(unk_token="<unk>"), trainer, pre_tokenizers.Metaspace())  # noqa: S106 -- a piece
     merges = [tuple(pair) for pair in model["merges"]]
     return LlamaTokenizer(vocab=model["vocab"], merges=merges, add_bos_token=True)
 
 
-def _xlm_roberta() -> Any:  # noqa: ANN401
+def _xlm_roberta() -> Any:
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
     trainer = trainers.UnigramTrainer(
-        vocab_size=90, special_tokens=special, unk_token="<unk>", show_progress=False
+        vocab_size=90,
+        special_tokens=special,
+        unk_token="<unk>",  # noqa: S106 -- a piece
+        show_progress=False,
     )
     model = _vocabulary(models.Unigram(), trainer, pre_tokenizers.Metaspace())
     return XLMRobertaTokenizer(vocab=[tuple(piece) for piece in model["vocab"]])
@@ -118,14 +121,14 @@ _OWN: Mapping[str, Callable[[], Any]] = {
 }
 
 
-def tokenizer_of(family: str) -> Any:  # noqa: ANN401 -- transformers types its tokenizers loosely
+def tokenizer_of(family: str) -> Any:
     """Return a tokenizer of the family's own kind, or that of MiniLM with its word pieces."""
     made = _OWN.get(family)
     return EncoderFiles.find(small()).tokenizer if made is None else made()
 
 
 @cache
-def tiny(family: str, *, own_tokenizer: bool = True, **settings: Any) -> str:  # noqa: ANN401
+def tiny(family: str, *, own_tokenizer: bool = True, **settings: Any) -> str:
     """Return the directory of a tiny encoder of a family, with weights of its own.
 
     It is saved as such models are: those that write as they write, the others without a head.

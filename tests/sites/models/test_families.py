@@ -231,7 +231,7 @@ def test_the_mean_over_tokens_is_read_where_the_config_says_so(tmp_path: Path) -
 
 @pytest.mark.parametrize("pad", [pytest.param(None, marks=pytest.mark.slow), 7, -1])
 def test_a_text_is_read_to_its_last_token_whatever_pads(pad: int | None, tmp_path: Path) -> None:
-    """No identifier, that of a word, or none that there can be: transformers finds the end by it."""
+    """No identifier, that of a word, or an impossible one: transformers finds the end by it."""
     one = encoder("llama", "full", pad_token_id=pad)
     write_merged(one, moved(one), LABELS, tmp_path)
     expected = scores(one, moved(one))
@@ -247,7 +247,9 @@ def test_a_model_of_two_classes_has_a_head_without_bias_that_is_widened(tmp_path
 
 
 def test_more_layers_than_there_are_to_train_are_refused() -> None:
-    plan = TextModelPlan(base=tiny("albert"), travels="top-k", top_layers=2, max_tokens=32, stride=4)
+    plan = TextModelPlan(
+        base=tiny("albert"), travels="top-k", top_layers=2, max_tokens=32, stride=4
+    )
     with pytest.raises(BadPlan, match="has 1 layers"):
         encoder_for(Role(plan, "texts", 3, 7))
 
@@ -297,7 +299,7 @@ def test_a_model_that_nothing_pads_is_refused(tmp_path: Path) -> None:
         for key in ("pad_token_id", "eos_token_id", "eos_token", "pad_token"):
             held[key] = None
         (folder / name).write_text(json.dumps(held))
-    with pytest.raises(UnfitEncoder, match="set pad_token_id in config.json"):
+    with pytest.raises(UnfitEncoder, match=r"set pad_token_id in config\.json"):
         EncoderFiles.find(str(folder))
 
 

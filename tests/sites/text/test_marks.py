@@ -31,8 +31,8 @@ def test_a_window_has_the_special_pieces_of_the_tokenizer(
 
 
 def test_a_tokenizer_that_sets_pieces_within_a_text_is_refused() -> None:
-    made = Tokenizer(WordLevel({"a": 0, "?": 1, "!": 2}, unk_token="?"))
+    made = Tokenizer(WordLevel({"a": 0, "?": 1, "!": 2}, unk_token="?"))  # noqa: S106 -- a piece
     made.post_processor = TemplateProcessing(single="$A:0 ! $A:0", special_tokens=[("!", 2)])
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=made, eos_token="!")
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=made, eos_token="!")  # noqa: S106 -- a piece
     with pytest.raises(UnclearMarks):
         marks_of(tokenizer)

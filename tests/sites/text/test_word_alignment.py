@@ -83,8 +83,8 @@ def test_words_in_a_row_are_cut_as_in_running_text() -> None:
 
 def test_a_tokenizer_that_runs_words_together_is_refused() -> None:
     """Of two words, it keeps the first letters only: neither reading is that of the text."""
-    made = RawTokenizer(WordLevel({"a": 0, "b": 1, "a b a": 2, "?": 3}, unk_token="?"))
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=made, cls_token="?", sep_token="?")
+    made = RawTokenizer(WordLevel({"a": 0, "b": 1, "a b a": 2, "?": 3}, unk_token="?"))  # noqa: S106 -- a piece
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=made, cls_token="?", sep_token="?")  # noqa: S106 -- a piece
     with pytest.raises(SlowTokenizer, match="otherwise than in running text"):
         cut_sentences([["a", "b"]], cast(Tokenizer, tokenizer), size=16, overlap=4)
 
