@@ -1,4 +1,4 @@
-"""Laws of tokenised sentences: each word is classified once, by its first piece."""
+"""Laws of tokenised sentences: each word is classified once, by one piece."""
 
 from collections.abc import Sequence
 from typing import cast
