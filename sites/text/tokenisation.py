@@ -89,7 +89,7 @@ def cut_texts(texts: Sequence[str], tokenizer: Marking, *, size: int, overlap: i
     for pieces in _piece_ids(texts, tokenizer):
         inner = overlapping_windows(len(pieces), size=size - len(marks), overlap=overlap)
         parts = [pieces[window.start : window.end] for window in inner] or [pieces]
-        found += [marks.around(part).astype(np.int32) for part in parts]
+        found += [marks.around(part.astype(np.int64)).astype(np.int32) for part in parts]
         ends.append(len(found))
     return Pieces(tuple(found), np.array(ends, np.int64))
 

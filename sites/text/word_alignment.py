@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from privacy.errors import ConsortiumError
 from sites.text.iob2_tags import Codes, first_pieces, overlapping_windows
 from sites.text.marks import Marks, marks_of
+
+Piece: TypeAlias = Literal["first", "last"]
+"""The piece by which a word is classified."""
 
 _PROBE = ("a", "b", "a")
 _WORDS_IN_A_ROW = {
@@ -84,7 +87,7 @@ def cut_sentences(
     *,
     size: int,
     overlap: int,
-    by: Literal["first", "last"] = "first",
+    by: Piece = "first",
 ) -> list[Sentence]:
     """Return sentences as windows of pieces.
 
@@ -136,9 +139,7 @@ class WordPlaces:
     read: Codes
 
     @classmethod
-    def of(
-        cls, word_of_piece: Sequence[int | None], n_words: int, *, by: Literal["first", "last"]
-    ) -> "WordPlaces":
+    def of(cls, word_of_piece: Sequence[int | None], n_words: int, *, by: Piece) -> "WordPlaces":
         """Return the places, from the word to which each piece belongs."""
         first = first_pieces(word_of_piece, n_words)
         if by == "first":

@@ -22,7 +22,7 @@ from sites.models.encoder_files import EncoderFiles, UnfitEncoder
 from sites.models.families import FAMILIES, pooled_of, why_unfit
 from sites.plans import BadPlan, TextModelPlan, Travels
 from sites.text.tokenisation import cut_texts
-from sites.text.word_alignment import Sentence, cut_sentences
+from sites.text.word_alignment import Piece, Sentence, cut_sentences
 from sites.training.per_layer_gradients import UnclippableModel
 from sites.training.privacy_units import Units
 from sites.training.recorded_passes import RecordedPasses
@@ -88,7 +88,7 @@ def scores(one: Encoder, vector: NDArray[np.float64]) -> NDArray[np.float32]:
 
 
 def read_sentences(one: Encoder) -> list[Sentence]:
-    by = "last" if one.files.family.left_to_right else "first"
+    by: Piece = "last" if one.files.family.left_to_right else "first"
     return cut_sentences(SENTENCES, one.files.tokenizer, size=32, overlap=4, by=by)
 
 
@@ -140,7 +140,7 @@ def test_a_word_is_classified_by_a_piece_of_its_own(family: str, last: bool) -> 
     """By the first; by the last where a model reads from left to right."""
     assert FAMILIES[family].left_to_right == last
     tokenizer = EncoderFiles.find(tiny(family)).tokenizer
-    by = "last" if last else "first"
+    by: Piece = "last" if last else "first"
     (item,) = cut_sentences([["left", "unknown", "knee"]], tokenizer, size=32, overlap=4, by=by)
     (window,) = item.windows
     start, end = window.positions[1], window.positions[2]
