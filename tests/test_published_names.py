@@ -203,6 +203,7 @@ CODES = {
     "OtherLayout": "other-layout",
     "OtherMap": "other-map",
     "OtherProgram": "other-program",
+    "OtherTexts": "other-texts",
     "OutOfBounds": "out-of-bounds",
     "OutsideCharter": "outside-charter",
     "OutsideHours": "outside-hours",

@@ -102,6 +102,7 @@ _SAID_BY_THE_SITE = {
     "unknown-side": "A file of its sentences is not named after a side of the split.",
     "unknown-encoder": "The encoder that the run names was not there.",
     "unfit-encoder": "The encoder that the run names cannot be trained here.",
+    "other-texts": "The agreed texts of the run were not there, or were others.",
     "slow-tokenizer": "The encoder's tokenizer does not tell the words of a sentence apart.",
     "unclear-marks": "The encoder's tokenizer sets special pieces within a text.",
     "other-encoder": "Its encoder has other weights, config or tokenizer than the run asks for.",

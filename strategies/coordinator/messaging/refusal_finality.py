@@ -55,6 +55,7 @@ FINAL_AT_THE_SITE = frozenset(
         "no-such-period",
         "other-encoder",
         "other-map",
+        "other-texts",
         "out-of-bounds",
         "period-changed",
         "period-waits",
