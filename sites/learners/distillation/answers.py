@@ -35,7 +35,8 @@ def as_levels(shares: NDArray[np.float64]) -> Tally:
     # What is left of a text goes to its largest remainders; ties to the first class.
     left = LEVELS - levels.sum(axis=1)
     places = np.argsort(np.argsort(levels - exact, axis=1, kind="stable"), axis=1, kind="stable")
-    return (levels + (places < left[:, None])).ravel()
+    whole: Tally = levels + (places < left[:, None])
+    return whole.ravel()
 
 
 def average(pooled: Tally, *, n_classes: int) -> Vector:
