@@ -1,17 +1,16 @@
 """Runs whose sites have encoders of their own, and send sums of answers to agreed texts only."""
 
-import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from consortium.config import BadConfig, RunConfig, Scalar
+from consortium.config import RunConfig, Scalar
 from consortium.model.files import read_model
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Summary
-from scenarios.engines.runner import ScenarioRun, run_scenario
+from scenarios.engines.runner import RunFailed, ScenarioRun, run_scenario
 from scenarios.engines.staging import new_run_directory
 from tests.scenarios.test_text_runs import SCENARIO, SITES
 from tests.sites.learners.distillation.public_texts import agreed
@@ -71,5 +70,5 @@ def test_sites_with_three_families_share_answers_sealed_as_in_the_clear(tmp_path
 def test_what_answers_cannot_have_is_refused_before_anything_is_read(
     chosen: dict[str, Scalar], tmp_path: Path
 ) -> None:
-    with pytest.raises(BadConfig, match="distil sends exact tallies"):
+    with pytest.raises(RunFailed, match="distil sends exact tallies"):
         run(tmp_path, **chosen)
