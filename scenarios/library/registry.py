@@ -17,7 +17,6 @@ from scenarios.library import (
     house_prices,
     lung_survival,
     market_sentiment,
-    notes_and_questions,
     private_banks,
     private_notes,
     regional_lenders,
@@ -43,9 +42,9 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
             byzantine_banks.SCENARIO,
             careless_hospital.SCENARIO,
             clinical_notes.SCENARIO,
+            clinical_notes.TWO_DOMAINS,
             clinical_entities.SCENARIO,
             market_sentiment.SCENARIO,
-            notes_and_questions.SCENARIO,
             private_banks.SCENARIO,
             private_notes.SCENARIO,
         )

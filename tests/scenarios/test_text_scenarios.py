@@ -6,7 +6,6 @@ from scenarios.library import (
     clinical_entities,
     clinical_notes,
     market_sentiment,
-    notes_and_questions,
 )
 from scenarios.scenario import Scenario
 from sites.schema.tables import ClassLabel
@@ -16,7 +15,7 @@ SCENARIOS = (
     clinical_notes.SCENARIO,
     clinical_entities.SCENARIO,
     market_sentiment.SCENARIO,
-    notes_and_questions.SCENARIO,
+    clinical_notes.TWO_DOMAINS,
 )
 each = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 
