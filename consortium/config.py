@@ -21,6 +21,7 @@ from privacy.compression.plan import CompressionPlan, PruningPlan
 from privacy.declarations import Declaration, Since, declarations_of
 from privacy.errors import ConsortiumError
 from sites.learners.cards.plan import CardPlan
+from sites.learners.distillation.plan import DistilPlan
 from sites.learners.plans import CoxPlan, GlmPlan, LearnerPlan, LearnerPlans
 from sites.learners.trees.plan import TreesPlan
 from sites.personal import PersonalPlan
@@ -250,6 +251,7 @@ class RunConfig(BaseModel):
     trees: TreesPlan = TreesPlan()
     card: CardPlan = CardPlan()
     cox: CoxPlan = CoxPlan()
+    distil: DistilPlan = DistilPlan()
     personal: PersonalPlan = PersonalPlan()
     schedule: SchedulePlan = SchedulePlan()
     compression: CompressionPlan = CompressionPlan()
@@ -324,6 +326,7 @@ class RunConfig(BaseModel):
             trees=self.trees,
             card=self.card,
             cox=self.cox,
+            distil=self.distil,
             noise=self.privacy.noise(self.num_server_rounds),
         )
 

@@ -159,7 +159,7 @@ class TextModelPlan:
             alias="model-name",
             min_length=1,
             max_length=500,
-            description="`minilm`, which ships in a package; the directory of a BERT-family "
+            description="`minilm`, which ships in a package; the directory of an "
             "encoder at the sites; or its name on the hub, of which each site needs a copy.",
         ),
     ] = MINILM

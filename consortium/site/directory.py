@@ -38,6 +38,8 @@ class SiteConfig(BaseModel):
         keep_keys_days: Days after which the site deletes its secrets of a masked run that has not
             come to its end; it can then go on without this site only.
         shortest_pause_s: Seconds between two questions for a message, shortly after the last one.
+        encoder: The encoder of this site, by its directory or name, where a run averages answers
+            to agreed texts (`learner=distil`); empty for the run's.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,6 +50,7 @@ class SiteConfig(BaseModel):
     sealing_processes: int = Field(default=1, ge=1, le=64)
     keep_keys_days: int = Field(default=30, ge=1, le=3_650)
     shortest_pause_s: float = Field(default=0.1, ge=0.02, le=3.0)
+    encoder: str = Field(default="", max_length=500)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +35,7 @@ from sites.data.holdout import NobodyHeldOut
 from sites.data.mapped.digests import map_digests
 from sites.data.source import FileIdentity, file_identities, source_paths
 from sites.evaluation.contract import without_small_groups
-from sites.plans import AnyModelPlan
+from sites.plans import AnyModelPlan, TextModelPlan
 from sites.schema.tables import Schema
 from sites.schema.texts import AnySchema
 from sites.statistics.drift import FEWEST
@@ -71,7 +71,7 @@ class Site:
     @cached_property
     def task(self) -> Task[SiteData]:
         """The use case of the charter with the model of the run."""
-        plan = model_plan(self.run_config, self.charter.table)
+        plan = own_plan(model_plan(self.run_config, self.charter.table), self)
         return task_for(
             self.charter.task,
             self.charter.table,
@@ -254,6 +254,17 @@ def records_of(task: Task[SiteData], directory: Path, config: RunConfig) -> Site
 def model_plan(config: RunConfig, table: AnySchema) -> AnyModelPlan:
     """Return which model a run trains on records of this schema."""
     return config.table_model if isinstance(table, Schema) else config.text_model
+
+
+def own_plan(plan: AnyModelPlan, site: Site) -> AnyModelPlan:
+    """Return the plan of a run at a site: with the site's own encoder, where encoders may differ.
+
+    They may where only answers to agreed texts are averaged. No digest binds a site to its own.
+    """
+    own = site.config.encoder
+    if site.run_config.learner.name != "distil" or not own or not isinstance(plan, TextModelPlan):
+        return plan
+    return replace(plan, base=own, digest="")
 
 
 def site_rng(seed: int, site: str, server_round: int) -> np.random.Generator:

@@ -35,7 +35,7 @@ QuestionKind: TypeAlias = Literal[
 QUESTIONS: tuple[QuestionKind, ...] = get_args(QuestionKind)
 # Everything that sites can do in a round. Whoever adds a learner names it here, so that an operator
 # can allow it; no policy allows it before.
-LEARNERS: tuple[str, ...] = ("gradient", "describe", "glm", "trees", "scorecard", "cox")
+LEARNERS: tuple[str, ...] = ("gradient", "describe", "glm", "trees", "scorecard", "cox", "distil")
 # What a policy allows that says nothing of learners. Who wrote it before there was the key agreed
 # to training, and never to a learner whose sums are exact.
 AGREED_UNSAID: tuple[str, ...] = ("gradient",)

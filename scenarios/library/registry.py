@@ -43,6 +43,7 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
             byzantine_banks.SCENARIO,
             careless_hospital.SCENARIO,
             clinical_notes.SCENARIO,
+            clinical_notes.TWO_DOMAINS,
             clinical_entities.SCENARIO,
             clinical_entities.TEN_HOSPITALS,
             market_sentiment.SCENARIO,

@@ -13,10 +13,13 @@ from pydantic import Field
 from privacy.declarations import Since, require_declared
 from sites.learners.cards.plan import CardPlan
 from sites.learners.count_noise import CountNoise
+from sites.learners.distillation.plan import DistilPlan
 from sites.learners.trees.plan import TreesPlan
 from sites.plans import BadPlan
 
-LearnerName: TypeAlias = Literal["auto", "gradient", "describe", "glm", "cox", "scorecard", "trees"]
+LearnerName: TypeAlias = Literal[
+    "auto", "gradient", "describe", "glm", "cox", "scorecard", "trees", "distil"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +36,8 @@ class LearnerPlan:
             alias="learner",
             description="What the sites do in a round: train by `gradient` and send updates, or "
             "count, and send exact sums: `describe` (a Table 1), `glm` (regression with "
-            "intervals), `cox` (survival), `scorecard` or `trees`. `auto` is `cox` for "
+            "intervals), `cox` (survival), `scorecard` or `trees`; `distil` averages what the "
+            "sites' models say of agreed texts. `auto` is `cox` for "
             "survival, and `gradient` for every other use case.",
         ),
         Since("0.2.0"),
@@ -150,6 +154,7 @@ class LearnerPlans:
         trees: What boosted trees are asked.
         card: What a score card is asked.
         cox: What survival analysis is asked.
+        distil: Which texts the sites' models are asked about.
         noise: What every site adds to its counts; None for nothing.
     """
 
@@ -158,6 +163,7 @@ class LearnerPlans:
     trees: TreesPlan = field(default_factory=TreesPlan)
     card: CardPlan = field(default_factory=CardPlan)
     cox: CoxPlan = field(default_factory=CoxPlan)
+    distil: DistilPlan = field(default_factory=DistilPlan)
     noise: CountNoise | None = None
 
     def exchanges(self, task: str) -> int | None:
@@ -175,7 +181,7 @@ class LearnerPlans:
 AUTOMATIC: Mapping[str, LearnerName] = MappingProxyType({"survival": "cox"})
 _TRAINING: tuple[LearnerName, ...] = ("auto", "gradient")
 _EXCHANGES: Mapping[str, int] = MappingProxyType(
-    {"describe": 1, "glm": 8, "cox": 8, "scorecard": 16}
+    {"describe": 1, "distil": 1, "glm": 8, "cox": 8, "scorecard": 16}
 )
 
 

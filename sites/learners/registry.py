@@ -9,6 +9,7 @@ from types import MappingProxyType
 from sites.learner import Learner
 from sites.learners.cards.learner import ScoreCard
 from sites.learners.descriptions.learner import Description
+from sites.learners.distillation.learner import Distillation
 from sites.learners.gradient import Gradient
 from sites.learners.plans import AUTOMATIC, LearnerPlans
 from sites.learners.regression.learner import generalised_linear
@@ -39,6 +40,7 @@ _LEARNERS: Mapping[str, Made] = MappingProxyType(
         "trees": boosted_trees,
         "scorecard": lambda schema, plans: ScoreCard.of(schema, plans.card, plans.noise),
         "cox": Cox,
+        "distil": lambda schema, plans: Distillation.of(schema, plans.distil),
     }
 )
 _OF_TASK: Mapping[str, Made] = MappingProxyType(

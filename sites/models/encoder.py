@@ -85,10 +85,13 @@ class Encoder:
         self._set_trainable(fresh)
         self.layout = self._layout()
         self.start = self._start_vector(fresh)
-        self.frozen = FrozenEncoder(self.model) if self._caches_features else None
+        self.frozen = (
+            FrozenEncoder(self.model, files.pooled, files.pad_id) if self._caches_features else None
+        )
         if self.frozen is not None:
             # The model keeps its head, and gets its features from the cache instead of its body.
-            setattr(self.model, self._prefix, CachedFeatures(self.frozen.pooler))
+            cached = CachedFeatures(self.frozen.pooler, self.frozen.activation)
+            setattr(self.model, self._prefix, cached)
         self._lock = Lock()
 
     @contextmanager
@@ -115,8 +118,8 @@ class Encoder:
             exact: Whether to compute in float32 on a GPU too, as DP clipping needs.
         """
         if features is not None:
-            return self._as_float32(self.model(input_ids=features).logits)
-        ids, mask = padded_windows(windows, self.files.tokenizer.pad_token_id or 0)
+            return self._as_float32(self._head_scores(features))
+        ids, mask = padded_windows(windows, self.files.pad_id)
         with self._precision(exact=exact):
             inputs = self._inputs(ids.to(self.device), mask.to(self.device))
             return self._as_float32(self.model(**inputs).logits)
@@ -131,9 +134,7 @@ class Encoder:
             return None
         found = torch.zeros(len(windows), self.frozen.width)
         for part in window_batches(windows):
-            ids, mask = padded_windows(
-                [windows[index] for index in part], self.files.tokenizer.pad_token_id or 0
-            )
+            ids, mask = padded_windows([windows[index] for index in part], self.files.pad_id)
             inputs = self._inputs(ids.to(self.device), mask.to(self.device))
             found[part] = self.frozen(inputs).cpu()
         return found.to(self.device)
@@ -160,11 +161,6 @@ class Encoder:
         return str(self.model.base_model_prefix)
 
     @property
-    def _base(self) -> nn.Module:
-        found: nn.Module = getattr(self.model, self._prefix)
-        return found
-
-    @property
     def _caches_features(self) -> bool:
         """Whether the whole encoder is frozen, so that a window is one vector of features."""
         return self.role.plan.travels == "head" and self.role.reads == "texts"
@@ -172,7 +168,7 @@ class Encoder:
     def _set_trainable(self, fresh: frozenset[str]) -> None:
         """Make the planned parameters trainable, and no others."""
         plan, layers = self.role.plan, self.files.family.layers
-        n_layers = len(list(self._base.get_submodule(layers).children()))
+        n_layers = len(list(_layers(self.model, self.files).children()))
         last = {f"{self._prefix}.{layers}.{n_layers - 1 - i}." for i in range(plan.top_layers)}
         for name, parameter in self.model.named_parameters():
             # What lies outside the base model is the head, and a pooler belongs to it.
@@ -223,12 +219,19 @@ class Encoder:
         # records. Clipping by person needs a row per record, hence the explicit ones.
         inputs = {"input_ids": ids, "attention_mask": mask}
         first = self.files.first_position
-        if first is None:
-            return inputs
-        positions = torch.arange(first, first + ids.shape[1], device=self.device)
-        inputs["position_ids"] = positions.expand_as(ids).contiguous()
-        inputs["token_type_ids"] = torch.zeros_like(ids)
+        if first is not None:
+            positions = torch.arange(first, first + ids.shape[1], device=self.device)
+            inputs["position_ids"] = positions.expand_as(ids).contiguous()
+        if self.files.family.token_types:
+            inputs["token_type_ids"] = torch.zeros_like(ids)
         return inputs
+
+    def _head_scores(self, features: Tensor) -> Tensor:
+        if self.files.pooled == "last":
+            found: Tensor = self.model.score(features)  # the head of models that write is one layer
+        else:
+            found = self.model(inputs_embeds=features[:, None]).logits
+        return found
 
     def _precision(self, *, exact: bool) -> torch.autocast:
         # On a CPU autocast is off, so that the dtype named there does not matter.
@@ -318,6 +321,9 @@ def _load_model(role: Role, files: EncoderFiles) -> tuple[Any, frozenset[str]]:
     other = {name for name, *_ in found["mismatched_keys"]}
     fresh = frozenset(found["missing_keys"] | other)
     _require_whole(model, fresh, files)
+    if files.pooled == "last":
+        model.config.pad_token_id = files.pad_id  # without it, no batch of several texts is read
+        model.config.use_cache = False  # which would keep what was read, to write on from it
     return model.eval(), fresh
 
 
@@ -343,9 +349,16 @@ def _inject_adapters(model: Any, plan: TextModelPlan, files: EncoderFiles) -> An
         lora_alpha=plan.lora_alpha,  # peft declares int, but takes any number
         lora_dropout=0.0,
         target_modules=list(files.family.attended),
+        fan_in_fan_out=files.family.transposed,
     )
     with torch.random.fork_rng(devices=[]):
         return inject_adapter_in_model(config, model, adapter_name=_ADAPTER).eval()
+
+
+def _layers(model: Any, files: EncoderFiles) -> nn.Module:  # noqa: ANN401
+    """Return the module that lists the encoder's layers."""
+    base: nn.Module = getattr(model, model.base_model_prefix)
+    return base.get_submodule(files.family.layers)
 
 
 def _check_plan_fits(plan: TextModelPlan, model: Any, files: EncoderFiles) -> None:  # noqa: ANN401
@@ -357,9 +370,11 @@ def _check_plan_fits(plan: TextModelPlan, model: Any, files: EncoderFiles) -> No
             f"max_tokens is {plan.max_tokens}, but {plan.base} reads at most {readable} tokens at "
             "once: lower max_tokens"
         )
-    if plan.travels == "top-k" and plan.top_layers > config.num_hidden_layers:
+    # ALBERT runs the layers of one group again and again: they are one layer to train.
+    n_layers = len(list(_layers(model, files).children()))
+    if plan.travels == "top-k" and plan.top_layers > n_layers:
         raise BadPlan(
-            f"top_layers is {plan.top_layers}, but {plan.base} has {config.num_hidden_layers} "
+            f"top_layers is {plan.top_layers}, but {plan.base} has {n_layers} "
             "layers: lower top_layers"
         )
 

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from peft import LoraConfig
 from safetensors.numpy import save_file
 from torch import nn
+from transformers import AutoTokenizer
 
 from privacy.layout import Vector
 from sites.models.encoder import Encoder, untrained_model
+from sites.models.encoder_files import EncoderFiles
 
 LABELS = "labels.json"
 TRAINED = "trained.safetensors"
@@ -41,7 +43,12 @@ def write_merged(
         several: Whether a text may have several labels.
     """
     model = untrained_model(encoder.role, encoder.files)
-    _set_merged_parameters(model, _trained_arrays(encoder, vector), _scaling(encoder))
+    _set_merged_parameters(
+        model,
+        _trained_arrays(encoder, vector),
+        _scaling(encoder),
+        transposed=encoder.files.family.transposed,
+    )
     if encoder.role.n_outputs == 1 and len(labels) == 2:
         _widen_head(model)
     model.config.num_labels = len(labels)
@@ -51,7 +58,7 @@ def write_merged(
         one_of = "multi_label" if several else "single_label"
         model.config.problem_type = f"{one_of}_classification"
     model.save_pretrained(folder)
-    encoder.files.tokenizer.save_pretrained(folder)
+    _write_tokenizer(encoder.files, folder)
 
 
 def write_trained(encoder: Encoder, vector: Vector, labels: Sequence[str], folder: Path) -> None:
@@ -76,7 +83,18 @@ def write_trained(encoder: Encoder, vector: Vector, labels: Sequence[str], folde
     else:
         save_file(arrays, folder / TRAINED, metadata={"format": "pt"})
     (folder / LABELS).write_text(json.dumps(list(labels), ensure_ascii=False, indent=1) + "\n")
-    encoder.files.tokenizer.save_pretrained(folder)
+    _write_tokenizer(encoder.files, folder)
+
+
+def _write_tokenizer(files: EncoderFiles, folder: Path) -> None:
+    """Write the tokenizer so that it pads as training did: at the right."""
+    # Loaded anew, as the encoder's own is shared.
+    tokenizer = AutoTokenizer.from_pretrained(files.folder, local_files_only=True)
+    tokenizer.padding_side = "right"
+    if files.pooled == "last":
+        # The model finds the last token by the identifier of its config, so both must be one.
+        tokenizer.pad_token = tokenizer.convert_ids_to_tokens(files.pad_id)
+    tokenizer.save_pretrained(folder)
 
 
 def _trained_arrays(encoder: Encoder, vector: Vector) -> Arrays:
@@ -102,6 +120,7 @@ def _lora_config(encoder: Encoder, arrays: Arrays) -> LoraConfig:
         r=plan.lora_rank,
         lora_alpha=plan.lora_alpha,  # peft declares int, but takes any number
         target_modules=list(encoder.files.family.attended),
+        fan_in_fan_out=encoder.files.family.transposed,
         modules_to_save=sorted(tops),
         base_model_name_or_path=plan.base,
         inference_mode=True,
@@ -109,14 +128,18 @@ def _lora_config(encoder: Encoder, arrays: Arrays) -> LoraConfig:
 
 
 @torch.no_grad()
-def _set_merged_parameters(model: nn.Module, arrays: Arrays, scaling: float) -> None:
+def _set_merged_parameters(
+    model: nn.Module, arrays: Arrays, scaling: float, *, transposed: bool
+) -> None:
     # W + alpha / rank * B A for the weights that an adapter adapts; the others as they are.
     for name, array in arrays.items():
         if ".lora_A." in name:
             down = torch.from_numpy(array)  # (rank, in)
             up = torch.from_numpy(arrays[name.replace(".lora_A.", ".lora_B.")])  # (out, rank)
             module = name.split(".lora_A.", maxsplit=1)[0]
-            model.get_parameter(f"{module}.weight").add_(scaling * up @ down)
+            change = scaling * up @ down  # (out, in)
+            weight = model.get_parameter(f"{module}.weight")
+            weight.add_(change.T if transposed else change)
         elif ".lora_B." not in name:
             model.get_parameter(name).copy_(torch.from_numpy(array))
 
@@ -134,7 +157,9 @@ def _widen_head(model: Any) -> None:  # noqa: ANN401 -- transformers types its m
     ]
     name, narrow = linear[-1]
     # Without the initialisation of `nn.Linear`, which would draw from torch's global generator.
-    wide = nn.Linear(narrow.in_features, 2, device="meta").to_empty(device="cpu")
+    biased = narrow.bias is not None
+    wide = nn.Linear(narrow.in_features, 2, bias=biased, device="meta").to_empty(device="cpu")
     wide.weight.copy_(torch.cat([torch.zeros_like(narrow.weight), narrow.weight]))
-    wide.bias.copy_(torch.cat([torch.zeros_like(narrow.bias), narrow.bias]))
+    if biased:
+        wide.bias.copy_(torch.cat([torch.zeros_like(narrow.bias), narrow.bias]))
     model.set_submodule(name, wide)

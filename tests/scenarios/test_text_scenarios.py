@@ -2,7 +2,11 @@
 
 import pytest
 
-from scenarios.library import clinical_entities, clinical_notes, market_sentiment
+from scenarios.library import (
+    clinical_entities,
+    clinical_notes,
+    market_sentiment,
+)
 from scenarios.scenario import Scenario
 from sites.schema.tables import ClassLabel
 from sites.schema.texts import EntitySchema, NotesSchema
@@ -12,6 +16,7 @@ SCENARIOS = (
     clinical_entities.SCENARIO,
     clinical_entities.TEN_HOSPITALS,
     market_sentiment.SCENARIO,
+    clinical_notes.TWO_DOMAINS,
 )
 each = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 

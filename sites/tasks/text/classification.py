@@ -154,9 +154,9 @@ class NotesTask:
 
     def score(self, data: NotesData, pooled: Tally, vector: Vector) -> tuple[Predictions, Labels]:
         """Return held-out predictions and labels, row by row; they never leave the site."""
-        notes, encoder = data.held_out, self.encoder
-        read = notes.encoder_inputs(encoder)
-        return self._predictions(encoder, read, self._constants(pooled), vector), notes.labels
+        notes = data.held_out
+        read = notes.encoder_inputs(self.encoder)
+        return self.predictions(read, pooled, vector), notes.labels
 
     def mistakes(
         self, data: NotesData, pooled: Tally, vector: Vector, *, at_most: int
@@ -185,9 +185,8 @@ class NotesTask:
         frame = agreed_columns(found, source.reading, self.schema, labelled=False)
         with places_named(source):
             require_texts(frame, text=self.schema.text, label=None, classes=())
-        encoder = self.encoder
-        read = encoder_inputs(frame[self.schema.text].tolist(), encoder)
-        return self._predictions(encoder, read, self._constants(pooled), vector)
+        read = encoder_inputs(frame[self.schema.text].tolist(), self.encoder)
+        return self.predictions(read, pooled, vector)
 
     def parameters(self, vector: Vector) -> dict[str, NDArray[np.float32]]:
         """Return the trained arrays of the model that `vector` stands for, by name."""
@@ -223,7 +222,7 @@ class NotesTask:
         at_most = 1 if plan.privacy is not None else self.model.training_windows
 
         def losses(rows: Tensor) -> Tensor:
-            scores = _mean_scores(
+            scores = mean_scores(
                 encoder, read, rows.numpy(), at_most, exact=plan.privacy is not None
             )
             each = objective.losses(label, scores, wanted[rows])
@@ -251,16 +250,16 @@ class NotesTask:
         chosen = of_label[np.arange(notes.labels.shape[1]), notes.labels]  # (n, n_labels)
         return torch.from_numpy(chosen).float()
 
-    def _predictions(
-        self, encoder: Encoder, read: EncoderInputs, constants: Constants, vector: Vector
-    ) -> Predictions:
+    def predictions(self, read: EncoderInputs, pooled: Tally, vector: Vector) -> Predictions:
+        """Return the predictions for texts that are in the form that the encoder reads."""
+        encoder, constants = self.encoder, self._constants(pooled)
         with encoder.hold_parameters(vector):
             scores = encoder.all_scores(read.pieces.windows, read.features)
         means = _window_means(scores, read.pieces.counts)
         return objective.predictions(self.schema.label, means, constants)
 
 
-def _mean_scores(
+def mean_scores(
     encoder: Encoder, read: EncoderInputs, rows: NDArray[np.int64], at_most: int, *, exact: bool
 ) -> Tensor:
     """Return the scores of some notes, the means over their windows, shape (B, n_outputs)."""

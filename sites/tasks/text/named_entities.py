@@ -226,6 +226,7 @@ class EntityTask:
             cast(Tokenizer, self.encoder.files.tokenizer),
             size=self.model.max_tokens,
             overlap=self.model.stride,
+            by="last" if self.encoder.files.family.left_to_right else "first",
         )
 
 

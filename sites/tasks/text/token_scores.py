@@ -79,7 +79,7 @@ def _windows_with_rows(sentences: Sequence[Sentence]) -> tuple[list[int], list[P
 
 
 def _word_scores(scores: Scores, windows: Sequence[PieceWindow]) -> Tensor:
-    """Return the scores at the first pieces of words, window after window, (n_words, n_tags)."""
+    """Return the scores at the pieces of words, window after window, (n_words, n_tags)."""
     outputs = scores([window.ids for window in windows])  # (B, T, n_tags)
     row = np.repeat(np.arange(len(windows)), [len(window.words) for window in windows])
     column = np.concatenate([window.positions for window in windows])

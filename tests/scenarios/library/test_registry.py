@@ -48,10 +48,10 @@ def test_no_two_scenarios_say_the_same_of_themselves() -> None:
 
 
 def test_every_learner_that_makes_a_model_has_a_scenario() -> None:
-    """`describe` makes a table, and has a command of its own."""
+    """`describe` makes a table, and has a command of its own; `distil` needs agreed texts."""
     asked = [(one.config_with({}).learner.name, one.task) for one in SCENARIOS.values()]
     learners = {AUTOMATIC.get(task, "gradient") if name == "auto" else name for name, task in asked}
-    assert learners == {*get_args(LearnerName)} - {"auto", "describe"}
+    assert learners == {*get_args(LearnerName)} - {"auto", "describe", "distil"}
 
 
 @each

