@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from privacy import canonical
-from privacy.identity.public_identity import BadSignature, require_signature
+from privacy.identity.public_identity import BadSignature
 from privacy.protocol.envelope import MAX_ATTEMPTS, MAX_ROUND
 from privacy.protocol.part_digests import sha256_of
 
@@ -101,8 +102,8 @@ class QuestionDigests:
             BadSignature: It did not.
         """
         try:
-            require_signature(key, signature, self.encode())
-        except InvalidSignature as error:
+            Ed25519PublicKey.from_public_bytes(key).verify(signature, self.encode())
+        except (InvalidSignature, ValueError) as error:
             raise BadSignature(
                 "the coordinator that the charter names did not sign this question"
             ) from error

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from privacy.identity.public_identity import BadSignature, require_signature
+from privacy.identity.public_identity import BadSignature
 from privacy.protocol.records import Record, fixed_bytes
 
 
@@ -40,8 +41,8 @@ class SignedSet(Record, tag=b"consortium.signed-set/1\n"):
             BadSignature: It did not.
         """
         try:
-            require_signature(key, signature, self.encode())
-        except InvalidSignature as error:
+            Ed25519PublicKey.from_public_bytes(key).verify(signature, self.encode())
+        except (InvalidSignature, ValueError) as error:
             raise BadSignature(
                 "the coordinator that the charter names did not ask for confirmation of this set"
             ) from error

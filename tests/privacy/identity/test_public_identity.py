@@ -7,7 +7,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from privacy.canonical import MalformedEnvelope
 from privacy.identity.public_identity import (
-    _SHORT_BYTES,
     _SMALL_ORDER,
     Agreement,
     BadAgreement,
@@ -15,7 +14,6 @@ from privacy.identity.public_identity import (
     BadSignature,
     NotAMember,
     PublicIdentity,
-    _check_new,
 )
 from privacy.secrets.keys import Identity
 
@@ -70,40 +68,6 @@ def test_a_signature_is_of_one_member_over_one_message(identities: dict[str, Ide
     ]:
         with pytest.raises(BadSignature, match=member.name):
             member.verify(message, wrong)
-
-
-@pytest.mark.parametrize("size", [_SHORT_BYTES, _SHORT_BYTES + 1])
-def test_a_signature_that_held_before_lets_no_other_pass(
-    identities: dict[str, Identity], size: int
-) -> None:
-    """What is remembered is remembered of this key, this message and this signature together."""
-    east, west = identities["east"], identities["west"]
-    message, other = bytes(size), bytes(size - 1) + b"1"
-    by_east, by_west = east.sign(message), west.sign(message)
-    for _ in range(2):
-        east.public.verify(message, by_east)
-        west.public.verify(message, by_west)
-        for member, signed, signature in [
-            (east, other, by_east),
-            (east, message, by_west),
-            (west, message, by_east),
-            (east, message, east.sign(other)),
-        ]:
-            with pytest.raises(BadSignature, match=member.public.name):
-                member.public.verify(signed, signature)
-
-
-def test_a_signature_that_failed_is_checked_again(identities: dict[str, Identity]) -> None:
-    """Only what held is remembered: nobody makes a valid signature fail by a wrong one before."""
-    east = identities["east"]
-    for _ in range(3):
-        with pytest.raises(BadSignature):
-            east.public.verify(b"later", bytes(64))
-    before = _check_new.cache_info()
-    east.public.verify(b"later", east.sign(b"later"))
-    east.public.verify(b"later", east.sign(b"later"))
-    after = _check_new.cache_info()
-    assert (after.currsize - before.currsize, after.hits - before.hits) == (1, 1)
 
 
 @pytest.mark.parametrize("sign_bit", [0, 1])
