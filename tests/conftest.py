@@ -58,6 +58,9 @@ LONGEST = (
     "tests/promises/test_restored.py",
 )
 
+# Of garbage, as in both command lines (`search_garbage_rarely`).
+OBJECTS_BETWEEN_SEARCHES = 20_000
+
 # The laws that all else stands on are tried line by line, by their own tests. To watch the others
 # too, and what they set up, costs them half as much time again: `make coverage` does.
 WATCHED = ("privacy", "strategies")
@@ -133,6 +136,7 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
     else:
         collected = yield
     gc.freeze()
+    gc.set_threshold(OBJECTS_BETWEEN_SEARCHES, *gc.get_threshold()[1:])
     gc.enable()
     return collected
 

@@ -15,10 +15,17 @@ from pathlib import Path
 from typing import Any
 
 LIBRARIES = (
+    "cryptography.x509",
     "flwr.clientapp",
     "flwr.serverapp",
+    "jinja2",
+    "matplotlib.backends.backend_mixed",
     "matplotlib.figure",
     "pandera.pandas",
+    "psutil",
+    "pyarrow.feather",
+    "pyarrow.parquet",
+    "tenseal.sealapi",
     "torch",
 )
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import typer
 
 from consortium.audit.journal import FORGOTTEN, RECOUNTED
-from consortium.cli import policy as cli_policy
 from consortium.cli.lazy_group import LazyCommand, lazy_group
 from consortium.cli.options import SITE, WORDS_HELP, parse_one_source
 from consortium.deployment import code_approval as approval
@@ -29,9 +28,21 @@ from consortium.site.masked_runs import (
 )
 from consortium.site.recount import allow_recount, planned_recount
 from consortium.wording.formatting import escape_controls
+from privacy.audit.hash_chain import Fact
 from sites.data.reading import MADE_UP_PERSONS
 
 COMMANDS = {
+    "check": LazyCommand(
+        "Show what a run could do here and what this site would refuse; exit 1 if it would refuse.",
+        "consortium.cli.policy:check",
+    ),
+    "stop-all": LazyCommand(
+        "Stop the site: from now on it answers nothing, whatever its policy says.",
+        "consortium.cli.policy:stop_all",
+    ),
+    "allow": LazyCommand(
+        "Let a stopped site answer again, as its policy allows.", "consortium.cli.policy:allow"
+    ),
     "preview": LazyCommand(
         "Show what the site would send before training, and how it looks beside the others'.",
         "consortium.cli.report:preview_site",
@@ -47,9 +58,6 @@ COMMANDS = {
 }
 
 app = typer.Typer(help="Set up and run a site.", cls=lazy_group(COMMANDS), no_args_is_help=True)
-app.command("check")(cli_policy.check)
-app.command("stop-all")(cli_policy.stop_all)
-app.command("allow")(cli_policy.allow)
 
 REASON = typer.Option(..., help="Why; it stands in the site's audit log and is never sent.")
 OUT = typer.Option(None, "--out", help="A file for the public half; by default the terminal.")
@@ -170,7 +178,7 @@ def recount(
     print("They are told in the run that this site counted again.")
     if not yes:
         typer.confirm("Count again?", abort=True)
-    cli_policy.note_in_journal(
+    _note_in_journal(
         directory, RECOUNTED, data_set=planned.data_set, number=planned.number, reason=reason
     )
     allow_recount(directory, planned, reason, now=datetime.now(UTC))
@@ -197,12 +205,18 @@ def forget(
     if run:
         forget_run(directory, run)
     gone = (run,) if run else forget_open_runs(directory)
-    cli_policy.note_in_journal(directory, FORGOTTEN, runs=",".join(gone))
+    _note_in_journal(directory, FORGOTTEN, runs=",".join(gone))
     for one in gone:
         print(f"forgot {one}: it can go on without this site only")
     if not gone:
         print("no run stood open")
     _require_erased(directory)
+
+
+def _note_in_journal(directory: Path, kind: str, **facts: Fact) -> None:
+    from consortium.cli.policy import note_in_journal  # with Flower, which few commands need
+
+    note_in_journal(directory, kind, **facts)
 
 
 def _require_erased(directory: Path) -> None:

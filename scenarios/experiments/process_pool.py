@@ -10,15 +10,21 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 
+# What takes seconds to load and most workers need: one process loads it, and they are its forks.
+LOADED_ONCE = ("torch", "pandas", "consortium.client_app", "consortium.server_app")
+
 
 @contextmanager
 def parallel_processes(workers: int | None) -> Iterator[ProcessPoolExecutor]:
     """Yield a pool of fresh processes, by default one a core.
 
-    Guarantee: no worker outlives this process, even if it is killed.
+    Guarantee: no worker outlives this process, even if it is killed. All have the environment
+    that this process had when its first pool began to work.
     """
-    # Forked workers would share torch's thread pools, and could deadlock in them.
-    context = multiprocessing.get_context("spawn")
+    # Forks of this process would share torch's thread pools, and could deadlock in them. Theirs is
+    # a process that has loaded libraries and computed nothing.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([*LOADED_ONCE])
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_watch_parent) as pool:
         yield pool
 

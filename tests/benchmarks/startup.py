@@ -22,6 +22,7 @@ PROGRAMS = {
     "consortium --help": "from consortium.cli.main import app; app(['--help'])",
     "scenario --help": "from scenarios.cli.main import app; app(['--help'])",
     "consortium charter --help": "from consortium.cli.main import app; app(['charter', '--help'])",
+    "consortium site --help": "from consortium.cli.main import app; app(['site', '--help'])",
     "scenario list": "from scenarios.cli.main import app; app(['list'])",
     "consortium.Schema(...)": (
         "import consortium as c; x = c.Number(name='x', low=0, high=1); "

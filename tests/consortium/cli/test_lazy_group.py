@@ -18,7 +18,7 @@ from scenarios.cli.main import COMMANDS as scenario_commands
 HEAVY = ("torch", "transformers", "matplotlib")
 EVERY_DAY = ("site", "coordinator", "charter", "run", "run-config")
 HEAVIER_THAN_HELP = (*HEAVY, "flwr", "pandas", "pandera", "numpy", "pydantic")
-WITHOUT_MESSAGES = ("charter", "provision", "audit", "coordinator", "run-config")
+WITHOUT_MESSAGES = ("charter", "provision", "site", "audit", "coordinator", "run-config")
 LISTED = (
     "charter",
     "provision",

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from scenarios.experiments.process_pool import parallel_processes
+from scenarios.experiments.process_pool import LOADED_ONCE, parallel_processes
 
 PROGRAM = """
 import os, time
@@ -24,6 +24,21 @@ def test_work_runs_in_other_processes() -> None:
     with parallel_processes(1) as pool:
         assert pool.submit(os.getpid).result() != os.getpid()
         assert list(pool.map(abs, [-1, 2])) == [1, 2]
+
+
+def parent_and_missing() -> tuple[int, set[str]]:
+    """Return which process forked this one, and what this one would still have to load."""
+    return os.getppid(), set(LOADED_ONCE) - set(sys.modules)
+
+
+def test_what_takes_long_to_load_is_loaded_once_for_all_workers() -> None:
+    found = []
+    for _ in range(2):
+        with parallel_processes(1) as pool:
+            found.append(pool.submit(parent_and_missing).result())
+    (first, missing), again = found
+    assert again == (first, missing)
+    assert (first == os.getpid(), missing) == (False, set())
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
