@@ -120,7 +120,7 @@ def test_the_page_waits_for_the_parties_before_it_trains_and_verifies_afterwards
     steps = (
         "up -d",
         "until",
-        "exec -T coordinator consortium run",
+        "coordinator consortium run",
         "consortium audit verify",
         "down",
     )
