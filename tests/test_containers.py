@@ -29,7 +29,7 @@ CONTAINERFILE = (FILES / "Containerfile").read_text()
 COMPOSE = (FILES / "compose.yaml").read_text()
 BASH = "/bin/bash"
 CLEAN = "podman-compose down --volumes"
-VOLUMES = "podman volume ls --quiet --filter name=^consortium_"
+VOLUMES = "podman volume ls --quiet --filter name=^(consortium|deploy)_"
 
 
 def test_the_files_keep_the_rules() -> None:
@@ -120,13 +120,23 @@ def test_the_page_waits_for_the_parties_before_it_trains_and_verifies_afterwards
     steps = (
         "up -d",
         "until",
-        "exec -T coordinator consortium run",
+        "coordinator consortium run",
         "consortium audit verify",
         "down",
     )
     found = [next(n for n, line in enumerate(said) if step in line) for step in steps]
     assert found == sorted(found)
     assert all("--healthy; do sleep" in line for line in said if line.startswith("until"))
+
+
+def test_the_page_means_containers_by_names_that_every_compose_gives_them() -> None:
+    """Left to itself, each version of each program makes up other names."""
+    services = yaml.safe_load(COMPOSE)["services"]
+    names = {name: one["container_name"] for name, one in services.items()}
+    assert names == {name: f"consortium-{name}" for name in services}
+    lines = [line.removeprefix("until ") for line in shell_lines(DEPLOY)]
+    meant = [line.split()[2] for line in lines if line.startswith(("podman exec ", "podman cp "))]
+    assert {place.split(":")[0] for place in meant} == {*names.values()}
 
 
 @pytest.mark.slow
