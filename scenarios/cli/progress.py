@@ -193,6 +193,8 @@ class _Live(_Plain):
     def count_answer(self) -> None:
         """Count one more site that replied."""
         self.here += 1
+        # In a buffered run a site answers in a later round than it was asked in.
+        self.cohort = max(self.cohort, self.here)
         self.bar.update(self.line, sites=f"{self.here}/{self.cohort}")
 
     def finish_round(self, turn: int, metrics: dict[str, Any]) -> None:

@@ -92,6 +92,8 @@ class RunSoFar:
                 self._begin_round(int(at), tuple(cohort))
             case {"event": SiteAnswered.kind | SiteUnchanged.kind, "site": site}:
                 self.answered.add(site)
+                # In a buffered run a site answers in a later round than it was asked in.
+                self.cohort += () if site in self.cohort else (site,)
                 self.left_out.pop(site, None)
             case {"event": SiteQuarantined.kind}:
                 self._leave_out(event)

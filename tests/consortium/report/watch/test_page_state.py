@@ -216,6 +216,17 @@ def test_rounds_that_are_repeated_after_an_interruption_count_once() -> None:
     assert (so_far.bytes, [*so_far.rounds], so_far.failure) == (6, [1, 2], "")
 
 
+def test_an_answer_to_an_earlier_round_and_nothing_new_are_answers_of_this_one() -> None:
+    """Nobody answers who is not in the round: the page shows so many of so many."""
+    so_far = RunSoFar()
+    so_far.note({"event": "round-started", "at_s": 0.0, "server_round": 2, "cohort": ["a", "b"]})
+    so_far.note(
+        {"event": "site-answered", "at_s": 1.0, "server_round": 2, "site": "c", "asked_in": 1}
+    )
+    so_far.note({"event": "site-unchanged", "at_s": 1.0, "server_round": 2, "site": "a"})
+    assert (so_far.answered, so_far.cohort) == ({"a", "c"}, ("a", "b", "c"))
+
+
 def test_a_second_attempt_at_a_round_begins_with_nobodys_answer() -> None:
     so_far = RunSoFar()
     asked = {"event": "round-started", "at_s": 0.0, "server_round": 1, "cohort": ["a", "b"]}

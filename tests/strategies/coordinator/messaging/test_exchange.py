@@ -146,6 +146,31 @@ def test_first_replies_are_waited_for_until_there_are_enough(
         assert len(in_time) == len(delays) or waited == 10
 
 
+@given(delays=DELAYS, at_once=st.integers(1, 6))
+def test_who_stops_early_goes_on_later_and_misses_no_reply(
+    delays: list[float | None], at_once: int
+) -> None:
+    """Each question gets one reply: an answer in time, or silence at its own deadline."""
+    clock = Clock()
+    grid = LateGrid([Site(i, delay) for i, delay in enumerate(delays)], clock)
+    exchange = exchange_of(grid, clock)
+    nodes = [FIRST + index for index in range(len(delays))]
+    waiting = dict(zip(nodes, exchange.ask(questions(exchange, nodes)), strict=True))
+    heard = dict[int, Message]()
+    while waiting:
+        for taken, (node, reply) in enumerate(exchange.replies_as_they_come(waiting), start=1):
+            assert node not in heard
+            assert node not in waiting
+            assert reply.metadata.src_node_id == node
+            heard[node] = reply
+            if taken == at_once:
+                break
+    assert set(heard) == set(nodes)
+    in_time = {FIRST + i for i, delay in enumerate(delays) if delay is not None and delay <= 10}
+    assert {node for node, reply in heard.items() if reply.has_content()} == in_time
+    assert clock.now <= 110 + 1e-9
+
+
 @given(delays=DELAYS)
 def test_no_wait_is_longer_than_the_deadline(delays: list[float | None]) -> None:
     """All sites together have one deadline; and the pauses are short."""
