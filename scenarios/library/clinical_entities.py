@@ -54,7 +54,7 @@ TEN_HOSPITALS = Scenario(
     sites=synthetic_specialties.HOSPITALS,
     run_config={
         **ENCODER_TRAINING,
-        "num-server-rounds": 3,
+        "num-server-rounds": 6,
         "batch-size": 16,
         "min-local-steps": 0,
     },
