@@ -11,9 +11,10 @@ import time
 from pathlib import Path
 
 from scenarios.library.registry import scenario_named
+from scenarios.sweep.order import SweepOrder
 from scenarios.sweep.records import SweepDirectory, SweepRecord
 from scenarios.sweep.search.space import parse_searches
-from scenarios.sweep.sweep import SweepOrder, run_sweep
+from scenarios.sweep.sweep import run_sweep
 from tests.benchmarks.figures import options, print_figures
 
 SCENARIO, TRIALS, ROUNDS = "bank-credit", 16, 16

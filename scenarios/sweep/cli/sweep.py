@@ -20,7 +20,7 @@ from scenarios.sweep.records import SweepDirectory, SweepRecord
 from scenarios.sweep.search.space import FORMS, parse_searches
 
 if TYPE_CHECKING:
-    from scenarios.sweep.sweep import SweepOrder  # torch is loaded where it is needed
+    from scenarios.sweep.order import SweepOrder  # torch is loaded where it is needed
 
 app = typer.Typer()
 
@@ -80,7 +80,7 @@ def sweep(
     asked = RunRequest(
         name, engine="inprocess", settings=settings, seed=seed, data=data, verbose=False
     )
-    from scenarios.sweep.sweep import SweepOrder  # torch is loaded where it is needed
+    from scenarios.sweep.order import SweepOrder  # torch is loaded where it is needed
 
     order = SweepOrder(
         name=str(Path(name).resolve()) if name.endswith(".toml") else name,
