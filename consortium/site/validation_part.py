@@ -13,17 +13,12 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from consortium.run.records import read_record, write_record
-from consortium.site.directory import SiteDirectory
-from privacy.errors import ConsortiumError
+from consortium.site.directory import BadSite, SiteDirectory
 from sites.data.holdout import KEY_BYTES, KeyedSides, Mask, PersonRecords
 from sites.task import SiteData
 from sites.tasks.divided_records import DividedRecords, Records
 
 Use: TypeAlias = Literal["judged", "left-out"]
-
-
-class NotDivisible(ConsortiumError, TypeError, code="not-divisible"):
-    """Records of this kind have no training records that could be divided once more."""
 
 
 class ValidationPart(BaseModel):
@@ -51,10 +46,12 @@ class ValidationPart(BaseModel):
         out is in it.
 
         Raises:
-            NotDivisible: They are no records that are trained on.
+            BadSite: They are no records that are trained on.
         """
         if not isinstance(data, DividedRecords):
-            raise NotDivisible("records of which nobody is trained on have no part to judge by")
+            raise BadSite(
+                "records of which nobody is trained on have no part to judge by: run what trains"
+            )
         chosen = self._persons(data.training)
         return data.judged_by(chosen) if self.use == "judged" else data.without(chosen)
 
