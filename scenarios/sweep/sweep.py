@@ -57,7 +57,10 @@ def run_sweep(
     if directory.result.exists():
         record = read_record(directory.result, SweepRecord)
     else:
-        with paid_sweep(order, _rungs(plan), directory.paid) as paid, crew_of(workers) as crew:
+        with (
+            crew_of(workers, order.scenario.task) as crew,
+            paid_sweep(order, _rungs(plan), directory.paid) as paid,
+        ):
             record = _Sweep(order, plan, directory, crew, tell, paid).search()
             if paid:
                 paid.end(order.rounds_after)

@@ -39,6 +39,7 @@ from scenarios.cli.terminal import (
     exit_refused,
     write_report,
 )
+from scenarios.sweep.ahead import load_trials_ahead
 from scenarios.sweep.cli.sweep import REDUCTION, TRIALS
 from scenarios.sweep.records import SweepDirectory
 from scenarios.sweep.search.space import FORMS, Search, parse_searches
@@ -106,6 +107,7 @@ def _tuned(
 ) -> TunedArms:
     """Tune each way of training; let the run have what the shared model chose."""
     exit_on_refusal(lambda: require_library("to search a run config", "optuna", extra="sweep"))
+    load_trials_ahead(request.scenario.task)
     from scenarios.sweep.order import SweepOrder
     from scenarios.sweep.sweep import NoTrialLeft
     from scenarios.sweep.tuned_arms import FEDERATED, tune_arms
