@@ -1,10 +1,13 @@
-"""The blocks of ICD-10 (WHO, 2019), ICD-10-CM (CDC, April 2026) and ICD-9-CM (CDC, its last, 2012).
+"""The blocks of four versions of the ICD, as they were published.
 
-As they were published: facts of the classifications, which no licence covers. A chapter of ICD-9-CM
-that is not divided is its own block. Where blocks stand in blocks, only those
-that hold categories themselves are listed, each by its first and last category, or by its only one.
+Facts of the classifications, which no licence covers: ICD-10 of the WHO, version 2019; ICD-10-CM
+of the CDC, April 2026; ICD-10-GM of the BfArM, version 2023; ICD-9-CM of the CDC, its last
+version, 2012. A chapter of ICD-9-CM that is not divided is its own block. Where blocks stand in
+blocks, only those that hold categories themselves are listed, each by its first and last category,
+or by its only one.
 """
 
+import re
 from collections.abc import Mapping
 
 from sites.codes.chapters import IcdSystem
@@ -78,10 +81,20 @@ _ICD_9_CM = (
     "E840-E845 E846-E849 E850-E858 E860-E869 E870-E876 E878-E879 E880-E888 E890-E899 E900-E909 "
     "E910-E915 E916-E928 E929 E930-E949 E950-E959 E960-E969 E970-E979 E980-E989 E990-E999 "
 )
+# ICD-10-GM divides as the WHO does, except here: it has no blocks in V01-X59 and in Y40-Y84.
+_NOT_IN_GM = re.compile(r"[VW]..-...|X[0-5].-X..|Y[4-9].-Y..|D80-D89|O80-O84|U82-U85")
+_ONLY_IN_GM = (
+    "D80-D90 O09-O09 O80-O82 T89-T89 U50-U52 U55-U55 U60-U61 U62-U62 U63-U63 U69-U69 U80-U85 "
+    "U98-U99 V01-X59 Y40-Y84"
+)
 BLOCKS: Mapping[IcdSystem, tuple[str, ...]] = {
     "icd-9-cm": tuple(_ICD_9_CM.split()),
     "icd-10": tuple(_ICD_10.split()),
     "icd-10-cm": tuple(_ICD_10_CM.split()),
+    "icd-10-gm": (
+        *(block for block in _ICD_10.split() if not _NOT_IN_GM.fullmatch(block)),
+        *_ONLY_IN_GM.split(),
+    ),
 }
 # Categories that are not printed where their names would stand.
 OUT_OF_ORDER: Mapping[str, str] = {"C4A": "C43-C44", "M1A": "M05-M14", "Z3A": "Z30-Z39"}

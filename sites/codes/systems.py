@@ -28,7 +28,7 @@ GROUPS: Mapping[CodeSystem, tuple[CodeGroup, ...]] = {
     "icd-9-cm": _ICD_GROUPS,
     "icd-10": _ICD_GROUPS,
     "icd-10-cm": _ICD_GROUPS,
-    "icd-10-gm": ("chapter", "category", "code"),
+    "icd-10-gm": _ICD_GROUPS,
     "atc": tuple(_ATC_LENGTHS),
     "loinc": ("code",),
 }

