@@ -18,7 +18,7 @@ from scenarios.engines.runner import ScenarioRun, run_scenario
 from scenarios.engines.staging import new_run_directory, stage, staged_part
 from scenarios.experiments.comparison import compare
 from scenarios.sweep.budget import SweepTooDear
-from scenarios.sweep.cli.compare import _print_comparison
+from scenarios.sweep.cli.compare import _begun_search, _print_comparison
 from scenarios.sweep.order import SweepOrder
 from scenarios.sweep.places import Place, tune_places
 from scenarios.sweep.records import POOLED, AloneRecord, SiteTuned, SweepDirectory
@@ -131,6 +131,18 @@ def test_the_search_is_kept_and_told_again(arms: TunedArms, tmp_path: Path) -> N
     record = AloneRecord.model_validate_json((tmp_path / "search" / "alone.json").read_bytes())
     assert (record.sites, first.places) == (arms.places, arms.places)
     assert tuned(tmp_path / "search").shared == arms.shared
+
+
+def test_a_search_that_was_interrupted_is_gone_on_with_and_a_run_is_not(tmp_path: Path) -> None:
+    assert _begun_search(None) is None
+    assert _begun_search(tmp_path) is None
+    (tmp_path / "search").mkdir()
+    (tmp_path / "search" / "plan.json").write_text("{}")
+    found = _begun_search(tmp_path)
+    assert found is not None
+    assert found.path == tmp_path
+    found.charter.write_text("{}")  # of the run that followed
+    assert _begun_search(tmp_path) is None
 
 
 def _private_order(epsilon: float) -> SweepOrder:
