@@ -249,6 +249,61 @@ class Tallies(_Record):
     by_site: dict[str, list[int]] = Field(default_factory=dict)
 
 
+class Chosen(_Record):
+    """The values that a way of training chose for itself.
+
+    Args:
+        settings: By key of the run config; empty if none of its trials has a figure.
+        figure: The metric by which it chose, on a part of its training records.
+        failed: Why there is none. It is then trained with the values that the run was given.
+    """
+
+    settings: dict[str, str | int | float | bool] = {}
+    figure: float | None = None
+    failed: str = ""
+
+    @property
+    def words(self) -> str:
+        """The values as people read them; empty if there are none."""
+        shown = {
+            key: f"{value:.4g}" if isinstance(value, float) else str(value)
+            for key, value in self.settings.items()
+        }
+        return ", ".join(f"{key} {value}" for key, value in shown.items())
+
+
+class Search(_Record):
+    """How each way of training was tuned for itself, all of them alike.
+
+    Args:
+        searches: What was searched, as it is written.
+        trials: How many each way of training had.
+        rounds: Rounds of training at each rung of the schedule.
+        validation_left_out: Whether nobody on whom trials were judged is trained on in the models
+            that are compared, as in private runs; else these are trained on all training records.
+        epsilons: What the search and the run cost a person, by site; empty without privacy.
+    """
+
+    searches: list[str]
+    trials: int
+    rounds: list[int]
+    validation_left_out: bool
+    epsilons: dict[str, float] = {}
+
+    @property
+    def basis(self) -> str:
+        """On what the values were chosen, as the end of a sentence."""
+        after = (
+            "which the models that are compared are not trained on"
+            if self.validation_left_out
+            else "then trained on all of them"
+        )
+        return (
+            f"the best of {self.trials} trials on a fifth of its training persons, {after}; the "
+            "held-out records had no say"
+        )
+
+
 class Arm(_Record):
     """One way of training, measured on the held-out persons of all sites.
 
@@ -265,6 +320,7 @@ class Arm(_Record):
         own_value: The metric on the site's own held-out persons, where defined.
         federated_on_own: That of the shared model on the same persons.
         personal_on_own: That of the model that the site made for itself out of the shared one.
+        chosen: The values that it chose for itself, if each way of training was tuned.
     """
 
     name: str
@@ -276,6 +332,7 @@ class Arm(_Record):
     own_value: float | None = None
     federated_on_own: float | None = None
     personal_on_own: float | None = None
+    chosen: Chosen | None = None
 
 
 class Difference(_Record):
@@ -311,6 +368,7 @@ class Comparison(_Record):
             is 0 in a resample, or was not measured.
         untrained: Sites with nobody to train on, which have no model of their own.
         nobody_held_out: Sites that hold nobody out, which have no figures of their own.
+        search: How each way of training was tuned for itself; None if all have one run config.
     """
 
     version: Literal[1] = 1
@@ -325,6 +383,7 @@ class Comparison(_Record):
     seconds: float
     untrained: list[str] = []
     nobody_held_out: list[str] = []
+    search: Search | None = None
 
 
 Record = TypeVar("Record", bound=BaseModel)

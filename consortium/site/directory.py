@@ -72,6 +72,9 @@ class SiteDirectory(PartyDirectory):
     sides = PathIn("sides")
     """On which side each person stands, by keyed digest."""
 
+    validation = PathIn("validation.json")
+    """In an experiment that chooses between models: by whom of the training records."""
+
     node_key = PartyDirectory.secrets / "node.key"
     """Private key of the SuperNode."""
 

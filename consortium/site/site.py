@@ -26,6 +26,7 @@ from consortium.site.periods import (
     require_declared_records,
 )
 from consortium.site.person_sides import sides_of
+from consortium.site.validation_part import with_validation_part
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally
 from privacy.policy.document import Policy, read_policy
@@ -248,7 +249,8 @@ def records_of(task: Task[SiteData], directory: Path, config: RunConfig) -> Site
         ConsortiumError: The records cannot be read, or a person is on another side than before.
     """
     source = read_site_config(directory).source
-    return task.load(source, sides=sides_of(directory, source, config))
+    found = task.load(source, sides=sides_of(directory, source, config))
+    return with_validation_part(found, directory)
 
 
 def model_plan(config: RunConfig, table: AnySchema) -> AnyModelPlan:

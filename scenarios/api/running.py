@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeAlias, TypedDict, Unpack
+from typing import TYPE_CHECKING, TypeAlias, TypedDict, Unpack
 
 import pandas as pd
 
@@ -18,15 +18,21 @@ from privacy.storage.secret_files import make_private_directory
 from scenarios.api.declaration import Consortium, Site, Sites, members_of
 from scenarios.api.run import Run
 from scenarios.engines.preconditions import require_runnable
-from scenarios.engines.runner import RunFailed, ScenarioRun, run_scenario
+from scenarios.engines.runner import RunFailed, ScenarioRun, do_nothing, run_scenario
 from scenarios.engines.site_reports import DataRefused, refusal_texts
 from scenarios.engines.staging import new_run_directory, require_sites
 from scenarios.experiments.record_checks import check_sites
 from scenarios.scenario import ENGINES, Engine, Scenario
+from scenarios.sweep.order import SweepOrder
+from scenarios.sweep.records import SweepDirectory
+from scenarios.sweep.search.space import parse_searches
 from scenarios.user_data.scenario_file import named_scenario_with_data
 from scenarios.user_data.sources import notes_on, source_for
 from sites.data.source import DataSource
 from sites.schema.texts import AnySchema
+
+if TYPE_CHECKING:
+    from scenarios.sweep.tuned_arms import TunedArms
 
 RUNS = Path("runs")
 
@@ -83,8 +89,11 @@ class _Request:
         look_up(options.get("engine", "inprocess"), ENGINES, kind="engine", refusal=UnknownOption)
         return cls(scenario, members, config, options)
 
-    def run(self) -> Run:
+    def run(self, on_staged: Callable[[RunDirectory], None] = do_nothing) -> Run:
         """Run it in a new directory.
+
+        Args:
+            on_staged: Called once everything is staged, before anything runs.
 
         Raises:
             DataRefused: Sites refused the records that they were given.
@@ -100,6 +109,7 @@ class _Request:
             engine=self.options.get("engine", "inprocess"),
             # With the run, which may be resumed or compared when the DataFrames are gone.
             own_data=self._kept_sources(directory),
+            on_staged=on_staged,
         )
         try:
             run_scenario(order, directory)
@@ -160,22 +170,64 @@ def simulate(what: Declared, sites: Sites | None = None, /, **options: Unpack[Op
     return run
 
 
-def compare(what: Declared, sites: Sites | None = None, /, **options: Unpack[Options]) -> Run:
+def compare(
+    what: Declared,
+    sites: Sites | None = None,
+    /,
+    *,
+    search: Sequence[str] = (),
+    trials: int = 16,
+    **options: Unpack[Options],
+) -> Run:
     """Run a consortium; compare it with each site alone and with all records in one place.
 
-    The arguments and errors are those of `simulate`. `Run.comparison` has the figures.
+    The other arguments and errors are those of `simulate`. `Run.comparison` has the figures.
+
+    Args:
+        what: As for `simulate`.
+        sites: As for `simulate`.
+        search: Each way of training is first tuned for itself over these values, as
+            `scenario compare --search` takes them, on a part of the training records.
+        trials: How many trials each way of training has.
+        options: As for `simulate`.
+
+    Raises:
+        BadSearch, BadSchedule, NotTunable, NoTrialLeft, SweepTooDear: It cannot be searched so.
     """
     from scenarios.experiments.comparison import compare as compare_arms  # only it needs torch
 
     request = _Request.of(what, sites, options)
-    run = request.run()
+    tuned = None
+    if search:
+        request, tuned = _tuned(request, search, trials)
+    run = request.run(tuned.on_staged if tuned else do_nothing)
     directory = RunDirectory(run.path)
     absent = refusal_texts(directory, run.summary)
     left = tuple(name for name in request.scenario.sites if name not in absent)
     scenario = replace(request.scenario, sites=left)
-    compare_arms(scenario, request.config, directory, tell=lambda line: None)
+    compare_arms(scenario, request.config, directory, tell=lambda line: None, tuned=tuned)
     run.report()
     return run
+
+
+def _tuned(request: _Request, search: Sequence[str], trials: int) -> tuple[_Request, "TunedArms"]:
+    """Tune each way of training; return the request with what the shared model chose."""
+    from scenarios.sweep.tuned_arms import FEDERATED, tune_arms  # torch, where it is needed
+
+    with TemporaryDirectory() as folder:  # readable to its owner only
+        order = SweepOrder(
+            name=request.scenario.name,
+            scenario=request.scenario,
+            config=request.config,
+            chosen={"seed": request.config.seed},
+            searches=parse_searches([search] if isinstance(search, str) else search),
+            trials=trials,
+            reduction=2,
+            own_data=request.sources((Path(folder) / "given").joinpath),
+        )
+        where = SweepDirectory(Path(folder) / "search")
+        tuned = tune_arms(order, where, tell=lambda line: None, workers=0)
+    return replace(request, config=tuned.config_of(FEDERATED)), tuned
 
 
 def describe(what: Declared, sites: Sites | None = None, /, **options: Unpack[Options]) -> Run:

@@ -42,7 +42,8 @@ def describe(
     request = RunRequest(
         name, engine=engine, settings=chosen, seed=seed, data=data, verbose=verbose
     )
-    directory, summary = request.run(out)
+    directory = request.new_directory(out)
+    summary = request.run(directory)
     refused = refused_own_data(directory, summary)
     found = read_results(directory.model)
     heading, *rows = table_rows(found)

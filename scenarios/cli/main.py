@@ -26,7 +26,7 @@ COMMANDS = {
     ),
     "compare": LazyCommand(
         "Run a scenario; compare it with each site alone and with all records in one place.",
-        "scenarios.cli.runs:app",
+        "scenarios.sweep.cli.compare:app",
     ),
     "sweep": LazyCommand(
         "Search a scenario's run config: many short trials, of which the best go on.",

@@ -71,6 +71,7 @@ class RunRequest:
         self.num_hubs = 0
         self.attack: str | None = None
         self.liars = 0
+        self.on_staged: Callable[[RunDirectory], None] | None = None
         self.lies = AttackAssignment(seed=self.config.seed, attacks=self.scenario.faults)
         exit_on_refusal(lambda: require_runnable(self.config, self.scenario.charter))
 
@@ -100,11 +101,14 @@ class RunRequest:
         left = tuple(name for name in self.scenario.sites if name not in sites)
         self.scenario = replace(self.scenario, sites=left)
 
-    def run(self, out: Path | None) -> tuple[RunDirectory, Summary]:
-        """Run the scenario in a new directory, with progress on the terminal."""
-        from scenarios.engines.runner import ScenarioRun, run_notes, run_scenario
+    def new_directory(self, out: Path | None) -> RunDirectory:
+        """Create the directory of the run: `out`, or one named by scenario and time."""
+        return exit_on_refusal(lambda: new_run_directory(self.scenario, under=RUNS, named=out))
 
-        directory = exit_on_refusal(lambda: new_run_directory(self.scenario, under=RUNS, named=out))
+    def run(self, directory: RunDirectory) -> Summary:
+        """Run the scenario in a new directory, with progress on the terminal."""
+        from scenarios.engines.runner import ScenarioRun, do_nothing, run_notes, run_scenario
+
         order = ScenarioRun(
             scenario=self.scenario,
             config=self.config,
@@ -114,6 +118,7 @@ class RunRequest:
             verbose=self.verbose,
             track=self.track,
             num_hubs=self.num_hubs,
+            on_staged=self.on_staged or do_nothing,
         )
         console.print(
             f"{self.scenario.title}: {number_of(len(self.scenario.sites), 'site')}, {self.engine}"
@@ -124,7 +129,7 @@ class RunRequest:
             console.print(hubs_in_words(self.scenario, self.config, self.num_hubs))
         for line in exit_on_refusal(lambda: run_notes(self.scenario, self.config, self.lies)):
             console.print(line, soft_wrap=True, highlight=False)
-        return directory, _run_with_progress(order, directory, run_scenario)
+        return _run_with_progress(order, directory, run_scenario)
 
     def measure_robustness(self, directory: RunDirectory) -> None:
         """Try each attack against each defence, if the scenario is about liars."""

@@ -1,4 +1,4 @@
-"""`scenario run`, `resume`, `compare`: whole runs, with their options."""
+"""`scenario run` and `resume`: whole runs, with their options."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,13 +9,13 @@ from rich.table import Table
 
 from consortium.cli.options import SET_HELP, TRACK_HELP, WORDS_HELP
 from consortium.run.directory import RunDirectory
-from consortium.run.records import Comparison, Summary
+from consortium.run.records import Summary
 from consortium.wording.formatting import escape_controls
 from consortium.wording.metric_glossary import AVERAGES
-from privacy.errors import ConsortiumError, number_of
+from privacy.errors import number_of
 from scenarios.cli.left_out import exit_without, print_absences
 from scenarios.cli.run_request import RunRequest, resume_with_progress
-from scenarios.cli.terminal import console, exit_failed, write_report
+from scenarios.cli.terminal import console, write_report
 from scenarios.engines.site_reports import alarms_of, refused_own_data
 from scenarios.scenario import RECALL_AT_1_PERCENT, Scenario
 from sites.evaluation.binary import ALERT_RATES
@@ -66,71 +66,61 @@ _MOST_CLASSES = 30
 Finish: TypeAlias = Callable[[RunRequest, RunDirectory, Summary], None]
 
 
-def _add_command(command: str, finish: Finish) -> None:
-    """Add a command that runs a scenario and then calls `finish`, whose docstring is the help."""
-
-    @app.command(command, help=finish.__doc__)
-    def run_and_finish(
-        name: Name,
-        *,
-        engine: EngineOption = "inprocess",
-        settings: SetOption = None,
-        seed: SeedOption = None,
-        out: OutOption = None,
-        data: DataOption = None,
-        attack: AttackOption = None,
-        liars: LiarsOption = 1,
-        hubs: HubsOption = 0,
-        allow_absent: AllowAbsentOption = False,
-        track: TrackOption = None,
-        verbose: VerboseOption = False,
-    ) -> None:
-        request = RunRequest(
-            name, engine=engine, settings=settings, seed=seed, data=data, verbose=verbose
-        )
-        request.choose_liars(attack, liars)
-        request.choose_trackers(track)
-        request.choose_hubs(hubs)
-        directory, summary = request.run(out)
-        refused = refused_own_data(directory, summary)
-        request.leave_out(refused)
-        # A run of fewer records than were given is compared only if that is accepted.
-        end = finish if allow_absent or not refused else _show_run
-        end(request, directory, summary)
-        _print_end(directory, summary)
-        if refused and not allow_absent:
-            exit_without(refused)
-
-
-def _show_run(request: RunRequest, directory: RunDirectory, summary: Summary) -> None:
+@app.command("run")
+def run(
+    name: Name,
+    *,
+    engine: EngineOption = "inprocess",
+    settings: SetOption = None,
+    seed: SeedOption = None,
+    out: OutOption = None,
+    data: DataOption = None,
+    attack: AttackOption = None,
+    liars: LiarsOption = 1,
+    hubs: HubsOption = 0,
+    allow_absent: AllowAbsentOption = False,
+    track: TrackOption = None,
+    verbose: VerboseOption = False,
+) -> None:
     """Run a scenario and write its report."""
+    request = RunRequest(
+        name, engine=engine, settings=settings, seed=seed, data=data, verbose=verbose
+    )
+    request.choose_liars(attack, liars)
+    request.choose_trackers(track)
+    request.choose_hubs(hubs)
+    run_to_end(request, request.new_directory(out), show_run, allow_absent=allow_absent)
+
+
+def run_to_end(
+    request: RunRequest, directory: RunDirectory, finish: Finish, *, allow_absent: bool
+) -> None:
+    """Run what was asked for, and show what came of it.
+
+    Args:
+        request: What was asked for.
+        directory: The run's, empty.
+        finish: Shows what came of it, if the run has all records that were given.
+        allow_absent: Whether that holds also if a site refused the data that it was given.
+    """
+    summary = request.run(directory)
+    refused = refused_own_data(directory, summary)
+    request.leave_out(refused)
+    # A run of fewer records than were given is compared only if that is accepted.
+    end = finish if allow_absent or not refused else show_run
+    end(request, directory, summary)
+    _print_end(directory, summary)
+    if refused and not allow_absent:
+        exit_without(refused)
+
+
+def show_run(request: RunRequest, directory: RunDirectory, summary: Summary) -> None:
+    """Write the report of a run, and print its figures."""
     write_report(directory)
     _print_metrics(request.scenario, summary)
-    _print_alerts(request.scenario, summary)
-    _print_words(summary)
-    _print_classes(directory)
-
-
-def _compare_run(request: RunRequest, directory: RunDirectory, summary: Summary) -> None:
-    """Run a scenario; compare it with each site alone and with all records in one place."""
-    from scenarios.experiments.comparison import compare  # torch is loaded where it is needed
-
-    try:
-        comparison = compare(request.scenario, request.config, directory, tell=console.print)
-    except ConsortiumError as error:  # such as a site that the run continued without
-        exit_failed(directory, f"the run finished but cannot be compared: {error}")
-    write_report(directory)
-    _print_comparison(comparison)
-    _print_alerts(request.scenario, summary)
-    _print_words(summary)
-    _print_classes(directory)
-    if summary.withheld:
-        console.print(f"figures of the run itself: {summary.withheld}", highlight=False)
-    request.measure_robustness(directory)
-    request.measure_privacy(directory)
-
-
-_add_command("run", _show_run)
+    print_alerts(request.scenario, summary)
+    print_words(summary)
+    print_classes(directory)
 
 
 @app.command("resume")
@@ -147,16 +137,13 @@ def resume(
     scenario, summary = resume_with_progress(directory, engine=engine, verbose=verbose, track=track)
     write_report(directory)
     _print_metrics(scenario, summary)
-    _print_alerts(scenario, summary)
-    _print_words(summary)
-    _print_classes(directory)
+    print_alerts(scenario, summary)
+    print_words(summary)
+    print_classes(directory)
     _print_end(directory, summary)
     refused = refused_own_data(directory, summary)
     if refused and not allow_absent:
         exit_without(refused)
-
-
-_add_command("compare", _compare_run)
 
 
 def _print_end(directory: RunDirectory, summary: Summary) -> None:
@@ -179,7 +166,7 @@ def _print_metrics(scenario: Scenario, summary: Summary) -> None:
         console.print(f"{scenario.headline.title}: {summary.withheld}", highlight=False)
 
 
-def _print_words(summary: Summary) -> None:
+def print_words(summary: Summary) -> None:
     """Print the token accuracy with the share of O, if words were counted."""
     right, outside = (summary.metrics.get(name) for name in ("token_accuracy", "outside_share"))
     if right is not None and outside is not None:
@@ -191,7 +178,7 @@ def _print_words(summary: Summary) -> None:
         )
 
 
-def _print_alerts(scenario: Scenario, summary: Summary) -> None:
+def print_alerts(scenario: Scenario, summary: Summary) -> None:
     """Print what is found at fixed shares of alerts and its cost, if it is judged by that."""
     if scenario.headline != RECALL_AT_1_PERCENT or scenario.headline.name not in summary.metrics:
         return
@@ -212,7 +199,7 @@ def _print_alerts(scenario: Scenario, summary: Summary) -> None:
         console.print(f"at most {100 * share:g} % alerts: {', '.join(said)}", highlight=False)
 
 
-def _print_classes(directory: RunDirectory) -> None:
+def print_classes(directory: RunDirectory) -> None:
     """Print how well each of three or more classes is told, from the counts of all sites."""
     from consortium.report.elements.run_reader import Recorded  # which loads what runs load
 
@@ -237,21 +224,3 @@ def _print_classes(directory: RunDirectory) -> None:
     more = len(found) - _MOST_CLASSES
     if more > 0:
         console.print(f"{number_of(more, 'rarer class')} not shown")
-
-
-def _print_comparison(comparison: Comparison) -> None:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("trained")
-    table.add_column(comparison.metric_title, justify="right")
-    table.add_column("95 % interval", justify="right")
-    for arm in comparison.arms:
-        table.add_row(arm.name, f"{arm.value:.4f}", f"{arm.low:.4f} to {arm.high:.4f}")
-    gain = comparison.over_mean_alone
-    if gain is not None:
-        spread = f"{gain.low:.2f} to {gain.high:.2f}"
-        table.add_row("Together, over the mean alone", f"{gain.ratio:.2f} times", spread)
-    for site in comparison.untrained:
-        table.add_row(f"{site} alone", "none", "nobody to train on")
-    for site in comparison.nobody_held_out:
-        table.add_row(f"at {site}", "none", "nobody is held out there")
-    console.print(table)

@@ -50,7 +50,7 @@ class NoLiarsThere(ConsortiumError, ValueError, code="no-liars-there"):
     """Liars that alter replies were asked for on an engine that runs installed code only."""
 
 
-def _do_nothing(_run: RunDirectory) -> None:
+def do_nothing(_run: RunDirectory) -> None:
     """Do nothing; by its name, so that other processes can be told to."""
 
 
@@ -80,7 +80,7 @@ class ScenarioRun:
     track: tuple[str, ...] = ()
     num_hubs: int = 0
     pause_after: int | None = None
-    on_staged: Callable[[RunDirectory], None] = _do_nothing
+    on_staged: Callable[[RunDirectory], None] = do_nothing
 
 
 def run_scenario(order: ScenarioRun, run: RunDirectory) -> Summary:

@@ -3,12 +3,9 @@
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from consortium.client.private_training import training_of
 from consortium.config import DEFAULTS, RunConfig
@@ -25,23 +22,21 @@ from consortium.run.records import (
     read_record,
     write_record,
 )
-from consortium.site.site import model_plan, records_of, site_rng
+from consortium.site.site import model_plan, site_rng
 from privacy.errors import ConsortiumError
-from privacy.layout import Tally, Vector
+from scenarios.experiments.arms import ArmModel, ArmRecords, ArmTraining, Scores
 from scenarios.experiments.bootstrap import Resampled, Resamples, resampled_metric
-from scenarios.experiments.local_training import LocalTraining
 from scenarios.experiments.process_pool import parallel_processes
 from scenarios.scenario import Scenario
+from scenarios.sweep.records import POOLED
+from scenarios.sweep.tuned_arms import FEDERATED, TunedArms
 from sites.learners.plans import LearnerPlans
 from sites.learners.registry import learner_for
-from sites.task import SiteData, Task
+from sites.task import SiteData
 from sites.tasks.registry import task_for
 
 N_RESAMPLES = 500
 
-_Scores: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64]]  # predictions, and labels
-
-_POOLED = "pooled"
 _TRAINED = "trained"
 _PERSONAL = "personal"
 _LONG_S = 60.0  # arms of a shorter run are trained sooner than other processes start
@@ -51,77 +46,6 @@ class NobodyHeldOut(ConsortiumError, ValueError, code="nobody-held-out"):
     """Models cannot be compared: no site holds anybody out."""
 
 
-@dataclass(frozen=True)
-class _Model:
-    """A trained model: the statistics that scale its inputs, and its parameters."""
-
-    statistics: Tally
-    vector: Vector
-
-
-@dataclass(frozen=True)
-class _Training:
-    """One arm of the comparison that is still to be trained.
-
-    Args:
-        run: The directory of the finished run.
-        config: Its run config.
-        name: Name of the arm; it also seeds the shuffling of records.
-        sites: Sites on whose records it is trained.
-    """
-
-    run: RunDirectory
-    config: RunConfig
-    name: str
-    sites: tuple[str, ...]
-
-    def train(self, parts: Sequence[SiteData]) -> _Model:
-        """Train for as many rounds as the run had, with the same privacy.
-
-        Args:
-            parts: The records of each of the sites.
-        """
-        trained = read_model(self.run.model)
-        task, learner = trained.task, learner_of(trained.charter, self.config)
-        data = task.pool(parts)
-        statistics = self.config.privacy.statistics(task, data)
-        local = LocalTraining(
-            task=task,
-            learner=learner,
-            data=data,
-            statistics=statistics,
-            # The noise depends on the number of records, which differs from arm to arm.
-            plan=training_of(self.config).plan(data),
-            seed=self.config.seed,
-            name=self.name,
-        )
-        vector = local.trained(local.start(), range(1, self.config.num_server_rounds + 1))
-        return _Model(statistics, vector)
-
-
-@dataclass(frozen=True)
-class _HeldOut:
-    """The held-out records of all sites, site by site."""
-
-    task: Task[SiteData]
-    parts: Sequence[SiteData]
-
-    def scores(self, model: _Model) -> _Scores:
-        """Return predictions and labels of all held-out records, site after site."""
-        return self.scores_at_each([model] * len(self.parts))
-
-    def scores_at_each(self, models: Sequence[_Model]) -> _Scores:
-        """Return predictions and labels of all held-out records, each site's by its own model."""
-        scored = [
-            self.task.score(part, model.statistics, model.vector)
-            for part, model in zip(self.parts, models, strict=True)
-        ]
-        return (
-            np.concatenate([predictions for predictions, _ in scored]),
-            np.concatenate([labels for _, labels in scored]),
-        )
-
-
 def compare(
     scenario: Scenario,
     config: RunConfig,
@@ -129,14 +53,16 @@ def compare(
     *,
     tell: Callable[[str], None],
     n_resamples: int = N_RESAMPLES,
+    tuned: TunedArms | None = None,
 ) -> Comparison:
     """Train each site alone and a model on the pooled records; compare them with a finished run.
 
-    All arms have the same model and training plan, as many passes over their records as the run,
-    and the same epsilon, and are measured on the held-out records of all sites. A run that counted
-    is also compared with a model that is trained by gradients on the pooled records. Where the run
-    says `personalise`, there is one arm more: each site's records by the model that it made for
-    itself. The comparison is written to `comparison.json`.
+    All arms have as many passes over their records as the run and the same epsilon, and are
+    measured on the held-out records of all sites. They have the same model and training plan,
+    unless each was tuned for itself. A run that counted is also compared with a model that is
+    trained by gradients on the pooled records. Where the run says `personalise`, there is one arm
+    more: each site's records by the model that it made for itself. The comparison is written to
+    `comparison.json`.
 
     Args:
         scenario: The scenario of the run.
@@ -144,36 +70,39 @@ def compare(
         run: The directory of the finished run.
         tell: Called with a line about each arm.
         n_resamples: Bootstrap resamples behind each interval.
+        tuned: What each arm chose for itself; the run has what it chose.
 
     Raises:
         NobodyHeldOut: There is nothing to measure them on.
     """
     began = time.monotonic()
     trained = read_model(run.model)
-    held = _HeldOut(trained.task, _load_records(trained.task, run, config, scenario.sites))
-    if not any(part.held_out_examples for part in held.parts):
+    records = ArmRecords(trained, run, config, tuple(scenario.sites))
+    parts = dict(zip(scenario.sites, records.parts(trained.task), strict=True))
+    if not any(part.held_out_examples for part in parts.values()):
         raise NobodyHeldOut(
             "no site of this run holds anybody out: give the sites more persons, or a column split"
         )
-    models = {"federated": _Model(trained.statistics, trained.vector)}
+    models = {FEDERATED: ArmModel.of(trained)}
     # Before anything is trained: a learner that predicts nothing ends here.
-    scores = {"federated": held.scores(models["federated"])}
-    parts = dict(zip(scenario.sites, held.parts, strict=True))
-    models |= _train_arms(run, config, parts, tell)
-    scores |= {name: held.scores(model) for name, model in models.items() if name not in scores}
-    scores |= _trained_scores(trained, config, held.parts, tell)
+    scores = {FEDERATED: records.scores(models[FEDERATED])}
+    models |= _train_arms(records, _arms(config, parts, tuned), tell)
+    scores |= {name: records.scores(one) for name, one in models.items() if name not in scores}
+    scores |= _trained_scores(trained, records, tell)
     personal = _personal_models(run, parts)
     if personal:
-        scores[_PERSONAL] = held.scores_at_each([personal[name] for name in parts])
+        scores[_PERSONAL] = records.scores_at_each([personal[name] for name in parts])
     untrained = [name for name, part in parts.items() if not part.train_examples]
-    count = sum(part.held_out_examples for part in held.parts)
+    count = sum(part.held_out_examples for part in parts.values())
     # Depends on the seed and the number of records only: comparing again gives the same.
     rng = np.random.default_rng(np.random.SeedSequence(config.seed, spawn_key=(count,)))
     resamples = Resamples.draw(count, n_resamples=n_resamples, rng=rng)
-    comparison = _measure_arms(scenario, held, models, personal, scores, resamples)
+    comparison = _measure_arms(scenario, records, models, personal, scores, resamples)
     measured = {
+        "arms": [_with_chosen(one, tuned) for one in comparison.arms],
         "untrained": untrained,
         "nobody_held_out": [name for name, part in parts.items() if not part.held_out_examples],
+        "search": tuned.record if tuned else None,
         "seconds": time.monotonic() - began,
     }
     comparison = comparison.model_copy(update=measured)
@@ -181,61 +110,69 @@ def compare(
     return comparison
 
 
-def _load_records(
-    task: Task[SiteData], run: RunDirectory, config: RunConfig, sites: Sequence[str]
-) -> list[SiteData]:
-    return [records_of(task, run.site(name), config) for name in sites]
+def _with_chosen(arm: Arm, tuned: TunedArms | None) -> Arm:
+    """Return an arm with the values that it chose for itself, if it chose any."""
+    name = arm.site or arm.kind
+    if tuned is None or arm.kind not in {"alone", FEDERATED, POOLED}:
+        return arm
+    return arm.model_copy(update={"chosen": tuned.chosen(name)})
+
+
+def _arms(
+    config: RunConfig, parts: Mapping[str, SiteData], tuned: TunedArms | None
+) -> list[ArmTraining]:
+    """Return the arms that are trained in one place: those of the sites, then the pooled one."""
+    trainable = [name for name, part in parts.items() if part.train_examples]
+    there = {**{name: (name,) for name in trainable}, POOLED: tuple(parts)}
+    return [
+        ArmTraining(tuned.config_of(name) if tuned else config, name, sites)
+        for name, sites in there.items()
+    ]
 
 
 def _train_arms(
-    run: RunDirectory,
-    config: RunConfig,
-    parts: Mapping[str, SiteData],
-    tell: Callable[[str], None],
-) -> dict[str, _Model]:
+    records: ArmRecords, arms: Sequence[ArmTraining], tell: Callable[[str], None]
+) -> dict[str, ArmModel]:
     """Train each site alone and the pooled arm; in parallel if that takes long."""
-    trainable = [name for name, part in parts.items() if part.train_examples]
-    alone = [_Training(run, config, name, (name,)) for name in trainable]
-    arms = [*alone, _Training(run, config, _POOLED, tuple(parts))]
-    for arm in alone:
-        tell(f"training {arm.name} alone")
-    tell("training on the pooled records")
-    if read_record(run.summary, Summary).seconds < _LONG_S:
-        return {arm.name: arm.train([parts[name] for name in arm.sites]) for arm in arms}
+    for arm in arms:
+        pooled = arm.name == POOLED
+        tell("training on the pooled records" if pooled else f"training {arm.name} alone")
+    if read_record(records.run.summary, Summary).seconds < _LONG_S:
+        return {arm.name: arm.train(records) for arm in arms}
     with parallel_processes(os.cpu_count()) as pool:
         # The pooled arm takes the longest, so it starts first.
-        started = {arm.name: pool.submit(_train_on_one_thread, arm) for arm in reversed(arms)}
+        started = {
+            arm.name: pool.submit(_train_on_one_thread, arm, records.run, records.config)
+            for arm in reversed(arms)
+        }
         return {arm.name: started[arm.name].result() for arm in arms}
 
 
 def _trained_scores(
-    counted: TrainedModel,
-    config: RunConfig,
-    parts: Sequence[SiteData],
-    tell: Callable[[str], None],
-) -> dict[str, _Scores]:
+    counted: TrainedModel, records: ArmRecords, tell: Callable[[str], None]
+) -> dict[str, Scores]:
     """Return the scores of a model by gradients on the pooled records, if the run counted.
 
     None of it if the use case itself is learnt by counting.
     """
-    charter, usual = counted.charter, LearnerPlans()
+    charter, config, usual = counted.charter, records.config, LearnerPlans()
     exact = learner_of(charter, config).contribution.exact
     if not exact or learner_for(charter.task, charter.table, usual).contribution.exact:
         return {}
     tell("training a model by gradients on the pooled records")
     plan = model_plan(config, charter.table)
     task = task_for(charter.task, charter.table, plan, seed=config.seed)
-    data = task.pool(parts)
+    data = task.pool(records.parts(task))
     statistics = task.statistics_of(data)
     training, vector = training_of(config).plan(data), np.zeros(task.layout.dim)
     for server_round in range(1, int(DEFAULTS["num-server-rounds"]) + 1):
         rng = site_rng(config.seed, _TRAINED, server_round)
         update = task.train(data, statistics, vector, training, rng=rng).update
         vector = (vector + update).astype(np.float32).astype(np.float64)
-    return {_TRAINED: _HeldOut(task, parts).scores(_Model(statistics, vector))}
+    return {_TRAINED: records.scores(ArmModel(task, statistics, vector))}
 
 
-def _personal_models(run: RunDirectory, parts: Mapping[str, SiteData]) -> dict[str, _Model]:
+def _personal_models(run: RunDirectory, parts: Mapping[str, SiteData]) -> dict[str, ArmModel]:
     """Return the model that each site made for itself; the shared one where it could make none.
 
     None of it if no site made any.
@@ -243,26 +180,24 @@ def _personal_models(run: RunDirectory, parts: Mapping[str, SiteData]) -> dict[s
     folders = {name: personal_folder(run.site(name)) for name in parts}
     if not any(folder.is_dir() for folder in folders.values()):
         return {}
-    found = {
-        name: read_model(folder if folder.is_dir() else run.model)
+    return {
+        name: ArmModel.of(read_model(folder if folder.is_dir() else run.model))
         for name, folder in folders.items()
     }
-    return {name: _Model(model.statistics, model.vector) for name, model in found.items()}
 
 
-def _train_on_one_thread(arm: _Training) -> _Model:
+def _train_on_one_thread(arm: ArmTraining, run: RunDirectory, config: RunConfig) -> ArmModel:
     """Train on one thread, as every core has a process already; each loads its own records."""
     torch.set_num_threads(1)
-    task = read_model(arm.run.model).task
-    return arm.train(_load_records(task, arm.run, arm.config, arm.sites))
+    return arm.train(ArmRecords(read_model(run.model), run, config, arm.sites))
 
 
 def _measure_arms(
     scenario: Scenario,
-    held: _HeldOut,
-    models: Mapping[str, _Model],
-    personal: Mapping[str, _Model],
-    scores: Mapping[str, _Scores],
+    records: ArmRecords,
+    models: Mapping[str, ArmModel],
+    personal: Mapping[str, ArmModel],
+    scores: Mapping[str, Scores],
     resamples: Resamples,
 ) -> Comparison:
     headline = scenario.headline
@@ -271,15 +206,16 @@ def _measure_arms(
         for name, scored in scores.items()
     }
     own: dict[str, float] = {}
-    for name, part in zip(scenario.sites, held.parts, strict=True):
+    read = zip(scenario.sites, records.parts(models[FEDERATED].task), strict=True)
+    held_out_at = {name: part.held_out_examples for name, part in read}
+    for name in scenario.sites:
         at_site = {**models, **({_PERSONAL: personal[name]} if personal else {})}
-        for arm in (name, "federated", _PERSONAL):
+        for arm in (name, FEDERATED, _PERSONAL):
             own[f"{arm} at {name}"] = np.nan
-            if arm not in at_site or not part.held_out_examples:
+            if arm not in at_site or not held_out_at[name]:
                 continue
-            mine = _HeldOut(held.task, [part])
-            metric = resampled_metric(headline.name, *mine.scores(at_site[arm]))
-            own[f"{arm} at {name}"] = metric(np.ones(part.held_out_examples))
+            metric = resampled_metric(headline.name, *records.at(name).scores(at_site[arm]))
+            own[f"{arm} at {name}"] = metric(np.ones(held_out_at[name]))
     return Comparison(
         metric=headline.name,
         metric_title=headline.title,
@@ -287,9 +223,9 @@ def _measure_arms(
         held_out=resamples.counts.shape[1],
         resamples=len(resamples.counts),
         arms=[_arm(name, measured, own) for name, measured in metrics.items()],
-        differences=[_difference(name, metrics) for name in metrics if name != "federated"],
+        differences=[_difference(name, metrics) for name in metrics if name != FEDERATED],
         over_mean_alone=_over_mean_alone(
-            metrics["federated"], [metrics[name] for name in scenario.sites if name in metrics]
+            metrics[FEDERATED], [metrics[name] for name in scenario.sites if name in metrics]
         ),
         seconds=0.0,
     )
@@ -320,7 +256,7 @@ def _arm(name: str, resampled: Resampled, own: dict[str, float]) -> Arm:
 
 
 def _difference(name: str, metrics: Mapping[str, Resampled]) -> Difference:
-    interval = (metrics["federated"] - metrics[name]).interval
+    interval = (metrics[FEDERATED] - metrics[name]).interval
     return Difference(against=name, value=interval.value, low=interval.low, high=interval.high)
 
 

@@ -1,17 +1,32 @@
 """Worker processes for parallel runs, which never outlive the process that started them.
 
 On its own because a killed parent cannot stop its workers: each worker must watch its parent.
+
+Workers are forked from one process that has loaded what all of them need and has computed nothing,
+so that the libraries are loaded once and not by each. This process itself is never forked: workers
+would share torch's thread pools, and could deadlock in them.
 """
 
 import multiprocessing
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import forkserver
 
-# What takes seconds to load and most workers need: one process loads it, and they are its forks.
-LOADED_ONCE = ("torch", "pandas", "consortium.client_app", "consortium.server_app")
+
+def load_ahead(modules: Sequence[str]) -> None:
+    """Start the process that workers are forked from; it loads modules while this one goes on.
+
+    Guarantee: it ends with this process, even if that is killed.
+
+    Args:
+        modules: What workers need. Only the first call in a process has a say in this; what is not
+            among them, a worker loads itself.
+    """
+    multiprocessing.get_context("forkserver").set_forkserver_preload(list(modules))
+    forkserver.ensure_running()
 
 
 @contextmanager
@@ -21,15 +36,17 @@ def parallel_processes(workers: int | None) -> Iterator[ProcessPoolExecutor]:
     Guarantee: no worker outlives this process, even if it is killed. All have the environment
     that this process had when its first pool began to work.
     """
-    # Forks of this process would share torch's thread pools, and could deadlock in them. Theirs is
-    # a process that has loaded libraries and computed nothing.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([*LOADED_ONCE])
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_watch_parent) as pool:
+    with ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_begin, initargs=(dict(os.environ),)
+    ) as pool:
         yield pool
 
 
-def _watch_parent() -> None:
+def _begin(environment: Mapping[str, str]) -> None:
+    # Its own is that of the process it was forked from, as it was when that was started.
+    os.environ.clear()
+    os.environ.update(environment)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

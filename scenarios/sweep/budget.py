@@ -27,10 +27,10 @@ from privacy.errors import ConsortiumError
 from privacy.policy.document import EVERY_DATA_SET, Ceiling, PrivacyTerms, read_policy
 from scenarios.engines.staging import stage
 from scenarios.scenario import Scenario
+from scenarios.sweep.order import SweepOrder
 from scenarios.sweep.records import SitePrice
 from scenarios.sweep.search.schedule import Rung, most_rounds
 from sites.data.fingerprint import fingerprint_of
-from sites.data.source import DataSource
 from sites.tasks.registry import task_for
 
 _RUN = "sweep"
@@ -87,10 +87,16 @@ class PaidSweep:
             if until > since:
                 one.use(f"trial {trial} to round {rounds}", self.steps * (until - since))
 
-    def end(self) -> None:
-        """Give back what no trial began."""
+    def end(self, rounds_after: int) -> None:
+        """Give back what no trial began, and no run that follows will take.
+
+        Args:
+            rounds_after: Of that run; 0 if there is none.
+        """
         for one in self.reservations:
             if one.charge.committed is None:
+                if rounds_after:
+                    one.use("the run with the best values", self.steps * rounds_after)
                 one.commit(sum(one.charge.used.values()))
 
 
@@ -101,25 +107,20 @@ def lag_of(config: RunConfig) -> int:
 
 @contextmanager
 def paid_sweep(
-    scenario: Scenario,
-    config: RunConfig,
-    rungs: tuple[Rung, ...],
-    run: RunDirectory,
-    own_data: Mapping[str, DataSource],
+    order: SweepOrder, rungs: tuple[Rung, ...], run: RunDirectory
 ) -> Iterator[PaidSweep | None]:
     """Reserve a sweep of private runs at every site; None if its runs are not private.
 
     Args:
-        scenario: The scenario.
-        config: The run config of all trials, but for what is searched.
+        order: What is asked of the sweep.
         rungs: The schedule.
         run: Where the sites' ledgers of the sweep are kept.
-        own_data: The user's own data, by site.
 
     Raises:
         SweepTooDear: A site's ledger refuses it; nothing is spent at any site.
         ConsortiumError: No noise is enough for so little epsilon.
     """
+    scenario, config = order.scenario, order.config
     privacy = config.privacy.budgeted
     if privacy is None:
         yield None
@@ -127,9 +128,11 @@ def paid_sweep(
     if not run.charter.exists():
         shutil.rmtree(run.path, ignore_errors=True)
         run.path.mkdir(parents=True)
-        stage(run, scenario, own_data, config=config)
+        stage(run, scenario, order.own_data, config=config)
+        order.on_staged(run)
         _set_ceilings(scenario, run)
-    asked = _asked(scenario, config, privacy, run, most_rounds(rungs, lag=lag_of(config)))
+    rounds = most_rounds(rungs, lag=lag_of(config)) + order.rounds_after
+    asked = _asked(scenario, config, privacy, run, rounds)
     # One noise for all sites, which differ in their number of persons: what the smallest needs.
     noise = max(one.event.noise_multiplier for one in asked)
     with ExitStack() as opened:

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from scenarios.experiments.process_pool import parallel_processes
+from scenarios.sweep.ahead import load_trials_ahead
 from scenarios.sweep.trial import Reached, Rise, rise
 
 DIED = "its process died"
@@ -59,8 +60,15 @@ class Crew:
 
 
 @contextmanager
-def crew_of(workers: int) -> Iterator[Crew]:
-    """Yield a crew; its processes end with the body."""
+def crew_of(workers: int, task: str) -> Iterator[Crew]:
+    """Yield a crew; its processes end with the body.
+
+    Args:
+        workers: How many; 0 for this process alone.
+        task: The use case of the trials, for which the workers are made ready.
+    """
+    if workers:
+        load_trials_ahead(task)
     crew = Crew(workers)
     try:
         yield crew

@@ -9,6 +9,8 @@ from consortium.config import Scalar
 from consortium.run.directory import RunDirectory
 from consortium.run.paths import PathIn
 
+POOLED = "pooled"  # the place that has all records
+
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -83,6 +85,9 @@ class SweepPlan(_Record):
         rungs: The schedule.
         chosen: What the user set for all trials.
         config: The run config of all trials, but for what is searched.
+        within_training: Whether trials are judged on a part of the training records, and nobody
+            who is held out is read.
+        rounds_after: Rounds of a private run with the best values, paid for with the sweep.
     """
 
     scenario: str
@@ -97,6 +102,8 @@ class SweepPlan(_Record):
     rungs: tuple[RungRecord, ...]
     chosen: dict[str, Scalar]
     config: dict[str, Scalar]
+    within_training: bool = False
+    rounds_after: int = 0
 
 
 class Judged(_Record):
@@ -171,10 +178,10 @@ class SweepRecord(_Record):
 
 
 class SiteTuned(_Record):
-    """What a site found for itself.
+    """What a place found for itself.
 
     Args:
-        site: Its name.
+        site: The site whose records are there; `POOLED` for those of all sites.
         trials: What came of each trial, the best first.
         winner: Number of the best trial; 0 if there is none.
         failed: Why there is none.
@@ -192,12 +199,11 @@ class SiteTuned(_Record):
 
     def line(self, plan: SweepPlan) -> str:
         """Return it as a line."""
+        where = "all records in one place" if self.site == POOLED else f"{self.site} alone"
         if self.best is None:
-            return f"{self.site} alone: {self.failed}"
+            return f"{where}: {self.failed}"
         tried = ", ".join(f"{key} {value}" for key, value in self.best.settings.items())
-        return (
-            f"{self.site} alone: {plan.metric_title} {self.best.rungs[-1].value:.4f} with {tried}"
-        )
+        return f"{where}: {plan.metric_title} {self.best.rungs[-1].value:.4f} with {tried}"
 
 
 class AloneRecord(_Record):

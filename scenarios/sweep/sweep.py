@@ -7,95 +7,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from consortium.config import BadConfig, RunConfig, Scalar
-from consortium.protocol.learning import learner_of
 from consortium.run.records import read_record, write_record
 from privacy.errors import ConsortiumError, number_of
-from scenarios.attacks.assignment import NOBODY, AttackAssignment
 from scenarios.engines.runner import ScenarioRun
 from scenarios.engines.staging import DirectoryInUse
-from scenarios.scenario import Scenario
 from scenarios.sweep.best_file import write_tuned_file
 from scenarios.sweep.budget import PaidSweep, paid_sweep
 from scenarios.sweep.crew import Crew, crew_of
+from scenarios.sweep.order import SweepOrder
 from scenarios.sweep.records import (
     Judged,
-    RungRecord,
     SweepDirectory,
     SweepPlan,
     SweepRecord,
     TrialRecord,
 )
 from scenarios.sweep.search.proposals import Proposals
-from scenarios.sweep.search.schedule import Rung, halving_schedule, promoted
-from scenarios.sweep.search.space import Search, require_in_range
+from scenarios.sweep.search.schedule import Rung, promoted
 from scenarios.sweep.trial import Reached, Rise, Trial
-from sites.data.source import DataSource
-
-
-class NotTunable(ConsortiumError, ValueError, code="not-tunable"):
-    """A scenario has no rounds by which trials could be judged before their end."""
 
 
 class NoTrialLeft(ConsortiumError, RuntimeError, code="no-trial-left"):
     """No trial of a sweep has a figure."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SweepOrder:
-    """What the user asked for.
-
-    Args:
-        name: Of the scenario as it was typed: a name, or an absolute path.
-        scenario: The scenario.
-        config: The run config of all trials, but for what is searched.
-        chosen: What the user set for all trials.
-        searches: What is searched.
-        trials: Number of trials.
-        reduction: Of so many trials, one goes on at each rung.
-        own_data: The user's own data, by site.
-        lies: Which sites attack, and how.
-    """
-
-    name: str
-    scenario: Scenario
-    config: RunConfig
-    chosen: Mapping[str, Scalar]
-    searches: tuple[Search, ...]
-    trials: int
-    reduction: int
-    own_data: Mapping[str, DataSource] = field(default_factory=dict)
-    lies: AttackAssignment = NOBODY
-
-    @property
-    def plan(self) -> SweepPlan:
-        """What is kept of it.
-
-        Raises:
-            BadSchedule, BadSearch: So many trials cannot be halved; a value is out of range.
-            NotTunable: The scenario does not train by rounds.
-        """
-        if learner_of(self.scenario.charter, self.config).contribution.exact:
-            raise NotTunable(
-                f"{self.scenario.name} counts and does not train, so that no figure tells before "
-                "its end how good it gets: choose a scenario that trains, or learner=gradient"
-            )
-        require_in_range(self.searches, self.config)
-        headline, rounds = self.scenario.headline, self.config.num_server_rounds
-        rungs = halving_schedule(self.trials, rounds, reduction=self.reduction)
-        return SweepPlan(
-            scenario=self.name,
-            title=self.scenario.title,
-            charter=self.scenario.charter.fingerprint,
-            metric=headline.name,
-            metric_title=headline.title,
-            higher_is_better=headline.higher_is_better,
-            searches=tuple(map(str, self.searches)),
-            seed=self.config.seed,
-            reduction=self.reduction,
-            rungs=tuple(RungRecord(trials=one.trials, rounds=one.rounds) for one in rungs),
-            chosen=dict(self.chosen),
-            config=self.config.flat(),
-        )
 
 
 def run_sweep(
@@ -125,14 +58,12 @@ def run_sweep(
         record = read_record(directory.result, SweepRecord)
     else:
         with (
-            paid_sweep(
-                order.scenario, order.config, _rungs(plan), directory.paid, order.own_data
-            ) as paid,
-            crew_of(workers) as crew,
+            crew_of(workers, order.scenario.task) as crew,
+            paid_sweep(order, _rungs(plan), directory.paid) as paid,
         ):
             record = _Sweep(order, plan, directory, crew, tell, paid).search()
             if paid:
-                paid.end()
+                paid.end(order.rounds_after)
         write_record(directory.result, record)
     _write_best(record, directory)
     _let_go_losers(record, directory)
@@ -245,7 +176,11 @@ class _Sweep:
             number=number,
             settings=settings,
             order=ScenarioRun(
-                scenario=order.scenario, config=config, own_data=order.own_data, lies=order.lies
+                scenario=order.scenario,
+                config=config,
+                own_data=order.own_data,
+                lies=order.lies,
+                on_staged=order.on_staged,
             ),
             run=self.directory.trial(number),
         )

@@ -3,8 +3,8 @@
 Tables, notes and sentences differ in what a record is, not in how they are held out.
 """
 
-from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from dataclasses import dataclass, replace
+from typing import Generic, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ class Records(Protocol):
 
     def __len__(self) -> int:
         """Return the number of records."""
+
+    def select(self, rows: NDArray[np.bool_]) -> Self:
+        """Return the records where the mask is true."""
 
 
 Kind = TypeVar("Kind", bound=Records)
@@ -62,3 +65,17 @@ class DividedRecords(Generic[Kind]):
     def held_out_examples(self) -> int:
         """Number of held-out records."""
         return len(self.held_out)
+
+    def judged_by(self, rows: NDArray[np.bool_]) -> Self:
+        """Return the training records alone, of which some take the place of the held-out ones.
+
+        Args:
+            rows: Which training records, shape (n,); all those of a person, or none.
+        """
+        return replace(
+            self, training=self.training.select(~rows), held_out=self.training.select(rows)
+        )
+
+    def without(self, rows: NDArray[np.bool_]) -> Self:
+        """Return all records but some of the training records, shape (n,)."""
+        return replace(self, training=self.training.select(~rows))

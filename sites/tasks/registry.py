@@ -112,6 +112,11 @@ def load_libraries(name: str, schema: AnySchema, *, learning: bool) -> None:
         import_module(module)
 
 
+def training_modules(name: str) -> tuple[str, ...]:
+    """Return the modules that a process loads that reads a task's records and trains on them."""
+    return (*_READS.get(name, ()), *_LEARNS.get(name, ()))
+
+
 def _text_task(name: str, schema: TextSchema, model: TextModelPlan, seed: int) -> Task[Any]:
     """Return a task of texts; its libraries are imported only where there are texts."""
     # torch and transformers take seconds to import, which tasks of tables should not pay.

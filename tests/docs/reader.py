@@ -39,6 +39,11 @@ HUBS = DOCS / "hubs.md"
 LEFT_BY: Mapping[str, Path] = {
     "comparison.json": SCIENTIST,
     "synthetic.json": SCIENTIST,
+    **dict.fromkeys(
+        [f"search/{one}" for one in ("plan.json", "sweep.json", "alone.json", "best.toml")],
+        SCIENTIST,
+    ),
+    "search/trials/**": SCIENTIST,
     "coordinator/coordinator.log": SCIENTIST,
     "sites/*/site.log": SCIENTIST,
     "model/trained.safetensors": TEXT,
@@ -67,6 +72,8 @@ NOT_LEFT = (
     "sites/*/provisional/**",  # until the run's model is confirmed
     "coordinator/sealed/round-*/awaited.json",  # while a masked run waits for a site
     "coordinator/pause-after",  # in a trial of a sweep
+    "search/paid/**",  # of a private search: tests/scenarios/sweep/test_tuned_arms.py
+    "sites/*/validation.json",  # in a trial of a search
     "revision.json",  # drafted by `consortium resume --without`
     "sites/*/accepted-findings.json",  # once an operator accepted a finding
     "sites/*/mistakes/last.jsonl",  # if a site's policy asks for it

@@ -8,12 +8,12 @@ import pytest
 
 from consortium.report.render import render_report
 from consortium.site.directory import SiteDirectory
-from scenarios.cli.runs import _print_comparison
 from scenarios.data.datasets import load_dataset
 from scenarios.engines.runner import ScenarioRun, run_scenario
 from scenarios.engines.staging import new_run_directory
 from scenarios.experiments.comparison import compare
 from scenarios.library.registry import scenario_named
+from scenarios.sweep.cli.compare import _print_comparison
 from sites.data.source import TableFile
 
 HEART = scenario_named("heart-diagnosis")

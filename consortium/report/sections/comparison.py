@@ -8,7 +8,7 @@ from consortium.report.elements.headline import Headline, OnOwn
 from consortium.report.elements.run_reader import Recorded
 from consortium.report.plots import style as plots
 from consortium.report.plots.intervals import Change, Row, draw_changes, draw_rows
-from consortium.run.records import Arm
+from consortium.run.records import Arm, Chosen, Search
 from consortium.wording import formatting as words
 from consortium.wording.metric_glossary import meaning_of
 
@@ -31,6 +31,7 @@ def comparison_section(recorded: Recorded) -> Section | None:
             _arms_plot(verdict, unit),
             _differences_table(verdict, unit),
             *_mean_gain(recorded, unit),
+            *_chosen_values(verdict),
         ),
     )
 
@@ -162,6 +163,47 @@ def _mean_gain(recorded: Recorded, unit: str) -> tuple[Block, ...]:
             f"{words.figure(found.mean_alone, unit)}. The shared model has "
             f"{words.figure(found.ratio)} times that (95 % interval "
             f"{words.interval(found.low, found.high)}; 1 would be no difference)."
+        ),
+    )
+
+
+def _chosen_values(verdict: Headline) -> tuple[Block, ...]:
+    """Return the table of what each way of training chose for itself, if each was tuned."""
+    search = verdict.comparison.search
+    if search is None:
+        return ()
+    alone, left_out = _best_and_worst(verdict.alone)
+    arms = [verdict.together, *alone, *_on_all_records(verdict)]
+    rows = [(arm.name, *_cells(one)) for arm in arms for one in [arm.chosen] if one is not None]
+    table = Table(
+        caption="What each way of training chose for itself",
+        columns=(
+            Column("Trained"),
+            Column("Chose"),
+            Column(words.capitalized_text(verdict.comparison.metric_title), "number"),
+        ),
+        rows=tuple(rows),
+        note=f"Searched: {'; '.join(search.searches)}. Each chose {search.basis}. The figure is "
+        "the one by which it chose, each on records of its own: do not compare the rows."
+        f"{left_out}",
+    )
+    return (table, *_search_price(search))
+
+
+def _cells(chosen: Chosen) -> tuple[str, str]:
+    if chosen.figure is None:
+        return f"nothing, and has the values of the run: {chosen.failed}", "none"
+    return chosen.words, words.figure(chosen.figure)
+
+
+def _search_price(search: Search) -> tuple[Block, ...]:
+    if not search.epsilons:
+        return ()
+    most = max(search.epsilons.values())
+    return (
+        Paragraph(
+            "The search of the shared model and its run are paid for together: an epsilon of at "
+            f"most {words.figure(most)} at each of them."
         ),
     )
 

@@ -16,11 +16,12 @@ from consortium.wording.formatting import escape_controls
 from privacy.errors import ConsortiumError, number_of, require_library
 from scenarios.cli.run_request import RunRequest
 from scenarios.cli.terminal import FAILED, console, errors, exit_on_refusal, exit_refused
+from scenarios.sweep.ahead import load_trials_ahead
 from scenarios.sweep.records import SweepDirectory, SweepRecord
 from scenarios.sweep.search.space import FORMS, parse_searches
 
 if TYPE_CHECKING:
-    from scenarios.sweep.sweep import SweepOrder  # torch is loaded where it is needed
+    from scenarios.sweep.order import SweepOrder  # torch is loaded where it is needed
 
 app = typer.Typer()
 
@@ -80,7 +81,10 @@ def sweep(
     asked = RunRequest(
         name, engine="inprocess", settings=settings, seed=seed, data=data, verbose=False
     )
-    from scenarios.sweep.sweep import SweepOrder  # torch is loaded where it is needed
+    at_work = (os.cpu_count() or 1) if workers is None else workers
+    if at_work:
+        load_trials_ahead(asked.scenario.task)
+    from scenarios.sweep.order import SweepOrder  # torch is loaded where it is needed
 
     order = SweepOrder(
         name=str(Path(name).resolve()) if name.endswith(".toml") else name,
@@ -98,7 +102,6 @@ def sweep(
     sites = number_of(len(asked.scenario.sites), "site")
     console.print(f"{asked.scenario.title}: {sites}, {number_of(trials, 'trial')}")
     console.print(f"sweep: {directory.path}", soft_wrap=True, highlight=False)
-    at_work = (os.cpu_count() or 1) if workers is None else workers
     act = _tune_alone if alone else _search
     _with_exit_codes(lambda: act(order, directory, at_work), directory)
 

@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 
 import consortium as c
+from consortium.run.directory import RunDirectory
+from consortium.run.records import Comparison, read_record
 from scenarios.api.running import Options, UnknownOption
 from scenarios.engines.site_reports import DataRefused
 from scenarios.user_data.proposal import propose
@@ -206,6 +208,30 @@ def test_a_declared_schema_loads_nothing_that_learns_or_sends() -> None:
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.split() == []
+
+
+def test_each_way_of_training_can_be_tuned_for_itself(
+    schema: c.Schema, frames: Frames, tmp_path: Path
+) -> None:
+    """The run is that of the values that the shared model chose; `simulate` searches nothing."""
+    searched = c.compare(
+        schema,
+        frames,
+        search=["learning-rate=log(1e-3,1)"],
+        trials=2,
+        rounds=2,
+        config=PLAN,
+        out=tmp_path / "run",
+    )
+    record = read_record(RunDirectory(searched.path).comparison, Comparison)
+    assert record.search is not None
+    assert record.search.trials == 2
+    (shared,) = (one.chosen for one in record.arms if one.kind == "federated")
+    assert shared is not None
+    assert searched.summary.config["learning-rate"] == shared.settings["learning-rate"]
+    asked = cast(Options, {"search": ["learning-rate=log(1e-3,1)"]})
+    with pytest.raises(UnknownOption, match="search"):
+        c.simulate(schema, frames, **asked)
 
 
 def test_what_counts_is_run_without_a_library_that_learns() -> None:

@@ -8,8 +8,19 @@ from pathlib import Path
 import psutil
 import pytest
 
-from scenarios.experiments.process_pool import LOADED_ONCE, parallel_processes
+from scenarios.experiments.process_pool import parallel_processes
 
+AHEAD = """
+import os, sys
+from scenarios.experiments.process_pool import load_ahead, parallel_processes
+if __name__ == "__main__":
+    load_ahead(["colorsys"])
+    os.environ["SET_LATER"] = "yes"
+    with parallel_processes(1) as pool:
+        print(pool.submit(eval, "'colorsys' in __import__('sys').modules").result())
+        print(pool.submit(os.getenv, "SET_LATER").result())
+        print("colorsys" in sys.modules)
+"""
 PROGRAM = """
 import os, time
 from scenarios.experiments.process_pool import parallel_processes
@@ -26,19 +37,21 @@ def test_work_runs_in_other_processes() -> None:
         assert list(pool.map(abs, [-1, 2])) == [1, 2]
 
 
-def parent_and_missing() -> tuple[int, set[str]]:
-    """Return which process forked this one, and what this one would still have to load."""
-    return os.getppid(), set(LOADED_ONCE) - set(sys.modules)
-
-
-def test_what_takes_long_to_load_is_loaded_once_for_all_workers() -> None:
-    found = []
-    for _ in range(2):
-        with parallel_processes(1) as pool:
-            found.append(pool.submit(parent_and_missing).result())
-    (first, missing), again = found
-    assert again == (first, missing)
-    assert (first == os.getpid(), missing) == (False, set())
+def test_what_is_loaded_ahead_is_there_in_a_worker_with_the_environment_of_now(
+    tmp_path: Path,
+) -> None:
+    """And is not loaded here."""
+    program = tmp_path / "program.py"
+    program.write_text(AHEAD)
+    root = Path(__file__).parents[3]
+    said = subprocess.run(
+        [sys.executable, str(program)],
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout.split() == ["True", "yes", "False"]
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])

@@ -6,8 +6,8 @@ import pytest
 
 from consortium.config import Scalar
 from scenarios.sweep.alone import tune_alone
+from scenarios.sweep.order import NotTunable
 from scenarios.sweep.records import AloneRecord, SweepDirectory
-from scenarios.sweep.sweep import NotTunable
 from scenarios.user_data.scenario_file import named_scenario_with_data
 from tests.scenarios.sweep.test_sweep import HEART, order_of
 

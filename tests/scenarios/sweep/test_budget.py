@@ -9,10 +9,11 @@ from consortium.client.site_ledger import ledger_of
 from privacy.differential.mechanisms import SampledGaussian
 from scenarios.library.registry import scenario_named
 from scenarios.sweep.budget import SweepTooDear
+from scenarios.sweep.order import SweepOrder
 from scenarios.sweep.records import SweepDirectory
 from scenarios.sweep.search.schedule import Rung, most_rounds
 from scenarios.sweep.search.space import parse_searches
-from scenarios.sweep.sweep import SweepOrder, run_sweep
+from scenarios.sweep.sweep import run_sweep
 from scenarios.trials import Campaign, PrivacyTrials
 
 CEILINGS = {"": 2.0, "hungary": 1.2}

@@ -14,10 +14,11 @@ from consortium.site.directory import SiteDirectory
 from scenarios.engines.runner import ScenarioRun, run_scenario
 from scenarios.engines.staging import DirectoryInUse, new_run_directory
 from scenarios.library.registry import scenario_named
+from scenarios.sweep.order import NotTunable, SweepOrder
 from scenarios.sweep.outcome import outcome_lines, write_sweep_page
 from scenarios.sweep.records import SweepDirectory, SweepRecord
 from scenarios.sweep.search.space import parse_searches
-from scenarios.sweep.sweep import NoTrialLeft, NotTunable, SweepOrder, run_sweep
+from scenarios.sweep.sweep import NoTrialLeft, run_sweep
 from scenarios.user_data.scenario_file import named_scenario_with_data
 from tests.forked import Forked
 

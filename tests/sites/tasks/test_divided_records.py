@@ -18,6 +18,10 @@ class Owned:
         """Return their number."""
         return len(self.persons)
 
+    def select(self, rows: NDArray[np.bool_]) -> "Owned":
+        """Return some of them."""
+        return Owned(self.persons[rows])
+
 
 PERSONS = st.lists(st.sampled_from("abcdefg")).map(lambda names: Owned(np.array(names, np.str_)))
 
@@ -53,3 +57,18 @@ def test_the_fewest_persons_are_those_of_the_smallest_class(records: list[tuple[
     halves = OfClasses(training=owned, held_out=owned, classes=classes)
     persons = [{name for name, of in records if of == one} for one in range(3)]
     assert halves.fewest_train_persons == min(map(len, persons))
+
+
+@given(training=PERSONS, held_out=PERSONS, data=st.data())
+def test_a_part_of_the_training_records_is_judged_or_left_out(
+    training: Owned, held_out: Owned, data: st.DataObject
+) -> None:
+    """Judged, it takes the place of the held-out records; left out, these stay as they are."""
+    count = len(training)
+    rows = np.array(data.draw(st.lists(st.booleans(), min_size=count, max_size=count)), np.bool_)
+    halves = DividedRecords(training=training, held_out=held_out)
+    judged, left = halves.judged_by(rows), halves.without(rows)
+    assert judged.held_out.persons.tolist() == training.persons[rows].tolist()
+    assert left.held_out is held_out
+    for one in (judged, left):
+        assert one.training.persons.tolist() == training.persons[~rows].tolist()
