@@ -26,7 +26,6 @@ from consortium.site.site import model_plan
 from privacy.errors import ConsortiumError, require_library
 from scenarios.attacks.assignment import NOBODY, AttackAssignment, liars_path
 from scenarios.attacks.malicious_client import app as malicious_app
-from scenarios.engines.deployment import deploy
 from scenarios.engines.file_limits import allow_open_files
 from scenarios.engines.hubs import hub_apps
 from scenarios.engines.in_process import SiteApp, run_in_process
@@ -195,6 +194,8 @@ def _deploy(order: ScenarioRun, run: RunDirectory) -> None:
         raise NoLiarsThere(
             "a deployment runs installed code only: use another engine for this attack"
         )
+    from scenarios.engines.deployment import deploy  # certificates: no other engine needs them
+
     deploy(run, order.scenario, order.config)
 
 
