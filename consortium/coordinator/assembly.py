@@ -252,7 +252,7 @@ def _buffer_size(config: RunConfig, charter: Charter) -> int:
         raise BadConfig(
             f"buffer-size={size} would never be reached: {number_of(sites, 'site')} take part, and "
             f"a buffer holds one answer of each. Lower buffer-size to {sites} or less",
-            size=size,
+            needed=size,
             sites=sites,
         )
     return size

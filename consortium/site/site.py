@@ -264,9 +264,10 @@ def own_plan(plan: AnyModelPlan, site: Site) -> AnyModelPlan:
     They may where only answers to agreed texts are averaged. No digest binds a site to its own.
     """
     own = site.config.encoder
-    if site.run_config.learner.name != "distil" or not own or not isinstance(plan, TextModelPlan):
-        return plan
-    return replace(plan, base=own, digest="")
+    may_differ = site.run_config.learner.lets_encoders_differ
+    if own and may_differ and isinstance(plan, TextModelPlan):
+        return replace(plan, base=own, digest="")
+    return plan
 
 
 def site_rng(seed: int, site: str, server_round: int) -> np.random.Generator:

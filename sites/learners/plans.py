@@ -47,6 +47,11 @@ class LearnerPlan:
         require_declared(self, BadPlan)
 
     @property
+    def lets_encoders_differ(self) -> bool:
+        """Whether each site may have an encoder of its own: no parameter leaves."""
+        return self.name == "distil"
+
+    @property
     def trains(self) -> bool:
         """Whether what is named may train by gradients; all others count."""
         return may_train(self.name)

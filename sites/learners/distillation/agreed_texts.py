@@ -44,6 +44,6 @@ def _texts_of(content: bytes, plan: DistilPlan) -> tuple[str, ...]:
     if len(texts) != plan.texts:
         raise OtherTexts(
             f"{plan.file} has {len(texts)} texts, but the run says distil.texts={plan.texts}",
-            texts=len(texts),
+            came=len(texts),
         )
     return texts

@@ -8,7 +8,7 @@ the sites in place of the server, which learns nothing.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from privacy.contribution import ExactTally
 from privacy.layout import Field, Layout, Tally, Vector
@@ -17,6 +17,18 @@ from sites.learners.distillation.plan import DistilPlan
 from sites.schema.tables import ClassLabel
 from sites.schema.texts import AnySchema, NotesSchema
 from sites.task import Task, UnfitSchema
+
+
+class AnswersTexts(Protocol):
+    """A use case whose models can be asked about agreed texts."""
+
+    def answering(self, layout: Layout, plan: DistilPlan) -> Task[Any]:
+        """Return the same use case, carried out by asking a site's model about agreed texts.
+
+        Args:
+            layout: Of the state, an average of answers.
+            plan: Which texts, and how an encoder learns from the answers.
+        """
 
 
 @dataclass(frozen=True)
@@ -95,8 +107,4 @@ class Distillation:
 
     def at_site(self, task: Task[Any]) -> Task[Any]:
         """Return the use case, carried out by asking about the agreed texts."""
-        # Here, as it needs torch, which the coordinator has not.
-        from sites.learners.distillation.task import DistilledTask
-        from sites.tasks.text.classification import NotesTask
-
-        return DistilledTask(cast(NotesTask, task), self.layout, self.plan)
+        return cast(AnswersTexts, task).answering(self.layout, self.plan)

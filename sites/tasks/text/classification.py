@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from sites.data.source import DataSource
 from sites.data.texts import read_texts, require_texts
 from sites.evaluation.contract import Evaluation, evaluation_for, in_bins
 from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
+from sites.learners.distillation.plan import DistilPlan
 from sites.models.encoder import Encoder, Role, encoder_for
 from sites.models.encoder_export import write_merged, write_trained
 from sites.models.initialisation import n_outputs
@@ -27,7 +29,7 @@ from sites.schema.tables import ClassLabel
 from sites.schema.texts import NotesSchema
 from sites.statistics.normalisation import Constants
 from sites.statistics.texts import TextStatistics
-from sites.task import Trained
+from sites.task import Task, Trained
 from sites.tasks.text.classification_data import (
     EncoderInputs,
     Notes,
@@ -99,6 +101,12 @@ class NotesTask:
             held_out=pooled_notes([part.held_out for part in parts]),
             n_labels=parts[0].n_labels,
         )
+
+    def answering(self, layout: Layout, plan: DistilPlan) -> Task[Any]:
+        """Return the same use case, carried out by asking a site's model about agreed texts."""
+        from sites.tasks.text.distilled import DistilledTask  # which is made of this one
+
+        return DistilledTask(self, layout, plan)
 
     def prepare(self) -> None:
         """Let torch compute on one thread."""

@@ -8,8 +8,8 @@ from sites.data.source import TableFile
 from sites.learners.distillation.agreed_texts import OtherTexts
 from sites.learners.distillation.answers import LEVELS
 from sites.learners.distillation.learner import Distillation
-from sites.learners.distillation.task import DistilledTask
 from sites.plans import BadPlan, PrivacyPlan, TrainingPlan
+from sites.tasks.text.distilled import DistilledTask
 from tests.sites.learners.distillation.public_texts import NUMBER, agreed
 from tests.sites.sides import keyed
 from tests.sites.small_encoders import SIDES, site, table, task
