@@ -13,6 +13,7 @@ from typing import Any
 
 BENCHMARKS = (
     "comparison",
+    "founding",
     "few_rows",
     "compression",
     "orchestration",
