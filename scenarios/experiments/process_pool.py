@@ -36,6 +36,8 @@ def parallel_processes(workers: int | None) -> Iterator[ProcessPoolExecutor]:
     Guarantee: no worker outlives this process, even if it is killed.
     """
     context = multiprocessing.get_context("forkserver")
+    # By default it would load the program that was started, as if it were started again.
+    context.set_forkserver_preload([])
     with ProcessPoolExecutor(
         workers, mp_context=context, initializer=_begin, initargs=(dict(os.environ),)
     ) as pool:
