@@ -37,6 +37,8 @@ def parallel_processes(workers: int | None) -> Iterator[ProcessPoolExecutor]:
     that this process had when its first pool began to work.
     """
     context = multiprocessing.get_context("forkserver")
+    # By default it would load the program that was started, as if it were started again.
+    context.set_forkserver_preload([])
     with ProcessPoolExecutor(
         workers, mp_context=context, initializer=_begin, initargs=(dict(os.environ),)
     ) as pool:
