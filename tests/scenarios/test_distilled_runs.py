@@ -5,13 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from flwr.app import Context, RecordDict
 
 from consortium.config import RunConfig, Scalar
 from consortium.model.files import read_model
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Summary
+from consortium.site.site import site_of
 from scenarios.engines.runner import RunFailed, ScenarioRun, run_scenario
 from scenarios.engines.staging import new_run_directory
+from sites.plans import TextModelPlan
 from tests.scenarios.test_text_runs import SCENARIO, SITES
 from tests.sites.learners.distillation.public_texts import agreed
 from tests.sites.tiny_encoders import tiny
@@ -50,6 +53,13 @@ def run(folder: Path, **chosen: Scalar) -> tuple[RunDirectory, Summary]:
     return directory, run_scenario(order, directory)
 
 
+def encoder_at(site: Path, asked: RunConfig) -> str:
+    """Return the encoder that a site takes in a run."""
+    found = site_of(Context(1, 1, {"site-dir": str(site)}, RecordDict(), asked.flat()))
+    assert isinstance(found.task.model, TextModelPlan)
+    return found.task.model.base
+
+
 def test_sites_with_three_families_share_answers_sealed_as_in_the_clear(tmp_path: Path) -> None:
     """To the bit, in two exchanges; the shared state is an average of probabilities."""
     made, clear = run(tmp_path)
@@ -57,6 +67,9 @@ def test_sites_with_three_families_share_answers_sealed_as_in_the_clear(tmp_path
     assert clear.status == sealed.status == "finished"
     assert clear.model_digest == sealed.model_digest
     assert clear.metrics == sealed.metrics
+    for name, encoder in ENCODERS.items():
+        assert encoder_at(made.site(name), config(tmp_path)) == encoder
+        assert encoder_at(made.site(name), config(tmp_path, learner="gradient")) == tiny("bert")
     state = read_model(RunDirectory(made.site("north")).path / "model").vector.reshape(-1, 3)
     np.testing.assert_allclose(state.sum(axis=1), 1, atol=1e-5)
     assert state.std(axis=0).min() > 0
