@@ -48,7 +48,7 @@ TWO_DOMAINS = Scenario(
     story=(
         "Two domains, one label: real diagnostic phrases of ICD-10-CM at two hospitals that are "
         "made up, and 1,200 SYNTHETIC questions in everyday words at a phone line and a web desk. "
-        "Each alone reads only its own kind. Bring your own texts with --data."
+        "Bring your own texts with --data."
     ),
     task="clinical-notes",
     table=NotesSchema(
