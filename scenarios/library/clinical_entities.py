@@ -30,7 +30,7 @@ SCENARIO = Scenario(
     site_of_row=hospital_of,
     sites=HOSPITALS,
     run_config={
-        "num-server-rounds": 6,
+        "num-server-rounds": 4,
         "batch-size": 16,
         **ENCODER_TRAINING,
     },
@@ -54,7 +54,7 @@ TEN_HOSPITALS = Scenario(
     sites=synthetic_specialties.HOSPITALS,
     run_config={
         **ENCODER_TRAINING,
-        "num-server-rounds": 6,
+        "num-server-rounds": 4,
         "batch-size": 16,
         "min-local-steps": 0,
     },
