@@ -64,6 +64,8 @@ OBJECTS_BETWEEN_SEARCHES = 20_000
 # The laws that all else stands on are tried line by line, by their own tests. To watch the others
 # too, and what they set up, costs them half as much time again: `make coverage` does.
 WATCHED = ("privacy", "strategies")
+# Of both ends: what a coordinator does behind hubs is tried with real hubs.
+WATCHED_TESTS = (*(f"tests/{name}/" for name in WATCHED), "tests/consortium/coordinator/hubs/")
 
 
 # Thousands of small databases are made and synced. On a disk that takes as long as all that the
@@ -143,7 +145,7 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
 
 def is_watched(node: pytest.Item | pytest.Collector) -> bool:
     """Whether tests are those of the watched packages."""
-    return node.nodeid.startswith(tuple(f"tests/{name}/" for name in WATCHED))
+    return node.nodeid.startswith(WATCHED_TESTS)
 
 
 @pytest.hookimpl(wrapper=True)

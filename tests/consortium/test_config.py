@@ -137,12 +137,15 @@ def test_a_bad_value_is_refused_with_its_key_the_range_and_what_came(
     assert str(refused.value).startswith(f"{key}: ")
 
 
-_NAMES_OF_OTHERS = {"rule.name", "model-name", "without", "subgroups", "cox.group", "period"}
+_NAMES_OF_OTHERS = {
+    *("rule.name", "model-name", "distil.file"),
+    *("without", "subgroups", "cox.group", "period"),
+}
 
 
 @pytest.mark.parametrize("key", sorted(set(KEYS) - _NAMES_OF_OTHERS))
 def test_a_value_of_no_sense_is_refused_under_every_key(key: str) -> None:
-    """But for names that only others know: the rules' catalogue, a site its encoders, a charter."""
+    """But for names that only others know: the rules' catalogue, a site its files, a charter."""
     with pytest.raises(BadConfig, match="got 'nonsense'") as refused:
         RunConfig.parse({key: "nonsense"})
     assert str(refused.value).startswith(f"{key}: ")

@@ -154,6 +154,14 @@ def test_a_hub_without_its_sum_or_with_a_foreign_member_is_refused(
         check_part(part, receipts, {TRAINING: new_sums()}, narrow)
 
 
+def test_a_sum_that_nobody_asked_for_is_refused(
+    new_sums: NewSums, sent: Mapping[str, SealedReply]
+) -> None:
+    part, receipts = brought("hub-a", new_sums, sent, "east", "west")
+    with pytest.raises(HubSumRefused, match="nobody asked for"):
+        check_part(part, receipts, {}, ANY)
+
+
 def test_a_sum_of_another_round_is_refused(
     new_sums: NewSums, sent: Mapping[str, SealedReply]
 ) -> None:

@@ -11,8 +11,9 @@ from privacy.wire import flower_records as wire
 from privacy.wire import messages
 from privacy.wire.flower_records import MalformedRecord
 from strategies.coordinator.messaging.events import RunEvent, SiteQuarantined
-from strategies.coordinator.messaging.exchange import SILENT, UNREADABLE
+from strategies.coordinator.messaging.exchange import HUB_AWAY, SILENT, UNREADABLE
 from strategies.coordinator.messaging.reply_validation import (
+    HubAway,
     NodeFailed,
     Quarantine,
     ReplyRefused,
@@ -78,6 +79,8 @@ def test_silence_differs_from_failure(opener: Callable[[Message], object]) -> No
         opener(reply(Error(SILENT, "")))
     with pytest.raises(Unreadable):
         opener(reply(Error(UNREADABLE, "")))
+    with pytest.raises(HubAway):
+        opener(reply(Error(HUB_AWAY, "")))
     with pytest.raises(NodeFailed) as refused:
         opener(reply(Error(2, "Traceback: patient 17")))
     assert refused.value.counts == {"flower_code": 2}

@@ -238,6 +238,21 @@ def test_without_the_quorum_a_buffered_run_stops_and_keeps_what_it_reached() -> 
     assert [progress.state.server_round for progress in outcome.kept] == [0]
 
 
+def test_a_buffered_run_stops_when_fewer_sites_than_the_quorum_are_left() -> None:
+    """Two of four leave after the first round; nobody is asked for a second that cannot end."""
+    grid, outcome = grid_of(honest()), Outcome()
+
+    def observe(event: RunEvent) -> None:
+        outcome.events.append(event)
+        if isinstance(event, RoundFinished) and event.server_round == 1:
+            grid.remove(0)
+            grid.remove(1)
+
+    with pytest.raises(QuorumNotReached, match="needs 3 sites, 2 "):
+        buffered(outcome, size=3, quorum=3, observe=observe).start(grid, 3)
+    assert outcome.kept[-1].state.server_round == 1
+
+
 def test_a_resumed_run_asks_for_the_newest_model_and_uses_nothing_of_before() -> None:
     """What was on its way when the coordinator died is of no round of the resumed run."""
     sites, first, second = honest(), Outcome(), Outcome()

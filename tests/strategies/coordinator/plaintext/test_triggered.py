@@ -43,6 +43,7 @@ class Quiet:
 
     site: SmallSite
     quiet: frozenset[int]
+    says: str = "nothing-new"
     insisted: list[int] = field(default_factory=list)
 
     def __call__(self, message: Message, context: Context) -> Message:
@@ -54,7 +55,7 @@ class Quiet:
             if stands.insists:
                 self.insisted.append(stands.server_round)
             elif stands.server_round in self.quiet:
-                said = wire.refusal_of("nothing-new", {}, site=self.site.name)
+                said = wire.refusal_of(self.says, {}, site=self.site.name)
                 return Message(said, reply_to=message)
         return self.site(message, context)
 
@@ -133,6 +134,14 @@ def test_a_site_that_is_silent_is_no_site_with_nothing_new() -> None:
         gone.site = replace(gone.site, spoil={messages.TRAIN: vanishes})
     with pytest.raises(QuorumNotReached, match="needs 3 sites, 2 answered; missing: south, west"):
         start(sites, quorum=3)
+
+
+def test_a_refusal_for_another_reason_leaves_a_site_out() -> None:
+    sites = consortium({"east": {1}})
+    sites[NAMES.index("east")].says = "outside-hours"
+    outcome = start(sites, rounds=1)
+    assert outcome.quarantined == {("east", "site-refused.outside-hours")}
+    assert outcome.rounds[0].unchanged == ()
 
 
 def test_an_insistent_question_is_told_on_the_wire_and_any_other_is_as_before() -> None:
