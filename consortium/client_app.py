@@ -29,6 +29,7 @@ from consortium.model.provisional import confirm_model, discard_model, provision
 from consortium.protocol.evaluation_bins import bin_steps
 from consortium.protocol.learning import learner_of, require_exact_sums
 from consortium.protocol.parameters import update_form
+from consortium.protocol.round_counts import asks_for_counts
 from consortium.site.directory import SiteDirectory
 from consortium.site.key_ring import KeyRing, member_at
 from consortium.site.person_sides import end_run
@@ -175,20 +176,25 @@ def _contribution(site: Site, stands: messages.Position) -> messages.Contributio
     require_exact_sums(site.run_config, site.charter)
     _check_records(site, stands)
     site.task.prepare()
-    vector = stands.state.astype("float64")
-    if at_site(site.run_config).evaluates(stands.server_round):
-        tally = _evaluation_counts(site, stands, vector)
-    else:
-        tally = np.zeros(site.task.evaluation.layout.size, np.int64)
+    tally = _counts_of_round(site, stands)
     trained = training_of(site.run_config).train(site, stands)
     learner_of(site.charter, site.run_config).contribution.check(trained.summed, sites=1)
     return messages.Contribution(
         update=trained.update,
         num_examples=site.told_examples(trained.num_examples),
         tally=tally,
-        released=site.releases(tally),
+        released=bool(tally.size) and site.releases(tally),
         summed=_tally_to_pool(site, trained.summed),
     )
+
+
+def _counts_of_round(site: Site, stands: messages.Position) -> Tally:
+    """Return the evaluation counts of the received state; none if the round does not ask."""
+    if not asks_for_counts(site.run_config, site.charter, stands.server_round):
+        return np.zeros(0, np.int64)
+    if not at_site(site.run_config).evaluates(stands.server_round):
+        return np.zeros(site.task.evaluation.layout.size, np.int64)
+    return _evaluation_counts(site, stands, stands.state.astype("float64"))
 
 
 def _tally_to_pool(site: Site, summed: Tally) -> Tally:

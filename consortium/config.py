@@ -38,6 +38,7 @@ _OF_NO_UPDATE = (
     "buckets",
     "continues",
     "deadline_s",
+    "evaluate_every",
     "evaluate_model",
     "fraction",
     "join_deadline_s",
@@ -187,6 +188,17 @@ class RunConfig(BaseModel):
         ),
         Since("0.2.0"),
     ] = ""
+    evaluate_every: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=100_000,
+            description="After how many rounds the model is evaluated; after the last one it "
+            "always is. In the other rounds no evaluation counts are made or sent. Where a learner "
+            "needs several exchanges for a step, as trees do, it counts steps.",
+        ),
+        Since("0.2.0"),
+    ] = 1
     period: Annotated[
         str,
         Field(

@@ -111,6 +111,15 @@ class WritesFiles(Protocol):
 
 
 @runtime_checkable
+class MovesInSteps(Protocol):
+    """A learner whose model changes only after several exchanges: what is between is no model."""
+
+    @property
+    def exchanges_per_step(self) -> int:
+        """Exchanges from one model to the next, at least 1; the first model is at the start."""
+
+
+@runtime_checkable
 class BoundsEachRecord(Protocol):
     """A learner whose tallies can have noise: what one record moves in them is bounded.
 

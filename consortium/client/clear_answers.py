@@ -22,6 +22,7 @@ from consortium.client.mod_types import Next
 from consortium.client.reply_cache import ReplyCache
 from consortium.config import RunConfig
 from consortium.protocol.parameters import packed_bytes
+from consortium.protocol.round_counts import evaluation_step
 from consortium.site.directory import SiteDirectory
 from consortium.site.site import Site
 from privacy.layout import Tally
@@ -40,6 +41,7 @@ class ClearAtSite:
         shown, sent = {"released": IntRange(0, 1)}, sizes.contribution
         examples = IntRange(0 if sent.exact else 1, charter.floors.max_examples)
         counted = tally(sizes.evaluation)
+        of_round = counted if evaluation_step(config, charter) == 1 else counted.or_nothing()
         if sent.exact:
             summand = {"summed": tally(sent.tally_size)}
         elif config.packs_updates:
@@ -53,7 +55,7 @@ class ClearAtSite:
         return {
             **({messages.STATISTICS: before} if config.num_server_rounds else {}),
             messages.TRAIN: ReplyForm(
-                arrays={**summand, "tally": counted},
+                arrays={**summand, "tally": of_round},
                 facts={"num-examples": examples, **shown},
             ),
             messages.EVALUATE: ReplyForm(arrays={"tally": counted}, facts=shown),
@@ -86,6 +88,8 @@ class ClearAtSite:
             # Counts are withheld whole or left exact: rounded one by one, they could not be added
             # up.
             counts = np.frombuffer(arrays[key].data, "<i8")
+            if not counts.size:
+                continue  # a round that asks for no counts
             held = (
                 site.data.train_examples
                 if kind == messages.STATISTICS or key == "summed"

@@ -5,7 +5,7 @@ text: a text that leaves is one that the coordinator knows already.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
@@ -50,6 +50,12 @@ class ArrayForm:
     def fits(self, array: Array) -> bool:
         """Return whether an array has this form, or the other one."""
         return self._fits(array) or (self.other is not None and self.other.fits(array))
+
+    def or_nothing(self) -> "ArrayForm":
+        """Return the form of an array that is like this one, or empty."""
+        empty = ArrayForm(self.stype, self.dtype, self.width, 0, 0)
+        last = self.other.or_nothing() if self.other else empty
+        return replace(self, other=last)
 
     def _fits(self, array: Array) -> bool:
         came = (array.stype, array.dtype, len(array.shape))

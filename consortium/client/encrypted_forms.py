@@ -12,7 +12,7 @@ from consortium.client.egress_schema import (
 )
 from consortium.config import RunConfig
 from consortium.protocol.parameters import count_placement, optimizer_for, update_placement
-from consortium.protocol.round_counts import round_counts
+from consortium.protocol.round_counts import evaluation_step, round_counts
 from privacy.canonical import DIGEST_SIZE, MAX_NUMBER
 from privacy.protocol.bucket_draw import MAX_COMMITMENT_BYTES, SHARE_SIZE
 from privacy.protocol.envelope import MAX_ENVELOPE_BYTES
@@ -60,8 +60,11 @@ def sealed_forms(charter: Charter, config: RunConfig, sizes: Sizes) -> dict[str,
     counted = round_counts(config, charter, sizes.evaluation).size
     nothing, receipt = opaque(0), opaque(MAX_ENVELOPE_BYTES)
 
-    def reply(counts: int = 0, **parts: ArrayForm) -> ReplyForm:
+    every_round = evaluation_step(config, charter) == 1
+
+    def reply(counts: int = 0, *, always: bool = True, **parts: ArrayForm) -> ReplyForm:
         held = ciphertexts(count_placement(config, charter, counts)) if counts else nothing
+        held = held if always else held.or_nothing()
         forms = dict.fromkeys(("upload", "receipt", "state", "model"), nothing)
         sealed = {"count-upload": held, "count-receipt": receipt if counts else nothing}
         return ReplyForm(
@@ -72,7 +75,9 @@ def sealed_forms(charter: Charter, config: RunConfig, sizes: Sizes) -> dict[str,
 
     return {
         messages.STATISTICS: reply(sizes.statistics, state=state),
-        messages.TRAIN: reply(counted, upload=update, receipt=receipt, state=state),
+        messages.TRAIN: reply(
+            counted, always=every_round, upload=update, receipt=receipt, state=state
+        ),
         messages.EVALUATE: reply(counted, state=state, model=opaque(DIGEST_SIZE)),
         sealed_messages.RELEASE: reply(),
     }

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 
 from consortium.charter.document import Charter
@@ -20,7 +21,7 @@ from consortium.protocol.parameters import (
     upload_header,
     weight_classes,
 )
-from consortium.protocol.round_counts import round_counts
+from consortium.protocol.round_counts import asks_for_counts, round_counts
 from privacy.contribution import Contribution
 from privacy.errors import number_of
 from privacy.protocol.grouping import weight_class
@@ -95,6 +96,7 @@ def clear_strategy(
                 config, layout, state.vector, state.server_round + 1
             ),
             bins=bin_steps(config, charter),
+            asks_for_counts=partial(asks_for_counts, config, charter),
             agreement=charter.agreement if compares_ledgers(config, charter) else None,
             buffer_size=_buffer_size(config, charter),
         ),
@@ -196,6 +198,7 @@ def _sealed_terms(config: RunConfig, charter: Charter) -> SealedTerms:
         or bool(config.evaluate_model or config.continues),
         keeps_statistics=bool(charter.statistics_of) and config.privacy.counts_statistics,
         continues=bool(config.continues),
+        asks_for_counts=partial(asks_for_counts, config, charter),
         hubs=_agreed_hubs(charter),
     )
 

@@ -13,6 +13,7 @@ from privacy.encryption.parameters import Placement
 from privacy.layout import Tally
 from sites.evaluation.contract import Evaluation, pair_counts
 from sites.evaluation.pairs import PAIR_ENTRIES, PairCounts
+from sites.learner import MovesInSteps
 from sites.statistics.tally import ImpossibleTally
 from strategies.round_counts import RoundCounts
 
@@ -41,6 +42,21 @@ def round_counts(config: RunConfig, charter: Charter, evaluation: int) -> RoundC
         saturation=int(saturation),
         pairs=PAIR_ENTRIES if pairs else 0,
     )
+
+
+def evaluation_step(config: RunConfig, charter: Charter) -> int:
+    """Return after how many rounds the model of a run is evaluated, but for the last round.
+
+    A model that changes only every few exchanges is evaluated when it has.
+    """
+    learner = learner_of(charter, config)
+    exchanges = learner.exchanges_per_step if isinstance(learner, MovesInSteps) else 1
+    return config.evaluate_every * exchanges
+
+
+def asks_for_counts(config: RunConfig, charter: Charter, server_round: int) -> bool:
+    """Return whether a round of training asks for the counts of the model that it starts from."""
+    return (server_round - 1) % evaluation_step(config, charter) == 0
 
 
 def round_counts_placement(config: RunConfig, charter: Charter, evaluation: int) -> Placement:

@@ -75,6 +75,7 @@ _MASK_PARTS = {
     "count-bundle": MAX_BUNDLE_BYTES,
     "count-terms": MAX_TERMS_BYTES,
 }
+_MASK_PARTS_OF_COUNTS = ("count-bundle", "count-terms")
 
 _NAME_LENGTH = 64
 _MAX_NAMES_LENGTH = 2**20
@@ -280,10 +281,11 @@ class SealedReply:
             _MODEL: wire.bytes_array(self.model),
         }
         masks = (self.bundle, self.terms, self.count_bundle, self.count_terms)
+        # Which counts are there is told by their own parts, which a round may lack.
         arrays |= {
             name: wire.bytes_array(part)
             for name, part in zip(_MASK_PARTS, masks, strict=True)
-            if part
+            if part or (self.bundle and name in _MASK_PARTS_OF_COUNTS)
         }
         if self.released is not None:
             arrays[_TALLY] = wire.tally_array(self.released)

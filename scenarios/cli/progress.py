@@ -45,10 +45,11 @@ def show_progress(
     metric: str,
     console: Console,
     log_of: Callable[[str], Path | None] = lambda _site: None,
+    evaluated_every: int = 1,
 ) -> Iterator[None]:
     """Show the progress of a run while the body runs it.
 
-    On a terminal this is one live line; elsewhere one plain line a round.
+    On a terminal this is one live line; elsewhere one plain line for each model that is evaluated.
 
     Args:
         events: The file to which the run appends its events.
@@ -56,10 +57,11 @@ def show_progress(
         metric: Name of the metric to show.
         console: Where to show it.
         log_of: Returns the log of a site that is left out, if there is one.
+        evaluated_every: After how many rounds the model is evaluated.
     """
     kind = _Live if console.is_terminal else _Plain
     view = kind(console, rounds, metric)
-    view.log_of = log_of
+    view.log_of, view.evaluated_every = log_of, evaluated_every
     done = threading.Event()
     watcher = threading.Thread(target=_follow_events, args=(events, view, done), daemon=True)
     with view:
@@ -90,6 +92,7 @@ class _Plain:
         self.rounds = rounds
         self.metric = metric
         self.log_of: Callable[[str], Path | None] = lambda _site: None
+        self.evaluated_every = 1
         self._left_out = set[str]()
 
     def __enter__(self) -> "_Plain":
@@ -143,6 +146,8 @@ class _Plain:
         """Print the metrics of the model that the round started from."""
         # The final evaluation comes as one round more; an encrypted run leaves out its start.
         before, figures = turn - 1, self.figures(metrics)
+        if before % self.evaluated_every and before < self.rounds:
+            return  # nobody asked for figures of this model
         if before:
             self.print_line(f"round {before}/{self.rounds}  {figures or 'no figures'}")
         elif figures:
@@ -199,7 +204,9 @@ class _Live(_Plain):
 
     def finish_round(self, turn: int, metrics: dict[str, Any]) -> None:
         """Show the metrics of the model that the round started from."""
-        self.bar.update(self.line, completed=min(turn, self.rounds), figures=self.figures(metrics))
+        # Those of the last model that was evaluated stay.
+        told = {"figures": figures} if (figures := self.figures(metrics)) else {}
+        self.bar.update(self.line, completed=min(turn, self.rounds), **told)
 
 
 def _format_counts(event: dict[str, Any]) -> str:

@@ -177,6 +177,7 @@ def resume_with_progress(
 def _run_with_progress(
     order: ScenarioRun, directory: RunDirectory, run: Callable[[ScenarioRun, RunDirectory], Summary]
 ) -> Summary:
+    from consortium.protocol.round_counts import evaluation_step
     from scenarios.engines.runner import RunFailed, RunParked
 
     rounds, metric = order.config.num_server_rounds, order.scenario.headline.name
@@ -187,6 +188,7 @@ def _run_with_progress(
             metric=metric,
             console=console,
             log_of=lambda site: site_log(directory, site),
+            evaluated_every=evaluation_step(order.config, order.scenario.charter),
         ):
             return run(order, directory)
     except RunParked as error:

@@ -74,6 +74,11 @@ class SweepOrder:
                 f"{self.scenario.name} counts and does not train, so that no figure tells before "
                 "its end how good it gets: choose a scenario that trains, or learner=gradient"
             )
+        if self.config.evaluate_every > 1:
+            raise NotTunable(
+                f"evaluate-every={self.config.evaluate_every} leaves models unjudged that trials "
+                "are compared by: leave it at 1 in a sweep"
+            )
         require_in_range(self.searches, self.config)
         headline, rounds = self.scenario.headline, self.config.num_server_rounds
         rungs = halving_schedule(self.trials, rounds, reduction=self.reduction)

@@ -13,7 +13,7 @@ from consortium.client.comparison.witnesses import require_compared
 from consortium.client.egress_schema import Parts, ReplyForm, Sizes
 from consortium.client.encrypted.opening import make_run_opening, run_descriptor
 from consortium.client.encrypted.session import RunPosition, Session, session_of
-from consortium.client.encrypted.uploads import Sent
+from consortium.client.encrypted.uploads import NOTHING_SENT, Sent
 from consortium.client.encrypted_forms import LARGEST_ROUND, key_forms, sealed_forms
 from consortium.client.mod_types import Next
 from consortium.client.one_sync import one_sync
@@ -265,7 +265,9 @@ class _Exchange:
         # The memory is asked first: another question for the same place is refused before anything
         # is opened.
         update = self.session.answers.recall(self.request, TRAINING)
-        counts = self.session.answers.recall(self.request, EVALUATION)
+        counts: Sent | None = NOTHING_SENT
+        if self._asks_for_counts:
+            counts = self.session.answers.recall(self.request, EVALUATION)
         # All checks run for a kept answer, too: state and released counts come from them.
         standing = self.session.standing(self.request)
         released = self.session.released_tally(self.request, standing.evaluated)
@@ -325,15 +327,19 @@ class _Exchange:
             standing.sealed.digest,
             scales,
             given,
-            evaluated=exact.claim_evaluation(),
+            evaluated=self._asks_for_counts and exact.claim_evaluation(),
         )
+
+    @property
+    def _asks_for_counts(self) -> bool:
+        return self.session.terms.asks_for_counts(self.request.server_round)
 
     def _contribution(self, standing: RunPosition) -> messages.Contribution:
         site = self.session.terms.site
         return messages.read_contribution(
             self.ask_at(standing),
             dim=site.task.layout.dim,
-            tally_size=site.task.evaluation.layout.size,
+            tally_size=site.task.evaluation.layout.size if self._asks_for_counts else 0,
             max_examples=site.charter.floors.max_examples,
             summed_size=self.session.terms.contribution.tally_size,
         )

@@ -12,7 +12,11 @@ from consortium.protocol.parameters import (
     update_placement,
     weight_classes,
 )
-from consortium.protocol.round_counts import FEWEST_SITES_FOR_PAIRS, round_counts
+from consortium.protocol.round_counts import (
+    FEWEST_SITES_FOR_PAIRS,
+    asks_for_counts,
+    round_counts,
+)
 from consortium.protocol.run_state import Step
 from consortium.site.key_ring import KeyRing
 from consortium.site.site import Site
@@ -86,6 +90,10 @@ class SiteTerms:
         """What is counted in a round: the evaluation, and what stands beside it."""
         site = self.site
         return round_counts(site.run_config, site.charter, site.task.evaluation.layout.size)
+
+    def asks_for_counts(self, server_round: int) -> bool:
+        """Return whether a round of training asks for evaluation counts."""
+        return asks_for_counts(self.site.run_config, self.site.charter, server_round)
 
     def joined_counts(self, evaluation: Tally, *, saturated: int = 0) -> Tally:
         """Return what this site counts in a round, as it is sealed.

@@ -50,6 +50,9 @@ class Sent:
     bundle: bytes = field(default=b"", repr=False)
 
 
+NOTHING_SENT = Sent(upload=b"", receipt=b"")  # in the place of counts that were not asked for
+
+
 @dataclass(frozen=True, kw_only=True)
 class UploadCover:
     """What is fixed about an upload before it is sealed. Without masks that is its label.
@@ -95,7 +98,7 @@ class Answers:
         *,
         evaluated: bool,
     ) -> tuple[Sent, Sent]:
-        """Return what training gave, sealed: the update and the counts.
+        """Return what training gave, sealed: the update, and the counts if the round asks for them.
 
         Guarantee: update, counts and the contribution they are made of are kept in one commit
         before any of them is returned, and are the same bytes whenever they are asked for
@@ -110,19 +113,16 @@ class Answers:
         """
         memory = self.terms.member.memory.answers
         while True:
-            counts = self._round_counts(request, scales, given)
+            sealed = [self._update(request, state, scales, given)]
+            if self.terms.asks_for_counts(request.server_round):
+                counts = self._round_counts(request, scales, given) if evaluated else None
+                sealed.append(self._counts(request, EVALUATION, counts, state))
             # One commit for all three: after a death in between, the round would be trained again,
             # or its counts would be missing.
-            kept = memory.remember_round(
-                self._slot(request),
-                given.encode(),
-                [
-                    self._counts(request, EVALUATION, counts if evaluated else None, state),
-                    self._update(request, state, scales, given),
-                ],
-            )
+            kept = memory.remember_round(self._slot(request), given.encode(), sealed)
             if kept is not None:
-                return _parse_sent(kept[1]), _parse_sent(kept[0])
+                update, *counted = map(_parse_sent, kept)
+                return update, counted[0] if counted else NOTHING_SENT
             given = self.contribution(request) or given  # another process was faster
 
     def require_start(self) -> None:

@@ -31,7 +31,8 @@ def masked_forms(charter: Charter, sealed: Mapping[str, ReplyForm]) -> dict[str,
     others = 64 + len(charter.members) * _CIPHERTEXT_BYTES
     more = {
         messages.STATISTICS: _OF_COUNTS,
-        messages.TRAIN: {**_OF_UPDATE, **_OF_COUNTS},
+        # Not every round of training asks for counts.
+        messages.TRAIN: {**_OF_UPDATE, **{k: form.or_nothing() for k, form in _OF_COUNTS.items()}},
         messages.EVALUATE: _OF_COUNTS,
     }
     return {

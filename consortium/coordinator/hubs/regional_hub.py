@@ -19,7 +19,7 @@ from consortium.coordinator.assembly import sealed_terms
 from consortium.modes.registry import mode_of
 from privacy.errors import ConsortiumError
 from privacy.layout import Layout
-from privacy.protocol.envelope import EVALUATION, STATISTICS, TRAINING
+from privacy.protocol.envelope import EVALUATION, STATISTICS
 from privacy.protocol.hub_sums import HubPresence, HubSum
 from privacy.protocol.part_digests import digests_shared
 from privacy.wire import flower_records as wire
@@ -171,10 +171,7 @@ def _forms(
     if kind == messages.STATISTICS:
         return {STATISTICS: terms.statistics_form(layout)}
     if kind == messages.TRAIN:
-        return {
-            TRAINING: terms.update_form(layout, server_round),
-            EVALUATION: terms.evaluation_form(layout),
-        }
+        return terms.training_forms(layout, server_round)
     return {EVALUATION: terms.evaluation_form(layout)}
 
 

@@ -91,6 +91,11 @@ class BoostedTrees:
         return True
 
     @property
+    def exchanges_per_step(self) -> int:
+        """One for each level of a tree: a tree that is still growing scores nothing."""
+        return self.plan.depth
+
+    @property
     def noisy_instead(self) -> str:
         """Nothing: noise can be added to sums by bin, of which a record moves few."""
         return ""

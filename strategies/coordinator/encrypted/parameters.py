@@ -8,7 +8,7 @@ from privacy.encryption.parameters import Placement
 from privacy.errors import ConsortiumError
 from privacy.identity.public_identity import Agreement
 from privacy.layout import Layout
-from privacy.protocol.envelope import UploadLabel
+from privacy.protocol.envelope import EVALUATION, TRAINING, UploadLabel
 from privacy.protocol.grouping import COUNTED, OF_STATISTICS, WITHHELD
 from privacy.protocol.upload import UploadHeader
 from privacy.wire.encrypted_messages import SealedRound
@@ -66,6 +66,7 @@ class SealedTerms:
         claim_roster: Called with the roster of statistics before their sum is shown to anybody;
             it refuses by raising.
         sign: Signs with the coordinator's key; None if the charter names none.
+        asks_for_counts: Returns whether a round of training asks for evaluation counts.
         hubs: The hubs that the members agreed on.
     """
 
@@ -88,6 +89,7 @@ class SealedTerms:
     counts_statistics: bool = True
     keeps_statistics: bool = False
     continues: bool = False
+    asks_for_counts: Callable[[int], bool] = lambda _server_round: True
     claim_roster: ClaimRoster = field(default=lambda _roster: None, repr=False)
     sign: Callable[[bytes], bytes] | None = field(default=None, repr=False)
     hubs: AgreedHubs = NO_HUBS
@@ -105,6 +107,13 @@ class SealedTerms:
         """Return the agreed form of an upload of an update."""
         form = self._form("updates", self.updates(layout, server_round), layout)
         return replace(form, buckets=self.buckets, weight_classes=self.weight_classes)
+
+    def training_forms(self, layout: Layout, server_round: int) -> dict[str, UploadForm]:
+        """Return the agreed forms of what a round of training asks for, by purpose."""
+        forms = {TRAINING: self.update_form(layout, server_round)}
+        if self.asks_for_counts(server_round):
+            forms[EVALUATION] = self.evaluation_form(layout)
+        return forms
 
     def evaluation_form(self, layout: Layout) -> UploadForm:
         """Return the agreed form of an upload of evaluation counts."""

@@ -182,15 +182,8 @@ class Encrypted(Strategy):
         """Return the messages to this round's cohort; the first site also reports its state."""
         present = nodes_of(self._roster, self._opening.terms.roster)
         cohort = self._cohort.sample(server_round, list(present))
-        self._ask(cohort, self._training_forms(server_round))
+        self._ask(cohort, self._terms.training_forms(self._roster.layout, server_round))
         return self._question.messages(messages.TRAIN, self._exchange(grid), reporter=min(cohort))
-
-    def _training_forms(self, server_round: int) -> dict[str, UploadForm]:
-        terms, layout = self._terms, self._roster.layout
-        return {
-            TRAINING: terms.update_form(layout, server_round),
-            EVALUATION: terms.evaluation_form(layout),
-        }
 
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
@@ -280,9 +273,11 @@ class Encrypted(Strategy):
         self._keep(f"round-{server_round}/{STATE_FILE}", [state])
         receipts, sums = self._question.sums[TRAINING].finish_buckets(self._counted_buckets())
         everyone, floor = len(self._opening.terms.roster), self._terms.floor
-        count_receipts, count_sum = finish_counts(
-            self._question, EVALUATION, num_sites=everyone, floor=floor
-        )
+        count_receipts, count_sum = b"", b""
+        if EVALUATION in self._question.sums:
+            count_receipts, count_sum = finish_counts(
+                self._question, EVALUATION, num_sites=everyone, floor=floor
+            )
         self._note_withheld()
         self._metrics.hold_round(self._question, self._traffic)
         self._next = replace(
@@ -306,7 +301,8 @@ class Encrypted(Strategy):
         """Hold what the next question needs of the sums of this purpose, before it is stored."""
 
     def _note_withheld(self) -> None:
-        withheld = self._question.sums[EVALUATION].withheld
+        counted = self._question.sums.get(EVALUATION)
+        withheld = counted.withheld if counted else ()
         if withheld:
             number = self._question.request.server_round
             self._observe(EvaluationWithheld(server_round=number, withheld_by=withheld))

@@ -110,7 +110,8 @@ class Masked(Encrypted):
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
         """Return the messages to those who are asked together; the first also reports its state."""
-        self._ask(self._masked.asked, self._training_forms(server_round))
+        forms = self._terms.training_forms(self._roster.layout, server_round)
+        self._ask(self._masked.asked, forms)
         reporter = min(self._question.nodes)
         return self._question.messages(messages.TRAIN, self._exchange(grid), reporter=reporter)
 

@@ -103,11 +103,11 @@ class Buffered(Synchronous):
                 sent = checked_contribution(
                     reply,
                     layout=self._progress.layout,
-                    tally_size=self._terms.evaluation_size,
+                    tally_size=self._terms.counts_asked_in(asked.asked_in),
                     max_examples=self._terms.max_examples,
                     form=asked.form,
                 )
-                self._terms.bins.check(asked.score_bins, sent.tally)
+                self._terms.check_counts(asked.score_bins, sent.tally)
                 check_values(sent.update)
                 held[site] = (sent, asked)
                 self._note_answer(site, sent, asked)
@@ -118,7 +118,7 @@ class Buffered(Synchronous):
 
     def _note_answer(self, site: str, sent: Contribution, asked: _OnItsWay) -> None:
         number = self._round.number
-        fresh = asked.asked_in == number
+        fresh = asked.asked_in == number and sent.tally.size > 0
         if fresh:
             self._round.tally += sent.tally
         shown = sent.tally.copy() if fresh and sent.released else None

@@ -32,6 +32,7 @@ class Terms:
         form: Returns how an update travels in the round from a state; None for one number after
             another.
         bins: How the score bins follow one another, and what evaluation tally is possible.
+        asks_for_counts: Returns whether a round of training asks for evaluation counts.
         agreement: Public identities of the members if they compare their ledgers, or None.
         buffer_size: Updates that move the model of a buffered run; 0 in any other.
     """
@@ -47,8 +48,22 @@ class Terms:
     contribution: Contribution = field(default_factory=UpdateVector)
     form: Callable[[Layout, model_state.State], UpdateForm | None] = lambda _layout, _state: None
     bins: BinSteps = field(default_factory=BinSteps)
+    asks_for_counts: Callable[[int], bool] = lambda _server_round: True
     agreement: Agreement | None = None
     buffer_size: int = 0
+
+    def counts_asked_in(self, server_round: int) -> int:
+        """Return how many evaluation counts an answer to a round of training has: all, or none."""
+        return self.evaluation_size if self.asks_for_counts(server_round) else 0
+
+    def check_counts(self, bins: bytes, tally: Tally) -> None:
+        """Check the evaluation counts of an answer; those of a round that asks for none pass.
+
+        Raises:
+            ConsortiumError: No records have them in these bins.
+        """
+        if tally.size:
+            self.bins.check(bins, tally)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -315,7 +315,7 @@ class Synchronous(Strategy):
         sent = checked_contribution(
             reply,
             layout=self._progress.layout,
-            tally_size=self._terms.evaluation_size,
+            tally_size=self._terms.counts_asked_in(self._round.number),
             max_examples=self._terms.max_examples,
             summed_size=self._terms.contribution.tally_size,
             form=self._round.form,
@@ -331,7 +331,7 @@ class Synchronous(Strategy):
         return self._terms.form(self._progress.layout, self._progress.state)
 
     def _check_evaluation(self, tally: Tally) -> None:
-        self._terms.bins.check(self._progress.score_bins, tally)
+        self._terms.check_counts(self._progress.score_bins, tally)
 
     def _take_counts(self, reply: Message, check: Callable[[Tally], None]) -> None:
         sent = checked_counts(reply, tally_size=self._round.tally.size)
@@ -343,10 +343,11 @@ class Synchronous(Strategy):
 
     def _accept(self, reply: Message, tally: Tally, *, released: bool) -> None:
         site = self._site_of(reply)
-        self._round.tally += tally
+        if tally.size:
+            self._round.tally += tally
         self._round.answered.append(site)
         # A copy: an observer may keep it, and a view would keep the whole reply in memory.
-        shown = tally.copy() if released else None
+        shown = tally.copy() if released and tally.size else None
         self._observe(SiteAnswered(server_round=self._round.number, site=site, released=shown))
 
     def _position(

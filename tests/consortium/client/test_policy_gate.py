@@ -419,6 +419,26 @@ def test_every_answer_of_an_encrypted_run_is_on_the_list(
     assert kinds >= {"query.statistics", "train", "evaluate", "query.release", "query.open"}
 
 
+def without_counts(content: RecordDict) -> RecordDict:
+    arrays, facts = wire.arrays_and_facts(content)
+    none = wire.tally_array(np.zeros(0, np.int64))
+    return wire.content({**arrays, "tally": none}, {**facts, "released": 0})  # type: ignore[arg-type]
+
+
+def test_a_round_that_asks_for_no_counts_lets_none_out(hungary: Ward, tmp_path: Path) -> None:
+    seldom = ward(tmp_path, evaluate_every=2)
+    for number, counted in ((1, True), (2, False), (3, True)):
+        sent = seldom.ask(messages.TRAIN, seldom.position(seldom.vector(), server_round=number))
+        assert not code_of(sent)
+        arrays, facts = wire.arrays_and_facts(sent)
+        assert bool(arrays["tally"].shape[0]) == counted
+        assert not facts["released"] or counted
+    # Where every round asks, an answer without counts is none.
+    form = gate_of(hungary.site).reply_forms[messages.TRAIN]
+    with pytest.raises(NotReleased):
+        form.require(without_counts(answered(hungary, messages.TRAIN)))
+
+
 @pytest.mark.parametrize("name", ANYWHERE)
 def test_nothing_else_leaves_an_encrypted_run(
     name: str, seen: list[tuple[Place, str, RecordDict]]

@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consortium.config import RunConfig
+from consortium.config import RunConfig, Scalar
 from consortium.protocol.parameters import count_placement
 from consortium.protocol.round_counts import (
+    asks_for_counts,
     check_pairs,
     check_saturation,
+    evaluation_step,
     round_counts,
     round_counts_placement,
 )
@@ -49,6 +51,21 @@ def test_pairs_are_counted_of_two_classes_alone() -> None:
     houses = scenario_named("house-prices")
     config = houses.config_with({"aggregation": "encrypted"})
     assert round_counts(config, houses.charter, 9).pairs == 0
+
+
+@given(every=st.integers(1, 9), depth=st.integers(1, 6), trees=st.booleans())
+def test_counts_are_asked_for_of_each_model_that_has_its_turn(
+    every: int, depth: int, *, trees: bool
+) -> None:
+    """Of S(0), and then of one model in so many; a tree that still grows makes no model."""
+    chosen: dict[str, Scalar] = {"evaluate-every": every}
+    if trees:
+        chosen |= {"learner": "trees", "trees.depth": depth}
+    config = HEART.config_with(chosen)
+    step = every * (depth if trees else 1)
+    assert evaluation_step(config, HEART.charter) == step
+    asked = [n for n in range(1, 3 * step + 2) if asks_for_counts(config, HEART.charter, n)]
+    assert asked == [1, step + 1, 2 * step + 1, 3 * step + 1]
 
 
 @pytest.mark.parametrize("count", [-1, 31, 2**41])

@@ -61,6 +61,17 @@ def test_without_a_terminal_every_round_is_a_plain_line(tmp_path: Path) -> None:
     assert "\x1b" not in text
 
 
+def test_a_round_whose_model_nobody_evaluates_has_no_line(tmp_path: Path) -> None:
+    screen, path = console(), tmp_path / "events.jsonl"
+    events = (round_finished(1), *(round_finished(turn, roc_auc=0.5) for turn in (3, 5, 6)))
+    with show_progress(path, rounds=5, metric="roc_auc", console=screen, evaluated_every=2):
+        told = [*events[:1], round_finished(2), *events[1:2], round_finished(4), *events[2:]]
+        path.write_text("".join(json.dumps(event) + "\n" for event in told))
+    assert screen_text(screen).splitlines() == [
+        f"round {number}/5  roc_auc 0.5000" for number in (2, 4, 5)
+    ]
+
+
 def test_the_final_evaluation_does_not_count_as_a_round(tmp_path: Path) -> None:
     assert shown_text(tmp_path, round_finished(3, roc_auc=0.9)).startswith("round 2/2")
 

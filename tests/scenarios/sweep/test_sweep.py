@@ -205,6 +205,21 @@ def test_what_counts_and_does_not_train_is_refused() -> None:
         _ = order.plan
 
 
+def test_a_run_that_leaves_models_unjudged_is_refused() -> None:
+    heart = scenario_named("heart-diagnosis")
+    order = SweepOrder(
+        name=heart.name,
+        scenario=heart,
+        config=heart.config_with({"evaluate-every": 2}),
+        chosen={},
+        searches=parse_searches(["learning-rate=log(1e-3,1)"]),
+        trials=4,
+        reduction=2,
+    )
+    with pytest.raises(NotTunable, match="evaluate-every=2"):
+        _ = order.plan
+
+
 @pytest.mark.slow
 def test_the_same_sweep_by_two_processes_gives_the_same(
     swept: tuple[SweepDirectory, SweepRecord], tmp_path: Path

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,48 @@ def test_what_the_coordinator_keeps_is_what_the_sites_were_shown(
 
 def test_flowers_summary_says_nothing_more(place: Callable[..., Consortium]) -> None:
     assert place().strategy(Course()).summary() is None  # type: ignore[func-returns-value]
+
+
+@pytest.mark.parametrize("masks", [False, True])
+def test_a_round_that_asks_for_no_counts_brings_none_and_changes_no_model(
+    honest: tuple[Consortium, Course], place: Callable[..., Consortium], *, masks: bool
+) -> None:
+    consortium = place(*NAMES)
+    course = consortium.start(evaluate_every=2, masks=masks)
+    assert course.error is None
+    assert not course.quarantined
+    assert course.model == honest[1].model
+    told = {one.server_round: one for one in course.rounds}
+    assert [number for number, one in told.items() if one.evaluation.any()] == [3, 4]
+    whole = {one.server_round: one.evaluation.sum() for one in honest[1].rounds}
+    assert told[3].evaluation.sum() == whole[3]  # each held-out person is counted once
+    sent = {asked.number: read_reply(answer) for asked, answer in course.answers("train")}
+    parts = ("count_upload", "count_receipt", "count_terms", "count_bundle")
+    assert not any(getattr(sent[2], part) for part in parts)
+    assert sent[1].count_upload
+    assert sent[3].count_upload
+    shown = {asked.number: read_round(asked.content) for asked, _ in course.answers("train")}
+    assert not shown[3].count_receipts
+    assert not shown[3].count_sum
+
+
+@pytest.mark.parametrize("masks", [False, True])
+def test_counts_that_nobody_asked_for_are_left_out_and_reach_no_site(
+    place: Callable[..., Consortium], *, masks: bool
+) -> None:
+    """A site that sends some all the same is answered for as if it had not."""
+
+    def add_counts(passing: Passing) -> RecordDict:
+        if (passing.kind, passing.number, passing.site) != ("train", 2, "west"):
+            return passing.content
+        sent = read_reply(passing.content)
+        return replace(sent, count_upload=sent.upload, count_receipt=sent.receipt).content()
+
+    course = place(*NAMES).start(up=add_counts, evaluate_every=2, masks=masks)
+    assert course.error is None
+    shown = {asked.number: read_round(asked.content) for asked, _ in course.answers("train")}
+    assert not shown[3].count_receipts
+    assert set(course.models.values()) == {bytes.fromhex(course.model)}
 
 
 ONE_ROUND: dict[str, Any] = {"num_server_rounds": 1}

@@ -221,6 +221,42 @@ def test_figures_of_one_site_are_reported_only_if_it_releases_them() -> None:
         assert done.evaluation.tolist() == [2 * done.server_round] * EVALUATION_SIZE
 
 
+class EveryOther(SmallSite):
+    """A site that counts in rounds of odd numbers, and in the last evaluation."""
+
+    def answer(self, kind: str, content: RecordDict) -> RecordDict:
+        """Return an answer without counts in a round of an even number."""
+        answer = super().answer(kind, content)
+        number = wire.arrays_and_facts(content)[1].get("round", 1)
+        if kind != messages.TRAIN or number % 2:
+            return answer
+        arrays, facts = wire.arrays_and_facts(answer)
+        none = wire.tally_array(np.zeros(0, np.int64))
+        # What it says that it releases is nothing.
+        return wire.content({**arrays, "tally": none}, dict(facts))  # type: ignore[arg-type]
+
+
+def test_a_round_that_asks_for_no_counts_has_no_figures_and_moves_the_same_model() -> None:
+    terms, outcome = replace(TERMS, asks_for_counts=lambda number: number % 2 == 1), Outcome()
+    strategy_of(outcome, terms=terms).start(grid_of([EveryOther(name=name) for name in NAMES]), 3)
+    every = run([SmallSite(name=name) for name in NAMES], rounds=3)
+    assert not outcome.quarantined
+    assert outcome.model == every.model
+    counted = {one.server_round: one.evaluation.tolist() for one in every.rounds}
+    assert {one.server_round: one.evaluation.tolist() for one in outcome.rounds} == {
+        **counted,
+        2: [0] * EVALUATION_SIZE,
+    }
+    assert not outcome.released(2)
+
+
+def test_counts_that_nobody_asked_for_leave_their_site_out() -> None:
+    terms, outcome = replace(TERMS, asks_for_counts=lambda number: number != 2), Outcome()
+    sites = [SmallSite(name=NAMES[0]), *(EveryOther(name=name) for name in NAMES[1:])]
+    strategy_of(outcome, terms=terms).start(grid_of(sites), 2)
+    assert outcome.quarantined == {(NAMES[0], "malformed-record")}
+
+
 def test_traffic_is_counted_by_round_for_refused_replies_too() -> None:
     outcome = run([SmallSite(name="east", spoil=sends(float("nan"))), *honest(["north"])])
     position = 4 * DIM + 8 * STATISTICS_SIZE
