@@ -176,6 +176,7 @@ class _Live(_Plain):
             transient=True,
         )
         self.line: TaskID = self.bar.add_task("", total=rounds, turn=0, sites="0/0", figures="")
+        self._told = ""
         self.cohort = 0
         self.here = 0
 
@@ -205,8 +206,8 @@ class _Live(_Plain):
     def finish_round(self, turn: int, metrics: dict[str, Any]) -> None:
         """Show the metrics of the model that the round started from."""
         # Those of the last model that was evaluated stay.
-        told = {"figures": figures} if (figures := self.figures(metrics)) else {}
-        self.bar.update(self.line, completed=min(turn, self.rounds), **told)
+        self._told = self.figures(metrics) or self._told
+        self.bar.update(self.line, completed=min(turn, self.rounds), figures=self._told)
 
 
 def _format_counts(event: dict[str, Any]) -> str:

@@ -421,8 +421,8 @@ def test_every_answer_of_an_encrypted_run_is_on_the_list(
 
 def without_counts(content: RecordDict) -> RecordDict:
     arrays, facts = wire.arrays_and_facts(content)
-    none = wire.tally_array(np.zeros(0, np.int64))
-    return wire.content({**arrays, "tally": none}, {**facts, "released": 0})  # type: ignore[arg-type]
+    held = ArrayRecord({**arrays, "tally": wire.tally_array(np.zeros(0, np.int64))})
+    return RecordDict({wire.ARRAYS: held, wire.FACTS: facts})
 
 
 def test_a_round_that_asks_for_no_counts_lets_none_out(hungary: Ward, tmp_path: Path) -> None:
