@@ -32,15 +32,15 @@ IN_THE_CLEAR: Mapping[str, Settings] = {
     "top-k 0.1": {"compression": "top-k", "compression-share": 0.1},
     "pruned": PRUNED,
     "pruned int8": {**PRUNED, "compression": "int8"},
-    "float16, evaluated every tenth round": {"compression": "float16", **SELDOM},
-    "int8, evaluated every tenth round": {"compression": "int8", **SELDOM},
-    "top-k, evaluated every tenth round": {"compression": "top-k", **SELDOM},
+    "float16 and evaluate-every=10": {"compression": "float16", **SELDOM},
+    "int8 and evaluate-every=10": {"compression": "int8", **SELDOM},
+    "top-k and evaluate-every=10": {"compression": "top-k", **SELDOM},
 }
 SEALED: Mapping[str, Settings] = {
     "compact-8": {"parameter-set": "compact-8"},
     "pruned": PRUNED,
     "pruned compact-8": {**PRUNED, "parameter-set": "compact-8"},
-    "compact-8, evaluated every tenth round": {"parameter-set": "compact-8", **SELDOM},
+    "compact-8 and evaluate-every=10": {"parameter-set": "compact-8", **SELDOM},
 }
 JUDGED_BY = ("roc_auc", "macro_f1", "entity_f1")
 
