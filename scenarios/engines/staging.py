@@ -1,6 +1,6 @@
 """Staging: a run directory with the charter and one directory a site with its data."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 

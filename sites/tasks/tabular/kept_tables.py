@@ -69,6 +69,11 @@ class KeptTables:
     _read: dict[_Key, ReadTable] = field(default_factory=dict, repr=False)
     _divided: dict[tuple[_Key, bytes], TableData] = field(default_factory=dict, repr=False)
 
+    @property
+    def num_tables(self) -> int:
+        """How many tables are kept."""
+        return len(self._read)
+
     @contextmanager
     def in_use(self) -> Iterator[None]:
         """Let this thread read tables from here."""
@@ -83,7 +88,9 @@ class KeptTables:
         self._read.clear()
         self._divided.clear()
 
-    def table(self, key: _Key, read: Callable[[], ReadTable], still: Callable[[], str]) -> ReadTable:
+    def table(
+        self, key: _Key, read: Callable[[], ReadTable], still: Callable[[], str]
+    ) -> ReadTable:
         """Return the table of a file; read it if it is not here.
 
         Args:

@@ -115,9 +115,7 @@ class TabularTask:
         counted = training.once(
             "statistics",
             self._schema_digest + type(statistics).__name__.encode(),
-            lambda: statistics.tally(
-                training.columns, training.labels, persons=data.train_persons
-            ),
+            lambda: statistics.tally(training.columns, training.labels, persons=data.train_persons),
         )
         return counted.copy()
 
