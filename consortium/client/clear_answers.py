@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import numpy as np
-from flwr.app import Context, Message
+from flwr.app import Array, Context, Message
 
 from consortium.charter.document import Charter
 from consortium.client.egress_schema import (
@@ -25,10 +25,12 @@ from consortium.protocol.parameters import packed_bytes
 from consortium.protocol.round_counts import evaluation_step
 from consortium.site.directory import SiteDirectory
 from consortium.site.site import Site
+from privacy.compression.counts_form import pack_counts, packed_counts_bytes, unpack_counts
 from privacy.layout import Tally
 from privacy.policy.document import Releases
 from privacy.policy.violations import NotReleased
 from privacy.wire import messages
+from privacy.wire.flower_records import BYTES_TYPE
 
 
 class ClearAtSite:
@@ -40,22 +42,24 @@ class ClearAtSite:
         """Return what may leave, by kind of question: an update or a tally, and counts."""
         shown, sent = {"released": IntRange(0, 1)}, sizes.contribution
         examples = IntRange(0 if sent.exact else 1, charter.floors.max_examples)
-        counted = tally(sizes.evaluation)
-        of_round = counted if evaluation_step(config, charter) == 1 else counted.or_nothing()
+        counted = counted_beside = tally(sizes.evaluation)
         if sent.exact:
             summand = {"summed": tally(sent.tally_size)}
         elif config.packs_updates:
             last = config.pruning.after + 1
             lengths = (packed_bytes(config, sizes.layout, one) for one in (1, last))
             summand = {"packed": packed(*lengths)}
+            counted_beside = packed(*packed_counts_bytes(sizes.evaluation))
         else:
             summand = {"update": vector(sizes.layout.dim)}
+        if evaluation_step(config, charter) > 1:
+            counted_beside = counted_beside.or_nothing()
         # A run that only evaluates goes by the statistics of the one that trained.
         before = ReplyForm(arrays={"tally": tally(sizes.statistics)}, facts=shown)
         return {
             **({messages.STATISTICS: before} if config.num_server_rounds else {}),
             messages.TRAIN: ReplyForm(
-                arrays={**summand, "tally": of_round},
+                arrays={**summand, "tally": counted_beside},
                 facts={"num-examples": examples, **shown},
             ),
             messages.EVALUATE: ReplyForm(arrays={"tally": counted}, facts=shown),
@@ -65,11 +69,11 @@ class ClearAtSite:
         """Return the bytes of the largest answer: a contribution, statistics, or a layout."""
         sent = sizes.contribution
         summand = 4 * sent.update_dim(sizes.layout.dim) + 8 * sent.tally_size
+        counted = 8 * sizes.evaluation
         if config.packs_updates:
             summand = packed_bytes(config, sizes.layout, 1)
-        return max(
-            summand + 8 * sizes.evaluation, 8 * sizes.statistics, described_bytes(sizes.layout)
-        )
+            counted = packed_counts_bytes(sizes.evaluation)[0]
+        return max(summand + counted, 8 * sizes.statistics, described_bytes(sizes.layout))
 
     def require_releasable(self, site: Site, releases: Releases, kind: str, parts: Parts) -> None:
         """Check counts of one site: from enough records, or zeros; rounded.
@@ -87,9 +91,9 @@ class ClearAtSite:
         for key in {"tally", "summed"} & set(arrays):
             # Counts are withheld whole or left exact: rounded one by one, they could not be added
             # up.
-            counts = np.frombuffer(arrays[key].data, "<i8")
-            if not counts.size:
+            if not arrays[key].data:
                 continue  # a round that asks for no counts
+            counts = _counts_of(arrays[key], site)
             held = (
                 site.data.train_examples
                 if kind == messages.STATISTICS or key == "summed"
@@ -125,3 +129,18 @@ class ClearAtSite:
     def reply_cache(self, site: Site, stands: messages.Position) -> ReplyCache:
         """Return where the answer to a question is kept, to be given again."""
         return ReplyCache(site.directory, stands)
+
+
+def _counts_of(array: Array, site: Site) -> Tally:
+    """Return counts that are about to leave.
+
+    Raises:
+        NotReleased: They are packed otherwise than the product packs them, which could carry more.
+        BadCompression: They are no packed counts.
+    """
+    if array.stype != BYTES_TYPE:
+        return np.frombuffer(array.data, "<i8")
+    counts = unpack_counts(array.data, site.task.evaluation.layout.size)
+    if pack_counts(counts) != array.data:
+        raise NotReleased("packed counts leave in one form only")
+    return counts

@@ -144,10 +144,8 @@ class _Persons:
 
     def remember(self, memory: "_Memory", earlier: EarlierRuns | None) -> Mask:
         """Remember the side of whoever is new; return which records are held out."""
-        names, first, of_record = np.unique(
-            self.records.persons, return_index=True, return_inverse=True
-        )
-        digests = [self.rule.digest(name) for name in names.tolist()]
+        _, first, of_record = self.records.by_person
+        digests = self.records.digests(self.rule)
         known = memory.sides()
         given = self.records.whole_given
         said = None if given is None else given[first]

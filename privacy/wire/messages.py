@@ -13,6 +13,7 @@ import numpy as np
 from flwr.app import ArrayRecord, RecordDict
 from numpy.typing import NDArray
 
+from privacy.compression.counts_form import pack_counts, packed_counts_bytes, unpack_counts
 from privacy.compression.update_form import UpdateForm
 from privacy.identity.public_identity import SIGNATURE_SIZE
 from privacy.layout import Layout, Tally
@@ -303,15 +304,17 @@ def read_position(
 
 
 def contribution(sent: Contribution) -> RecordDict:
-    """Return the content of a reply to `train`."""
+    """Return the content of a reply to `train`; counts beside a packed update are packed, too."""
+    counted = wire.tally_array(sent.tally)
     if sent.packed:
         summand = {_PACKED: wire.bytes_array(sent.packed)}
+        counted = wire.bytes_array(pack_counts(sent.tally))
     elif sent.summed.size:
         summand = {_SUMMED: wire.tally_array(sent.summed)}
     else:
         summand = {_UPDATE: wire.vector_array(sent.update)}
     return wire.content(
-        {**summand, _TALLY: wire.tally_array(sent.tally)},
+        {**summand, _TALLY: counted},
         {_NUM_EXAMPLES: sent.num_examples, _RELEASED: int(sent.released)},
     )
 
@@ -333,7 +336,8 @@ def read_contribution(
         tally_size: Evaluation counts.
         max_examples: Most training examples that a site may claim.
         summed_size: Exact integers that are agreed in place of an update; 0 for an update.
-        form: In which an update travels; None for one number after another.
+        form: In which an update travels; None for one number after another. With one, the counts
+            are packed as well.
     """
     summand = _SUMMED if summed_size else _UPDATE if form is None else _PACKED
     arrays, facts = wire.read_content(
@@ -341,18 +345,20 @@ def read_contribution(
         arrays=frozenset({summand, _TALLY}),
         facts=frozenset({_NUM_EXAMPLES, _RELEASED}),
     )
-    update, summed = _NO_UPDATE, _NO_TALLY
+    update, summed, tally = _NO_UPDATE, _NO_TALLY, None
     if summed_size:
         summed = wire.read_tally(arrays[summand], size=summed_size)
     elif form is not None:
         update = form.read(wire.read_bytes(arrays[summand], at_most=form.num_bytes))
+        most = packed_counts_bytes(tally_size)[0]
+        tally = unpack_counts(wire.read_bytes(arrays[_TALLY], at_most=most), tally_size)
     else:
         update = wire.read_vector(arrays[summand], dim=dim)
     least = 0 if summed_size else 1  # a site without records counts nothing, and says so
     return Contribution(
         update=update,
         num_examples=wire.fact_int(facts, _NUM_EXAMPLES, low=least, high=max_examples),
-        tally=wire.read_tally(arrays[_TALLY], size=tally_size),
+        tally=wire.read_tally(arrays[_TALLY], size=tally_size) if tally is None else tally,
         released=bool(wire.fact_int(facts, _RELEASED, low=0, high=1)),
         summed=summed,
     )

@@ -112,9 +112,13 @@ def _notes() -> pd.DataFrame:
     return phrases.assign(site=[NOTES_SITES[turn] for turn in turns])
 
 
-def patient_questions() -> pd.DataFrame:
-    """Return the SYNTHETIC questions: `person`, `site`, `chapter` and `text`."""
-    rng = np.random.default_rng(_SEED)
+def patient_questions(seed: int = _SEED) -> pd.DataFrame:
+    """Return the SYNTHETIC questions: `person`, `site`, `chapter` and `text`.
+
+    Args:
+        seed: With another one they are others, from the same lists.
+    """
+    rng = np.random.default_rng(seed)
     chapters = tuple(CHAPTERS.values())
     rows = []
     for number in range(PATIENTS):

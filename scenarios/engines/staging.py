@@ -1,6 +1,6 @@
 """Staging: a run directory with the charter and one directory a site with its data."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from privacy.identity.log_signing_key import SigningKey
 from privacy.secrets.keys import Identity
 from scenarios.attacks.assignment import NOBODY, AttackAssignment, liars_path
 from scenarios.data.datasets import load_dataset
+from scenarios.engines.dealt_records import DealtRecords, NoRecords, dealt_records, parquet_bytes
 from scenarios.scenario import Scenario
 from sites.data.holdout import KeyedSides, Mask, PersonRecords
 from sites.data.record_columns import persons_of
@@ -36,10 +37,6 @@ class DirectoryInUse(ConsortiumError, FileExistsError, code="directory-in-use"):
 
 class UnknownSite(ConsortiumError, LookupError, code="unknown-site"):
     """A scenario has no site of this name."""
-
-
-class NoRecords(ConsortiumError, ValueError, code="no-records"):
-    """A site has no records: the scenario has no data set, and the user gave none."""
 
 
 def new_run_directory(scenario: Scenario, *, under: Path, named: Path | None) -> RunDirectory:
@@ -85,7 +82,7 @@ def stage(
     """
     given = own_data or {}
     require_sites(scenario, given)
-    shipped = _shipped_records(scenario, [name for name in scenario.sites if name not in given])
+    shipped = dealt_records(scenario, [name for name in scenario.sites if name not in given])
     asked = config or scenario.config_with({})
     with_keys = mode_of(asked).needs_identities
     charter = _add_identities(run, scenario.charter) if with_keys else scenario.charter
@@ -94,8 +91,8 @@ def stage(
     run.coordinator.mkdir(exist_ok=True)
     if lies.attacks:
         write_record(liars_path(run), lies)
-    if scenario.synthetic and shipped:
-        made_up = SyntheticRecords(story=scenario.story, sites=tuple(shipped))
+    if scenario.synthetic and shipped.frames:
+        made_up = SyntheticRecords(story=scenario.story, sites=tuple(shipped.frames))
         write_record(run.synthetic, made_up)
     for name in scenario.sites:
         directory = run.site(name)
@@ -105,8 +102,7 @@ def stage(
         if source is None:
             path = directory / (_OWN_PART if scenario.own_records else _SHIPPED_DATA)
             key = scenario_side_key(asked.seed, name)
-            records = _poison_records(shipped[name], scenario, name, lies, key)
-            records.to_parquet(path, index=False)
+            path.write_bytes(_file_of(shipped, scenario, name, lies, key))
             source = TableFile(path=path, split=scenario.split)
         charter.write(SiteDirectory(directory).charter)
         for_a_scenario(charter, unit=asked.privacy.policy_unit).write(directory)
@@ -137,19 +133,13 @@ def require_sites(scenario: Scenario, names: Iterable[str]) -> None:
             )
 
 
-def _shipped_records(scenario: Scenario, sites: Sequence[str]) -> dict[str, pd.DataFrame]:
-    """Return the records of these sites in the scenario's data set."""
-    if not sites:
-        return {}
-    if scenario.site_of_row is None or not (scenario.dataset or scenario.records):
-        raise NoRecords(
-            f"{scenario.name} has no data set, and there is no data for {', '.join(sites)}: "
-            "give each site its own with --data",
-            sites=len(sites),
-        )
-    frame = scenario.records() if scenario.records else load_dataset(str(scenario.dataset))
-    owner = scenario.site_of_row(frame)
-    return {name: frame[owner == name] for name in sites}
+def _file_of(
+    shipped: DealtRecords, scenario: Scenario, name: str, lies: AttackAssignment, key: bytes
+) -> bytes:
+    """Return a site's records as a file, poisoned if its attack does that."""
+    if name not in lies.attacks or lies.attack_of(name).poison is None:
+        return shipped.file_of(name)
+    return parquet_bytes(_poison_records(shipped.frames[name], scenario, name, lies, key))
 
 
 def _poison_records(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from scenarios.experiments.process_pool import parallel_processes
 from scenarios.sweep.ahead import load_trials_ahead
+from scenarios.sweep.shared_records import SHARED_RECORDS
 from scenarios.sweep.trial import Reached, Rise, rise
 
 DIED = "its process died"
@@ -74,3 +75,4 @@ def crew_of(workers: int, task: str) -> Iterator[Crew]:
         yield crew
     finally:
         crew.close()
+        SHARED_RECORDS.clear()  # of trials in this process; those of the workers end with them

@@ -13,6 +13,7 @@ from consortium.run.records import Summary, read_record
 from privacy.errors import ConsortiumError
 from scenarios.engines.runner import RunParked, ScenarioRun, resume_run, run_scenario
 from scenarios.sweep.records import Judged
+from scenarios.sweep.shared_records import SHARED_RECORDS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,8 @@ def rise(way: Rise) -> Reached:
     trial = way.trial
     if not _is_there(way):
         try:
-            _go_on(way)
+            with SHARED_RECORDS.in_use():
+                _go_on(way)
         except ConsortiumError as error:
             return _ended(trial, str(error))
         except Exception as error:  # noqa: BLE001 -- one trial never ends the sweep

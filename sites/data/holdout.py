@@ -6,7 +6,8 @@ Hence neither the run nor anybody else's records have a say in where a person st
 
 import hmac
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -55,6 +56,23 @@ class PersonRecords:
     places: NDArray[Any]
     strata: NDArray[np.int64]
     given: Mask | None = None
+    _digests: dict[bytes, list[bytes]] = field(default_factory=dict, init=False, repr=False)
+
+    @cached_property
+    def by_person(self) -> tuple[NDArray[Any], NDArray[np.intp], NDArray[np.intp]]:
+        """The distinct persons in order, the first record of each, and each record's person."""
+        names, first, of_record = np.unique(self.persons, return_index=True, return_inverse=True)
+        return names, first, of_record
+
+    def digests(self, rule: "KeyedSides") -> list[bytes]:
+        """Return the keyed digest of each distinct person, in order.
+
+        They are kept with the records, for whoever asks again under the same key.
+        """
+        if rule.key not in self._digests:
+            self._digests.clear()
+            self._digests[rule.key] = [rule.digest(one) for one in self.by_person[0].tolist()]
+        return self._digests[rule.key]
 
     @property
     def whole_given(self) -> Mask | None:
@@ -84,7 +102,7 @@ class PersonRecords:
         given = self.whole_given
         if given is not None:
             return given
-        persons, of_record = np.unique(self.persons, return_inverse=True)
+        persons, _, of_record = self.by_person
         return rule(persons, of_record)[of_record]
 
     def shown_places(self, rows: Mask) -> str:

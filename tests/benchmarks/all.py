@@ -28,6 +28,7 @@ BENCHMARKS = (
     "deployed_rounds",
     "gateway",
     "text",
+    "distillation",
     "startup",
     "sizes",
     "sweep",

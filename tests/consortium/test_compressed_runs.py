@@ -1,5 +1,6 @@
 """Runs whose updates are compressed, and runs that prune: in the clear, and encrypted."""
 
+import zlib
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from consortium.model.files import read_model
 from consortium.protocol.aggregation import rule_spec
 from consortium.protocol.learning import require_exact_sums
 from privacy.compression.codecs import TopK
+from privacy.compression.counts_form import unpack_counts
 from privacy.compression.plan import PruningPlan
 from privacy.compression.update_form import UpdateForm
 from privacy.layout import Vector
@@ -296,3 +298,41 @@ def test_no_more_leaves_than_the_form_says(open_sites: Consortium) -> None:
         with pytest.raises(NotReleased):
             form.require(longer)
     assert ClearAtSite().largest_bytes(open_sites.charter, config, sizes) > 13
+
+
+def test_counts_beside_a_compressed_update_are_those_of_the_run_without(
+    open_sites: Consortium,
+) -> None:
+    """The same integers in fewer bytes: the figures of the first state are the same."""
+    plain, _ = states(open_sites)
+    course, _ = states(open_sites, compression="int8")
+    size = open_sites.place("east", aggregation="clear").site.task.evaluation.layout.size
+    for (_, sent), (_, short) in zip(
+        plain.answers("train")[: len(NAMES)], course.answers("train")[: len(NAMES)], strict=True
+    ):
+        counted = wire.arrays_and_facts(sent)[0]["tally"]
+        deflated = wire.arrays_and_facts(short)[0]["tally"]
+        assert wire.read_tally(counted, size=size).tolist() == (
+            unpack_counts(deflated.data, size).tolist()
+        )
+        assert len(deflated.data) < len(counted.data) / 4
+
+
+def test_counts_leave_packed_in_one_form_only(open_sites: Consortium) -> None:
+    """Deflated otherwise they are the same counts, and could carry what nobody agreed on."""
+    course, _ = states(open_sites, compression="int8")
+    site = open_sites.place("east", aggregation="clear", compression="int8").site
+    asked, answer = next(one for one in course.answers("train") if one[0].site == "east")
+    arrays, facts = wire.arrays_and_facts(answer)
+    door = ClearAtSite()
+    door.require_releasable(site, site.policy.releases, asked.kind, (arrays, facts))
+    size = site.task.evaluation.layout.size
+    raw = unpack_counts(arrays["tally"].data, size).tobytes()
+    other = zlib.compress(raw, 1)
+    data = (len(other).to_bytes(4, "little") + other).ljust(len(arrays["tally"].data), b"\0")
+    assert unpack_counts(data, size).tobytes() == raw
+    again = wire.content({**arrays, "tally": wire.bytes_array(data)}, dict(facts))  # type: ignore[arg-type]
+    with pytest.raises(NotReleased, match="one form only"):
+        door.require_releasable(
+            site, site.policy.releases, asked.kind, wire.arrays_and_facts(again)
+        )

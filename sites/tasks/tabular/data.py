@@ -1,8 +1,8 @@
 """A site's records by column, and their encoding as inputs of a model by the agreed schema."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from sites.statistics.tables import UndeclaredCategory, scale_values
 from sites.tasks.divided_records import DividedRecords
 
 Columns: TypeAlias = Mapping[str, NDArray[Any]]
+Derived = TypeVar("Derived")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,13 +32,28 @@ class Table:
     columns: Columns
     labels: Labels
     persons: NDArray[np.str_]
-    _encoded: dict[bytes, NDArray[np.float32]] = field(
+    _derived: dict[str, tuple[bytes, Any]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
     def __len__(self) -> int:
         """Return the number of records."""
         return len(self.labels)
+
+    def once(self, what: str, key: bytes, derive: Callable[[], Derived]) -> Derived:
+        """Return what is derived of the records, kept until it is asked for with another key.
+
+        Args:
+            what: Its name.
+            key: Identifies all that it depends on besides the records: equal keys stand for equal
+                ones.
+            derive: Derives it. It is shared with whoever asks again, so nobody changes it.
+        """
+        before = self._derived.get(what)
+        if before is None or before[0] != key:
+            self._derived[what] = before = (key, derive())
+        found: Derived = before[1]
+        return found
 
     def inputs(self, schema: Schema, constants: Constants, *, key: bytes) -> NDArray[np.float32]:
         """Return `encode_columns` of the columns, cached until it is called with another key.
@@ -47,10 +63,7 @@ class Table:
             constants: By which numbers are standardised.
             key: Identifies schema and constants: equal keys stand for equal ones.
         """
-        if key not in self._encoded:
-            self._encoded.clear()
-            self._encoded[key] = encode_columns(self.columns, schema, constants)
-        return self._encoded[key]
+        return self.once("inputs", key, lambda: encode_columns(self.columns, schema, constants))
 
     def content_of(self, row: int) -> bytes:
         """Return what tells a record from the others of its person: its values."""

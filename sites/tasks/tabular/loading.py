@@ -5,6 +5,7 @@ It is a module of its own so that pandas is imported only in processes that read
 
 import logging
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from sites.data.validation import BadTable, fitting_table, validate_table
 from sites.plans import Labels
 from sites.schema.tables import EventTimeLabel, NumberLabel, Schema
 from sites.tasks.tabular.data import Columns, Table, TableData
+from sites.tasks.tabular.kept_tables import ReadTable, divided_table
 
 _LOG = logging.getLogger(__name__)
 
@@ -36,22 +38,24 @@ def load_table(source: DataSource, schema: Schema, *, n_classes: int, sides: Sid
         BadTable, MissingColumns: The table breaks the schema.
         ConsortiumError: A person is on both sides, or on another one than before.
     """
-    frame = read_valid_table(source, schema, split=source.split)
+    read = partial(_read_table, source, schema, n_classes=n_classes)
+    found = divided_table(source, schema, read, sides.held_out)
     thousands = notice_of_thousands(source, schema)
     if thousands:
         _LOG.warning("%s", thousands)
+    return found
+
+
+def _read_table(source: DataSource, schema: Schema, *, n_classes: int) -> ReadTable:
+    frame = read_valid_table(source, schema, split=source.split)
     table = table_of(frame, schema)
-    held_out = sides.held_out(
-        PersonRecords(
-            persons=table.persons,
-            places=frame.index.to_numpy(),
-            strata=table.classes(n_classes),
-            given=None if source.split is None else (frame[source.split] == "test").to_numpy(),
-        )
+    records = PersonRecords(
+        persons=table.persons,
+        places=frame.index.to_numpy(),
+        strata=table.classes(n_classes),
+        given=None if source.split is None else (frame[source.split] == "test").to_numpy(),
     )
-    return TableData(
-        training=table.select(~held_out), held_out=table.select(held_out), n_classes=n_classes
-    )
+    return ReadTable(table=table, records=records, n_classes=n_classes)
 
 
 def load_period(source: DataSource, schema: Schema, *, n_classes: int) -> TableData:

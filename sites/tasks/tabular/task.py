@@ -111,13 +111,22 @@ class TabularTask:
 
     def statistics_of(self, data: TableData) -> Tally:
         """Return the tally of the training records alone."""
-        training = data.training
-        return self.statistics.tally(training.columns, training.labels, persons=data.train_persons)
+        training, statistics = data.training, self.statistics
+        counted = training.once(
+            "statistics",
+            self._schema_digest + type(statistics).__name__.encode(),
+            lambda: statistics.tally(training.columns, training.labels, persons=data.train_persons),
+        )
+        return counted.copy()
 
     def findings(self, data: TableData, others: Tally) -> tuple[Finding, ...]:
         """Return how the training records stand out beside the statistics of all other sites."""
-        training = data.training
-        return Comparison(self.schema).findings(training.columns, training.labels, others)
+        training, compare = data.training, Comparison(self.schema).findings
+        return training.once(
+            "findings",
+            self._schema_digest + others.tobytes(),
+            lambda: compare(training.columns, training.labels, others),
+        )
 
     def train(
         self,
