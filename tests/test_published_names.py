@@ -27,7 +27,7 @@ PACKAGES = ("privacy", "strategies", "sites", "consortium", "scenarios")
 CODES = {
     "HubAway": "hub-away",
     "HubSumRefused": "hub-sum-refused",
-    "HubsNotDeployed": "hubs-not-deployed",
+    "NobodyAnswers": "hub-not-answering",
     "OtherAgreement": "other-agreement",
     "NotForAHub": "not-for-a-hub",
     "NoHubsThere": "no-hubs-there",

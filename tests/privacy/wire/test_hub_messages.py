@@ -23,6 +23,7 @@ QUIET = wire.content({"receipts": wire.bytes_array(b"two")}, {"report": 0})
 LOUD = wire.content({"receipts": wire.bytes_array(b"two")}, {"report": 1})
 REFUSAL = wire.refusal_of("bad-table", {})
 PASSED = Passed(
+    name="first",
     charter="c",
     config="d",
     kind="train",
@@ -45,7 +46,7 @@ ANSWER = HubAnswer(
 
 
 def test_what_a_hub_is_asked_and_answers_is_read_as_it_was_written() -> None:
-    hello = HubHello(charter="c", config="d", challenge=bytes(32))
+    hello = HubHello(name="first", charter="c", config="d", challenge=bytes(32))
     here = HubIsHere(hub="hub-a", nodes=(1, 2**64 - 1), proof=bytes(64))
     assert HubHello.read(hello.content()) == hello
     assert HubIsHere.read(here.content()) == here

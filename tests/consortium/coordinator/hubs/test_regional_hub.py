@@ -32,6 +32,7 @@ def hub(tmp_path: Path) -> RegionalHub:
 
 def passed(hub: RegionalHub) -> Passed:
     return Passed(
+        name="first",
         charter=hub.charter.fingerprint,
         config=hub.config.digest,
         kind="query.hello",
@@ -44,7 +45,12 @@ def passed(hub: RegionalHub) -> Passed:
 
 
 def test_a_hub_refuses_another_charter_and_another_run_config(hub: RegionalHub) -> None:
-    hello = HubHello(charter=hub.charter.fingerprint, config=hub.config.digest, challenge=bytes(32))
+    hello = HubHello(
+        name="first",
+        charter=hub.charter.fingerprint,
+        config=hub.config.digest,
+        challenge=bytes(32),
+    )
     hub.answer(message(HUB_HELLO, hello.content()), run=1, node=1)
     for other in (replace(hello, charter="00" * 32), replace(hello, config="00" * 32)):
         with pytest.raises(OtherAgreement):
