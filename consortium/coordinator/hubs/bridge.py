@@ -67,7 +67,8 @@ class Bridge:
             NobodyAnswers: Nobody listens, or whoever listened refused or died. The message has the
                 code of the refusal.
         """
-        facts = {"kind": brought.kind, "run": brought.run, "node": brought.node}
+        facts: dict[str, str | int] = {"kind": brought.kind}
+        facts |= {"run": brought.run, "node": brought.node}
         try:
             with self._connected() as asking:
                 _send(asking, facts, encode_content(brought.content))

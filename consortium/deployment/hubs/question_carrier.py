@@ -89,6 +89,7 @@ def _ensure_run(directory: Path, run: RunDirectory, charter: Charter, config: Ru
     """
     mode_of(config).require_agreed(config, charter)
     bridge, superlink = Bridge(run.bridge), SuperLink(directory)
+    superlink.home.mkdir(exist_ok=True)
     with _one_at_a_time(superlink.home / _ORDERING):
         if bridge.is_served():
             return

@@ -9,57 +9,36 @@ import pytest
 from consortium.charter.addresses import door_for, own_door
 from consortium.charter.document import BadCharter, Charter
 from consortium.charter.hubs import Hub
-from consortium.charter.signatures import Signatures
-from consortium.provisioning.certificates import BadCertificate, read_certificate
+from consortium.provisioning.certificates import BadCertificate
 from consortium.provisioning.charter_drafts import revise_charter, with_hubs
 from consortium.provisioning.enrolment import BadPublicHalf
 from consortium.provisioning.hub_enrolment import HubHalf, hub_half, init_hub
 from consortium.provisioning.installation import install_coordinator, install_site, read_nodes
 from consortium.provisioning.kits import BadKit
-from consortium.provisioning.provision import Tls, write_kits
 from consortium.run.hub_directory import HubDirectory, require_leading
 from consortium.run.party_directory import NotACoordinator, PartyDirectory
 from consortium.site.directory import SiteDirectory
 from privacy.identity.public_identity import BadSignature
 from privacy.storage.secret_files import SecretExists
-from tests.consortium.founded import HOST, NAMES, NOW, Founded, found
-
-BEHIND = {"alps": ("east", "north"), "sea": ("west",)}
-PORTS = {"alps": 9_444, "sea": 9_445}
-
-
-def half_of(founded: Founded, name: str) -> HubHalf:
-    return hub_half(founded.path / name, address=f"{HOST}:{PORTS[name]}")
+from tests.consortium.founded import (
+    BEHIND,
+    HOST,
+    NAMES,
+    NOW,
+    Founded,
+    found_with_hubs,
+    half_of,
+    install_hubs,
+    provide,
+)
 
 
 @pytest.fixture(scope="module")
 def founded(tmp_path_factory: pytest.TempPathFactory) -> Founded:
     """Three sites behind two hubs; all kits are made."""
-    without = found(tmp_path_factory.mktemp("hubs"))
-    for name in BEHIND:
-        init_hub(without.path / name, name=name, hosts=(HOST,), now=NOW)
-    behind = [(half_of(without, name), members) for name, members in BEHIND.items()]
-    founded = replace(without, charter=with_hubs(without.charter, behind))
+    founded = found_with_hubs(tmp_path_factory.mktemp("hubs"))
     provide(founded)
     return founded
-
-
-def provide(
-    founded: Founded,
-    *,
-    hubs: tuple[HubHalf, ...] | None = None,
-    signed: Signatures | None = None,
-) -> None:
-    given = tuple(half_of(founded, name) for name in BEHIND) if hubs is None else hubs
-    authority = read_certificate(founded.coordinator / "authority.pem")
-    write_kits(
-        founded.kit("x").parent,
-        founded.charter,
-        signed or founded.signatures(),
-        founded.halves,
-        Tls(authority=authority, hubs=given),
-        now=NOW,
-    )
 
 
 def test_a_hub_shows_nothing_private_and_what_was_altered_is_refused(
@@ -116,11 +95,7 @@ def test_members_come_to_their_hub_and_hubs_to_the_coordinator(founded: Founded)
 def test_everybody_trusts_the_authority_where_it_connects_and_admits_who_belongs_there(
     founded: Founded,
 ) -> None:
-    install_coordinator(founded.coordinator, founded.kit("coordinator"), now=NOW)
-    for name in BEHIND:
-        install_coordinator(founded.path / name, founded.kit(f"{name}.tar.gz"), now=NOW)
-    for name in NAMES:
-        install_site(founded.site(name), founded.kit(name), now=NOW)
+    install_hubs(founded)
     assert {*read_nodes(founded.coordinator)} == {*BEHIND}
     for name, members in BEHIND.items():
         hub = founded.path / name

@@ -1,4 +1,4 @@
-"""Two hubs of three banks each, on SuperLinks of their own, over TLS, with Flower's own programs."""
+"""Two hubs of three banks each on SuperLinks of their own, over TLS, by Flower's own programs."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
