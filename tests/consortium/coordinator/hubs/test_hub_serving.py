@@ -89,9 +89,12 @@ def bridged(
 
 
 def test_a_run_over_bridges_ends_in_the_bits_of_the_run_without_and_ends_its_hubs(
-    tmp_path: Path, honest: tuple[Consortium, Course]
+    tmp_path: Path, honest: tuple[Consortium, Course], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     consortium, course, config = placed_behind(tmp_path, TWO), Course(), configured({})
+    door = consortium.run.hub("hub-a").path
+    (door / "flower").mkdir()
+    monkeypatch.setenv(COORDINATOR, str(door))
     with bridged(consortium, course, config) as (grid, threads):
         led_through(consortium, course, config, grid)
         assert all(thread.is_alive() for thread in threads)
@@ -102,6 +105,8 @@ def test_a_run_over_bridges_ends_in_the_bits_of_the_run_without_and_ends_its_hub
         vault = hub_run(consortium, name).vault
         for member in members:
             assert [*vault.glob(f"round-*/*/upload-{member}.bin")]
+    # What a hub's door lets in is bounded by the model, of which only the questions tell it.
+    assert read_bound(door, 1).numbers > 1
 
 
 def test_a_hub_whose_run_died_is_away_until_it_begins_anew(tmp_path: Path) -> None:
@@ -134,19 +139,6 @@ def test_a_hub_that_hears_nothing_for_too_long_ends(
     thread = serving(consortium, "hub-a", config, sites)
     thread.join(10)
     assert not thread.is_alive()
-
-
-def test_the_door_of_a_hub_lets_in_what_its_members_answer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its bound is that of the model, which only the coordinator's questions tell."""
-    consortium, course, config = placed_behind(tmp_path, TWO), Course(), configured({})
-    hub = consortium.run.hub("hub-a")
-    (hub.path / "flower").mkdir()
-    monkeypatch.setenv(COORDINATOR, str(hub.path))
-    with bridged(consortium, course, config) as (grid, _):
-        led_through(consortium, course, config, grid)
-    assert read_bound(hub.path, 1).numbers > 1
 
 
 def test_only_the_directory_of_a_hub_is_served(

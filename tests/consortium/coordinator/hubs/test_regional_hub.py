@@ -8,7 +8,7 @@ from flwr.app import RecordDict
 
 from consortium.coordinator.hubs.regional_hub import NotForAHub, OtherAgreement, RegionalHub
 from privacy.identity.log_signing_key import SigningKey
-from privacy.wire.hub_messages import HUB_CARRY, HUB_HELLO, HubAnswer, HubHello, Passed
+from privacy.wire.hub_messages import HUB_CARRY, HUB_END, HUB_HELLO, HubAnswer, HubHello, Passed
 from privacy.wire.messages import greeting
 from scenarios.engines.in_process import InProcessGrid
 from tests.hub_consortium import placed_behind
@@ -52,9 +52,11 @@ def test_a_hub_refuses_another_charter_and_another_run_config(hub: RegionalHub) 
         challenge=bytes(32),
     )
     hub.answer(message(HUB_HELLO, hello.content()), run=1, node=1)
+    assert hub.answer(message(HUB_END, hello.content()), run=1, node=1) == RecordDict()
     for other in (replace(hello, charter="00" * 32), replace(hello, config="00" * 32)):
-        with pytest.raises(OtherAgreement):
-            hub.answer(message(HUB_HELLO, other.content()), run=1, node=1)
+        for kind in (HUB_HELLO, HUB_END):
+            with pytest.raises(OtherAgreement):
+                hub.answer(message(kind, other.content()), run=1, node=1)
     elsewhere = replace(passed(hub), config="00" * 32)
     with pytest.raises(OtherAgreement):
         hub.answer(message(HUB_CARRY, elsewhere.content()), run=1, node=1)
