@@ -14,8 +14,10 @@ from consortium.coordinator.hubs.bridge import Bridge, HubQuestion, NobodyAnswer
 from consortium.coordinator.hubs.regional_hub import NotForAHub
 from privacy.errors import ConsortiumError
 from privacy.wire.flower_records import bytes_array, content
+from privacy.wire.record_bytes import encode_content
 
 END = "query.hub_end"
+NOTHING = encode_content(RecordDict())
 
 
 @pytest.fixture(autouse=True)
@@ -148,7 +150,7 @@ def test_a_question_whose_bringer_has_gone_is_not_asked_any_more(bridge: Bridge)
         first.start()
         busy.wait(10)
         with bridge._connected() as gone:
-            bridges._send(gone, {"kind": "query.lost", "run": 1, "node": 1}, b"")
+            bridges._send(gone, {"kind": "query.lost", "run": 1, "node": 1}, NOTHING)
         free.set()
         first.join(10)
         bridge.ask(question("query.next"))
