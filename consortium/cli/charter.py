@@ -21,6 +21,7 @@ from consortium.provisioning.charter_drafts import (
     with_agreed_masks,
     with_coordinator_key,
     with_hubs,
+    with_hubs_to_come,
 )
 from consortium.provisioning.enrolment import PublicHalf
 from consortium.provisioning.hub_enrolment import HubHalf
@@ -181,10 +182,12 @@ def revise(
     suite: str | None = SUITE,
     without_masks: bool | None = WITHOUT_MASKS,
     maps: list[str] = MAPS,
+    hubs: list[str] = HUBS,
 ) -> None:
     """Draft the next revision, with members leaving or joining; all its members must sign it."""
+    agreed = Charter.read(charter)
     changed = revise_charter(
-        Charter.read(charter),
+        with_hubs_to_come(agreed, _parse_hubs(hubs)) if hubs else agreed,
         without=without,
         joining=[PublicHalf.read(path) for path in joining],
         authority=None if authority is None else certificate_digest(read_certificate(authority)),

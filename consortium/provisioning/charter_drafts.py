@@ -229,14 +229,32 @@ def with_hubs(charter: Charter, hubs: Sequence[tuple[HubHalf, Sequence[str]]]) -
             address of its own.
         BadPublicHalf: A public half holds no certificate.
     """
-    placed = {hub.name: hub for hub in charter.hubs}
+    described = [hub.model_dump() for hub in _placed(charter, hubs)]
     try:
-        placed |= {half.name: half.before(members) for half, members in hubs}
-        described = [hub.model_dump() for hub in placed.values()]
         return Charter.model_validate({**charter.model_dump(), "hubs": described})
     except ValidationError as error:
         mistakes = document_mistakes(error, Charter)
         raise BadCharter(f"the draft is not a valid charter: {mistakes}") from error
+
+
+def with_hubs_to_come(charter: Charter, hubs: Sequence[tuple[HubHalf, Sequence[str]]]) -> Charter:
+    """Return the charter in force with the hubs of its next revision, for `revise_charter` alone.
+
+    Members that join may stand behind them already. Nobody checks it before the revision is made.
+
+    Args:
+        charter: The charter in force.
+        hubs: The public half of each hub, and the names of the members behind it.
+    """
+    standing = charter.statistics_of or charter.fingerprint
+    changed = {"hubs": _placed(charter, hubs), "statistics_of": standing}
+    return charter.model_copy(update=changed)
+
+
+def _placed(charter: Charter, hubs: Sequence[tuple[HubHalf, Sequence[str]]]) -> tuple[Hub, ...]:
+    placed = {hub.name: hub for hub in charter.hubs}
+    placed |= {half.name: half.before(members) for half, members in hubs}
+    return tuple(placed.values())
 
 
 def with_agreed_masks(charter: Charter, masks: AgreedMasks) -> Charter:

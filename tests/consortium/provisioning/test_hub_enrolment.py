@@ -10,7 +10,7 @@ from consortium.charter.addresses import door_for, own_door
 from consortium.charter.document import BadCharter, Charter
 from consortium.charter.hubs import Hub
 from consortium.provisioning.certificates import BadCertificate
-from consortium.provisioning.charter_drafts import revise_charter, with_hubs
+from consortium.provisioning.charter_drafts import revise_charter, with_hubs, with_hubs_to_come
 from consortium.provisioning.enrolment import BadPublicHalf
 from consortium.provisioning.hub_enrolment import HubHalf, hub_half, init_hub
 from consortium.provisioning.installation import install_coordinator, install_site, read_nodes
@@ -26,6 +26,7 @@ from tests.consortium.founded import (
     NAMES,
     NOW,
     Founded,
+    found,
     found_with_hubs,
     half_of,
     install_hubs,
@@ -162,6 +163,21 @@ def test_a_draft_places_every_member_behind_one_hub(founded: Founded) -> None:
     for members in (("east",), ("east", "north", "desert")):
         with pytest.raises(BadCharter, match="stand behind a hub"):
             with_hubs(founded.charter.model_copy(update={"hubs": ()}), [(half, members)])
+
+
+def test_a_member_that_joins_stands_behind_the_hub_that_is_named(
+    founded: Founded, tmp_path: Path
+) -> None:
+    joining = found(tmp_path / "others").halves[0].model_copy(update={"name": "new"})
+    half = half_of(founded, "sea")
+    to_come = with_hubs_to_come(founded.charter, [(half, ["west", "new"])])
+    revised = revise_charter(to_come, joining=[joining])
+    assert [hub.members for hub in revised.hubs] == [("east", "north"), ("west", "new")]
+    assert revised.statistics_of == ""
+    kept = revise_charter(to_come, joining=[joining], keep_statistics=True)
+    assert kept.statistics_of == founded.charter.fingerprint
+    with pytest.raises(BadCharter, match="stand behind a hub"):
+        revise_charter(founded.charter, joining=[joining])
 
 
 def test_a_member_that_leaves_leaves_its_hub(founded: Founded) -> None:
