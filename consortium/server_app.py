@@ -1,7 +1,8 @@
 """The ServerApp: config, charter, strategy, run; and the record of it."""
 
 import platform
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from typing import Literal, TypeAlias
 
@@ -13,6 +14,7 @@ from consortium.config import RunConfig
 from consortium.coordinator.audit_trail import AuditedGrid, CoordinatorAuditTrail
 from consortium.coordinator.coordinator_modes import at_coordinator
 from consortium.coordinator.hubs.hub_grid import HubGrid
+from consortium.coordinator.hubs.hub_serving import hub_of_environment, serve_hub
 from consortium.coordinator.later_runs.later_evaluation import write_into_evaluated
 from consortium.coordinator.led_run import LedRun
 from consortium.coordinator.pausing import RunPaused, with_pause
@@ -53,18 +55,41 @@ class Unforeseen(ConsortiumError, RuntimeError, code="unforeseen"):
 
 @app.main()
 def main(grid: Grid, context: Context) -> None:
-    """Run a consortium to its end; the run directory says what happened, whatever that is."""
-    run = RunDirectory.from_environment()
+    """Run a consortium to its end; the run directory says what happened, whatever that is.
+
+    On the SuperLink of a hub, ask its members what the coordinator of the run asks, until its end.
+    """
+    run, config = RunDirectory.from_environment(), RunConfig.parse(context.run_config)
+    charter, hub = Charter.read(run.charter), hub_of_environment()
     with hold_leadership(run.leader), logging_to(run.log):
-        _lead(run, grid, RunConfig.parse(context.run_config))
+        if hub is not None:
+            serve_hub(hub, run, grid, charter, config)
+            return
+        with _hubs_between(run, grid, charter, config) as hubs:
+            _lead(run, grid, charter, config, hubs)
 
 
-def _lead(run: RunDirectory, grid: Grid, config: RunConfig) -> None:
-    charter = Charter.read(run.charter)
+@contextmanager
+def _hubs_between(
+    run: RunDirectory, grid: Grid, charter: Charter, config: RunConfig
+) -> Iterator[HubGrid | None]:
+    """Yield the bus through the hubs of a charter, if it has any; tell them when the run ended."""
+    hubs = HubGrid(grid, charter, config.digest, name=run.path.name) if charter.hubs else None
+    try:
+        yield hubs
+    finally:
+        # Best effort: a run that Flower stopped has no bus any more, and its own end is to be told.
+        with suppress(Exception):
+            if hubs:
+                hubs.dismiss_hubs()
+
+
+def _lead(
+    run: RunDirectory, grid: Grid, charter: Charter, config: RunConfig, hubs: HubGrid | None
+) -> None:
     RedoSlots(run.vault, PartyDirectory(run.coordinator).audit_log).put_back()
     trail = CoordinatorAuditTrail.open_for(run, charter, config)
     recorder = Recorder(run, evaluation_of(config, charter))
-    hubs = HubGrid(grid, charter, config.digest) if charter.hubs else None
     led = LedRun(
         grid=with_pause(AuditedGrid(hubs or grid, trail), run, recorder),
         config=config,

@@ -12,10 +12,11 @@ import psutil
 
 from consortium.deployment.processes import free_port
 from consortium.run.directory import COORDINATOR, SITE
-from tests.docs.pages import OPERATE, ROOT, shell_lines
+from tests.docs.pages import HUBS, OPERATE, ROOT, shell_lines
 from tests.typed import lines
 
 PORT = "9443"
+PORTS_OF_HUBS = ("9444", "9445")
 ENTRY = "from {0}.cli.main import main; main()"
 
 
@@ -47,6 +48,49 @@ def follow_page(folder: Path, environment: Mapping[str, str]) -> None:
         left = end_all_under(folder)
     assert left == []
     require_what_the_page_says(folder)
+
+
+def follow_page_of_hubs(folder: Path, environment: Mapping[str, str]) -> None:
+    """Type every command of the page about hubs that is between institutions, in its order.
+
+    Args:
+        folder: An empty one, in which they are typed.
+        environment: In which a shell finds `consortium` and `scenario`.
+    """
+    ports = {port: str(free_port()) for port in (PORT, *PORTS_OF_HUBS)}
+    said: dict[str, str] = {}
+    try:
+        for shown in shell_lines(HUBS):
+            command = shown
+            for port, free in ports.items():
+                command = command.replace(port, free)
+            said[shown] = said.get(shown, "") + type_command(command, folder, environment)
+    finally:
+        left = end_all_under(folder)
+    assert left == []
+    require_what_the_page_of_hubs_says(folder, said)
+
+
+def require_what_the_page_of_hubs_says(folder: Path, said: Mapping[str, str]) -> None:
+    """Check what the page left in the folder, and what the programs said."""
+    assert "finished: 6 rounds, model" in said["consortium wait coordinator"]
+    for site in ("cleveland", "va", "hungary", "switzerland"):
+        assert (folder / site / "model").exists()
+    happened = lines(folder / "coordinator" / "runs" / "first" / "events.jsonl")
+    missing = {
+        (event["site"], event["code"]) for event in happened if event["event"] == "site-quarantined"
+    }
+    assert {site for site, code in missing if code == "hub-away"} <= {"hungary", "switzerland"}
+    # its death fell into a round, or between the questions about a sum, which were then repeated
+    again = [one for one in happened if one["event"] == "sum-confirmed" and one["exchanges"] > 1]
+    assert "hub-away" in {code for _, code in missing} or again
+    (audited,) = [one for command, one in said.items() if command.startswith("scenario audit-sum")]
+    assert "added correctly" in audited
+    assert "not decided" not in audited.split("earlier rounds")[0]
+    for hub in ("america", "europe"):
+        (run,) = (folder / hub / "runs").iterdir()
+        assert run.name.startswith("first-")
+    assert not (folder / "coordinator" / "runs" / "first" / "model").exists()
 
 
 def type_command(command: str, folder: Path, environment: Mapping[str, str]) -> str:

@@ -86,6 +86,11 @@ def started(
     """Run to the end through the hubs."""
     course, config = Course(), configured(overrides)
     grid = hub_bus(consortium, course, config, down=down, up=up, hook=hook)
+    return led_through(consortium, course, config, grid)
+
+
+def led_through(consortium: Consortium, course: Course, config: RunConfig, grid: HubGrid) -> Course:
+    """Run to the end on a bus through hubs; return what was left behind."""
     try:
         vault = EvidenceStore(consortium.run.vault, keeps_all=config.keep_uploads == "all")
         strategy = encrypted_strategy(

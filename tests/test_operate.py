@@ -1,4 +1,4 @@
-"""docs/operate.md, followed word by word."""
+"""docs/operate.md, and what docs/hubs.md says of institutions, followed word by word."""
 
 import subprocess
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import OPERATE, shell_lines
-from tests.followed_operation import follow_page, with_programs
+from tests.followed_operation import follow_page, follow_page_of_hubs, with_programs
 
 
 def test_the_page_goes_from_nothing_to_a_model_in_its_order() -> None:
@@ -63,3 +63,9 @@ def run_in_shell(commands: list[str], folder: Path) -> None:
 @pytest.mark.timeout(1800)
 def test_every_command_does_what_the_page_says(tmp_path: Path) -> None:
     follow_page(tmp_path, with_programs(tmp_path / "bin"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_two_hubs_of_two_hospitals_do_what_their_page_says_and_one_dies(tmp_path: Path) -> None:
+    follow_page_of_hubs(tmp_path, with_programs(tmp_path / "bin"))

@@ -27,7 +27,7 @@ PACKAGES = ("privacy", "strategies", "sites", "consortium", "scenarios")
 CODES = {
     "HubAway": "hub-away",
     "HubSumRefused": "hub-sum-refused",
-    "HubsNotDeployed": "hubs-not-deployed",
+    "NobodyAnswers": "hub-not-answering",
     "OtherAgreement": "other-agreement",
     "NotForAHub": "not-for-a-hub",
     "NoHubsThere": "no-hubs-there",
@@ -395,7 +395,7 @@ COMMANDS = {
     "resume run run-config site status stop wait watch",
     "consortium audit": "evidence program receipt show verify",
     "consortium charter": "new revise show sign",
-    "consortium coordinator": "delete-uploads down init install key renew up",
+    "consortium coordinator": "delete-uploads down init install key public renew up",
     "consortium site": "allow approve check code down forget init install ledger period preview "
     "public recount renew-node-key stop-all up",
     "scenario": "audit-sum check check-data compare describe doctor init inspect list monitor "

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from consortium.audit.confirmed_sets import ConfirmedSet, confirmed_set
 from consortium.audit.cross_check import SiteEvidence, gather_evidence
-from consortium.audit.hub_parts import KeptPart, kept_parts
+from consortium.audit.hub_parts import KeptPart, hub_vaults, kept_parts
 from consortium.audit.shown_sums import NOTHING, ShownSum
 from consortium.charter.document import Charter
 from consortium.config import RunConfig
@@ -99,12 +99,15 @@ class Auditor:
     hubs: Mapping[str, EvidenceStore] = field(default_factory=dict)
 
     @classmethod
-    def for_run(cls, run: RunDirectory, evidence: Sequence[Path] = ()) -> "Auditor":
+    def for_run(
+        cls, run: RunDirectory, evidence: Sequence[Path] = (), hubs: Sequence[Path] = ()
+    ) -> "Auditor":
         """Return the auditor of a run's directory.
 
         Args:
             run: The directory.
             evidence: Where the sites' audit logs are.
+            hubs: The directories of hubs; those of a run on one machine are found.
 
         Raises:
             BadRunDirectory: The directory is not that of an encrypted run.
@@ -117,12 +120,8 @@ class Auditor:
             )
         charter, config = Charter.read(run.charter), RunConfig.parse(summary.config)
         found = gather_evidence(evidence, charter)
-        hubs = {
-            hub.name: EvidenceStore(run.hub(hub.name).vault)
-            for hub in charter.hubs
-            if run.hub(hub.name).vault.exists()
-        }
-        return cls(charter, config, EvidenceStore(run.vault), found, hubs)
+        kept = hub_vaults(run, charter, config, hubs)
+        return cls(charter, config, EvidenceStore(run.vault), found, kept)
 
     def check_sums(self) -> Iterator[SumCheck]:
         """Check each sum whose uploads are kept; yield the verdicts.

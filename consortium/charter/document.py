@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from consortium.charter.canonical_json import canonical_json
-from consortium.charter.hubs import Hub, check_hubs
+from consortium.charter.hubs import ADDRESS, Hub, check_hubs
 from privacy.errors import ConsortiumError
 from privacy.identity.public_identity import (
     Agreement,
@@ -23,7 +23,6 @@ from privacy.storage.durable_files import write_atomically
 from sites.schema.tables import NAME
 from sites.schema.texts import AgreedTable
 
-ADDRESS = r"^$|^[A-Za-z0-9_.:\[\]-]{1,253}:[0-9]{1,5}$"
 DIGEST = r"^[0-9a-f]{64}$"
 
 
@@ -342,18 +341,3 @@ def _agreement_of(this: _ThisCharter) -> Agreement:
 def _parse_charter(text: bytes) -> Charter:
     """Parse a charter, once per text: in a simulation many sites of a process share one."""
     return Charter.model_validate_json(text)
-
-
-def coordinator_address(charter: Charter) -> tuple[str, int]:
-    """Return the host and the port at which sites reach the coordinator.
-
-    Raises:
-        BadCharter: The charter names no valid address.
-    """
-    host, _, port = charter.coordinator.rpartition(":")
-    if not host or not 0 < int(port) < 65_536:
-        raise BadCharter(
-            "a deployment needs the coordinator's address in the charter as HOST:PORT, but this "
-            f"charter has '{charter.coordinator}'"
-        )
-    return host.strip("[]"), int(port)

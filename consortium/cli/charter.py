@@ -1,13 +1,13 @@
 """`consortium charter`: draft, sign, show and revise the charter."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import typer
 
 from consortium.charter.document import Charter, Floors
 from consortium.charter.signatures import member_identity, sign_charter
-from consortium.cli.options import parse_maps
+from consortium.cli.options import BadOption, parse_maps
 from consortium.provisioning.certificates import certificate_digest, read_certificate
 from consortium.provisioning.charter_drafts import (
     AgreedMasks,
@@ -20,11 +20,15 @@ from consortium.provisioning.charter_drafts import (
     with_agreed_maps,
     with_agreed_masks,
     with_coordinator_key,
+    with_hubs,
+    with_hubs_to_come,
 )
 from consortium.provisioning.enrolment import PublicHalf
+from consortium.provisioning.hub_enrolment import HubHalf
 from consortium.site.agreed_map import require_agreed_map
 from consortium.site.directory import read_identity, read_site_config
 from consortium.site.masked_runs import require_reached
+from consortium.wording.formatting import name_list
 from privacy.errors import number_of
 
 app = typer.Typer(help="Draft, sign, show and revise the charter.", no_args_is_help=True)
@@ -53,6 +57,12 @@ MAPS = typer.Option(
     help="The map that a member reads its records by, as NAME=FILE or NAME=SHA-256; may be "
     "repeated. NAME= names none any more.",
 )
+HUBS = typer.Option(
+    [],
+    "--hub",
+    metavar="NAMES=FILE",
+    help="The members behind a hub, separated by commas, and its public half; may be repeated.",
+)
 MEMBER = typer.Option(..., "--member", help="A member's public half; repeat for each member.")
 
 
@@ -74,6 +84,7 @@ def new(
     suite: str = NEW_SUITE,
     without_masks: bool | None = WITHOUT_MASKS,
     maps: list[str] = MAPS,
+    hubs: list[str] = HUBS,
 ) -> None:
     """Draft a charter from the members' public halves, for them to sign."""
     drafted = draft_charter(
@@ -95,6 +106,7 @@ def new(
         without_masks=without_masks,
     )
     drafted = with_agreed_maps(with_agreed_masks(drafted, masks), parse_maps(maps))
+    drafted = with_hubs(drafted, _parse_hubs(hubs)) if hubs else drafted
     drafted.write(charter)
     print(
         f"{charter}: {number_of(len(drafted.members), 'member')}, fingerprint {drafted.fingerprint}"
@@ -140,6 +152,8 @@ def show(charter: Path = CHARTER) -> None:
         print(f"floor       {key} = {value}")
     for line in _mask_lines(agreed):
         print(f"masks       {line}")
+    for hub in agreed.hubs:
+        print(f"hub         {hub.name:20} {hub.address or 'no address'}: {name_list(hub.members)}")
     for one in agreed.maps:
         print(f"map         {one.member:20} {one.sha256}")
     for member in agreed.members:
@@ -168,10 +182,12 @@ def revise(
     suite: str | None = SUITE,
     without_masks: bool | None = WITHOUT_MASKS,
     maps: list[str] = MAPS,
+    hubs: list[str] = HUBS,
 ) -> None:
     """Draft the next revision, with members leaving or joining; all its members must sign it."""
+    agreed = Charter.read(charter)
     changed = revise_charter(
-        Charter.read(charter),
+        with_hubs_to_come(agreed, _parse_hubs(hubs)) if hubs else agreed,
         without=without,
         joining=[PublicHalf.read(path) for path in joining],
         authority=None if authority is None else certificate_digest(read_certificate(authority)),
@@ -189,6 +205,17 @@ def revise(
     changed.write(to)
     print(f"{to}: revision {changed.revision}, members {', '.join(changed.names)}")
     print(_exact_counts_text(changed))
+
+
+def _parse_hubs(given: Iterable[str]) -> list[tuple[HubHalf, list[str]]]:
+    """Parse `names=file` options into hubs and the members behind each."""
+    found = []
+    for option in given:
+        names, equals, path = option.partition("=")
+        if not equals or not names or not path:
+            raise BadOption(f"--hub needs NAMES=FILE, as in east,west=hub.json, got '{option}'")
+        found.append((HubHalf.read(Path(path)), names.split(",")))
+    return found
 
 
 def _continued_text(agreed: Charter) -> str:

@@ -1,4 +1,4 @@
-"""`consortium coordinator`: set up, start and stop a coordinator."""
+"""`consortium coordinator`: set up, start and stop a coordinator, or a hub."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,7 +8,9 @@ import typer
 from consortium.cli.options import COORDINATOR, TRACK_HELP
 from consortium.coordinator.tracking.registry import parse_trackers, trackers_in_environment
 from consortium.deployment.control_client import Control
+from consortium.deployment.hubs.node_keeper import NodeKeeper
 from consortium.deployment.superlink import SuperLink
+from consortium.deployment.supernode import SuperNode
 from consortium.deployment.supervisor import (
     kill_service,
     read_supervisor_state,
@@ -18,6 +20,7 @@ from consortium.deployment.supervisor import (
     supervise_service,
 )
 from consortium.provisioning.certificates import certificate_digest, read_certificate
+from consortium.provisioning.hub_enrolment import hub_half, init_hub
 from consortium.provisioning.installation import (
     init_coordinator,
     install_coordinator,
@@ -30,19 +33,26 @@ from consortium.run.party_directory import CoordinatorDirectory
 from consortium.run.upload_deletion import UPLOADS_DAYS, delete_old_uploads, delete_run_uploads
 from privacy.errors import number_of
 
-app = typer.Typer(help="Set up and run the coordinator.", no_args_is_help=True)
+app = typer.Typer(help="Set up and run the coordinator, or a hub.", no_args_is_help=True)
 
 
 @app.command("init")
 def init(
     directory: Path = typer.Argument(..., help="The coordinator's directory."),
     host: list[str] = typer.Option(..., help="A host name or address for sites; may be repeated."),
+    hub: str = typer.Option("", metavar="NAME", help="Set up the hub of this name instead."),
 ) -> None:
     """Create the coordinator's authority, TLS key and signing key, which stay in the directory.
 
-    The certificate of the authority is for whoever drafts the charter.
+    The certificate of the authority is for whoever drafts the charter. A hub's directory is a
+    coordinator's too, as members come to it; it also has the keys with which the hub signs its sums
+    and comes to the coordinator of the run.
     """
-    path = init_coordinator(directory, hosts=tuple(host), now=datetime.now(UTC))
+    now = datetime.now(UTC)
+    if hub:
+        path = init_hub(directory, name=hub, hosts=tuple(host), now=now)
+    else:
+        path = init_coordinator(directory, hosts=tuple(host), now=now)
     print(f"{path}: authority {certificate_digest(read_certificate(path))}")
 
 
@@ -57,6 +67,20 @@ def renew(directory: Path = COORDINATOR) -> None:
 def key(directory: Path = COORDINATOR) -> None:
     """Show the public half of the key that signs the coordinator's questions, for the charter."""
     print(public_question_key(directory))
+
+
+@app.command("public")
+def public(
+    directory: Path = COORDINATOR,
+    address: str = typer.Option(..., help="The hub's address for its members, HOST:PORT."),
+    out: Path | None = typer.Option(None, "--out", help="A file; by default the terminal."),
+) -> None:
+    """Show or write the public half of a hub's keys, which others may have."""
+    half = hub_half(directory, address=address)
+    if out is None:
+        print(half.model_dump_json(indent=1))
+    else:
+        half.write(out)
 
 
 @app.command("install")
@@ -106,8 +130,14 @@ def up(
     def delete() -> None:
         delete_old_uploads(directory, now=datetime.now(UTC), days=uploads_days)
 
+    keeper = NodeKeeper(SuperNode.of_hub(directory)) if superlink.hub else None
     with trackers_in_environment(followed):
-        supervise_service(superlink, ready=Control(superlink).enrol_nodes, hourly=delete)
+        supervise_service(
+            superlink,
+            ready=Control(superlink).enrol_nodes,
+            hourly=delete,
+            often=keeper.look if keeper else lambda: None,
+        )
 
 
 @app.command("down")

@@ -18,11 +18,13 @@ COMMANDS = {
         "Draft, sign, show and revise the charter.", "consortium.cli.charter:app"
     ),
     "provision": LazyCommand(
-        "Make a kit for each site and one for the coordinator. No kit holds a private key.",
+        "Make a kit for each party: sites, hubs, the coordinator. No kit holds a private key.",
         "consortium.cli.provision:app",
     ),
     "site": LazyCommand("Set up and run a site.", "consortium.cli.site:app"),
-    "coordinator": LazyCommand("Set up and run the coordinator.", "consortium.cli.coordinator:app"),
+    "coordinator": LazyCommand(
+        "Set up and run the coordinator, or a hub.", "consortium.cli.coordinator:app"
+    ),
     "run": LazyCommand(
         "Start a run under the charter in force, from a seed of its own unless one is given.",
         "consortium.cli.run:app",
@@ -41,7 +43,10 @@ COMMANDS = {
     "wait": LazyCommand(
         "Wait until the last run ends, or until one of its rounds starts.", "consortium.cli.run:app"
     ),
-    "stop": LazyCommand("Stop the current run; the sites stay up.", "consortium.cli.run:app"),
+    "stop": LazyCommand(
+        "Stop the current run; the sites stay up. At a hub, end its part of the runs that go on.",
+        "consortium.cli.run:app",
+    ),
     "status": LazyCommand(
         "Show what is running and since when, who is online, the last round and the last error.",
         "consortium.cli.status:show_status",

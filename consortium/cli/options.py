@@ -10,6 +10,7 @@ import typer
 
 from consortium.charter.document import DIGEST
 from consortium.config import KEYS, BadConfig, RunConfig, Scalar
+from consortium.run.hub_directory import require_leading
 from consortium.run.party_directory import require_coordinator
 from consortium.site.directory import require_site
 from privacy.errors import ConsortiumError
@@ -66,6 +67,7 @@ def party_argument(party: str, require: Callable[[Path], None]) -> Any:  # noqa:
 
 SITE = party_argument("site", require_site)
 COORDINATOR = party_argument("coordinator", require_coordinator)
+LEADING = party_argument("coordinator", require_leading)  # a hub leads no run
 PORT = typer.Option(0, min=0, max=65_535, help="The port of the page; by default any free one.")
 
 

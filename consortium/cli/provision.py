@@ -1,5 +1,6 @@
 """`consortium provision`: make the kits of all parties from their public halves."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from consortium.charter.document import Charter
 from consortium.provisioning.certificates import read_certificate, read_request
 from consortium.provisioning.charter_drafts import read_signatures
 from consortium.provisioning.enrolment import PublicHalf
+from consortium.provisioning.hub_enrolment import HubHalf
 from consortium.provisioning.provision import Tls, issue_tls_as_0_1_0, write_kits
 
 app = typer.Typer(help="Make the kits of all parties.")
@@ -19,6 +21,7 @@ def provision(
     out: Path = typer.Argument(..., help="The directory for the kits."),
     charter: Path = typer.Option(..., help="The charter, with the signatures beside it."),
     member: list[Path] = typer.Option(..., help="A member's public half; repeat for each member."),
+    hub: list[Path] = typer.Option([], help="A hub's public half; repeat for each hub."),
     authority: Path | None = typer.Option(
         None, help="The coordinator's authority.pem, or that of an institution."
     ),
@@ -30,7 +33,7 @@ def provision(
         help="The coordinator's server.csr; only with an authority made here by version 0.1.0.",
     ),
 ) -> None:
-    """Make a kit for each site and one for the coordinator. No kit holds a private key.
+    """Make a kit for each party: sites, hubs, the coordinator. No kit holds a private key.
 
     `--authority` is the certificate whose digest stands in the charter. Where it is an
     institution's, `--server` is the certificate that it issued to the coordinator. Consortia of
@@ -43,7 +46,7 @@ def provision(
         Charter.read(charter),
         read_signatures(charter),
         [PublicHalf.read(path) for path in member],
-        tls,
+        replace(tls, hubs=tuple(HubHalf.read(path) for path in hub)),
         now=now,
     )
     for kit in kits:

@@ -8,7 +8,14 @@ from pathlib import Path
 import typer
 
 from consortium.charter.document import Charter
-from consortium.cli.options import COORDINATOR, PORT, SET_HELP, announce_page, parse_overrides
+from consortium.cli.options import (
+    COORDINATOR,
+    LEADING,
+    PORT,
+    SET_HELP,
+    announce_page,
+    parse_overrides,
+)
 from consortium.config import RunConfig, new_run_config
 from consortium.coordinator.later_runs.continuation import WaitingRun
 from consortium.coordinator.later_runs.later_evaluation import later_config
@@ -44,7 +51,7 @@ class RunExists(ConsortiumError, FileExistsError, code="run-exists"):
 
 @app.command("run")
 def run(
-    directory: Path = COORDINATOR,
+    directory: Path = LEADING,
     settings: list[str] = typer.Option([], "--set", help=SET_HELP),
     without: list[str] = typer.Option(
         [], metavar="SITE", help="A member that this run leaves out; may be repeated."
@@ -67,7 +74,7 @@ def run(
 
 @app.command("evaluate")
 def evaluate(
-    directory: Path = COORDINATOR,
+    directory: Path = LEADING,
     name: str = NAME,
     wait: bool = WAIT,
 ) -> None:
@@ -85,7 +92,7 @@ def evaluate(
 
 @app.command("monitor")
 def monitor(
-    directory: Path = COORDINATOR,
+    directory: Path = LEADING,
     period: str = typer.Option(
         ..., help="The name under which the sites declared their records, such as 2026-03."
     ),
@@ -110,7 +117,7 @@ def monitor(
 
 @app.command("resume")
 def resume(
-    directory: Path = COORDINATOR,
+    directory: Path = LEADING,
     name: str = NAME,
     without: list[str] = typer.Option(
         [],
@@ -159,7 +166,7 @@ def _go_on_without(
 
 @app.command("wait")
 def wait_for(
-    directory: Path = COORDINATOR,
+    directory: Path = LEADING,
     begun: int = typer.Option(
         -1, "--round", help="Wait until this round starts; by default until the end."
     ),
@@ -175,7 +182,7 @@ def wait_for(
 
 @app.command("watch")
 def watch(
-    directory: Path = COORDINATOR,
+    directory: Path = LEADING,
     name: str = typer.Argument("", metavar="[RUN]", help="The run's name; by default the last."),
     port: int = PORT,
 ) -> None:
@@ -187,7 +194,7 @@ def watch(
 
 @app.command("stop")
 def stop(directory: Path = COORDINATOR) -> None:
-    """Stop the current run; the sites stay up."""
+    """Stop the current run; the sites stay up. At a hub, end its part of the runs that go on."""
     superlink = SuperLink(directory)
     superlink.require_up()
     control = Control(superlink)

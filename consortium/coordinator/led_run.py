@@ -61,9 +61,7 @@ class LedRun:
     @property
     def observe(self) -> Observer:
         """Tells everybody who observes the run."""
-        sent = learner_of(self.charter, self.config).contribution
-        counted = evaluation_of(self.config, self.charter).layout.size
-        most = max(sent.tally_size, counted)
+        most = most_counted(self.config, self.charter)
         observe = observe_with(self.trail, self.recorder, self.trackers, tally_size=most)
         return explaining(observe, self.away)
 
@@ -71,3 +69,9 @@ class LedRun:
     def directory(self) -> RunDirectory:
         """Where everything about the run is kept."""
         return self.recorder.run
+
+
+def most_counted(config: RunConfig, charter: Charter) -> int:
+    """Return the most exact integers that a site sends in answer to one question of a run."""
+    sent = learner_of(charter, config).contribution
+    return max(sent.tally_size, evaluation_of(config, charter).layout.size)

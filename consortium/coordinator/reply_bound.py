@@ -26,17 +26,19 @@ _NAME_BYTES = 128  # the name of a piece in a message
 
 @dataclass(frozen=True)
 class ReplyBound:
-    """The largest answer of a site.
+    """The largest answer of a site, or of a hub.
 
     Args:
-        numbers: The most numbers in an answer: a state, an update or a tally.
+        numbers: The most numbers in an answer of a site: a state, an update or a tally.
+        answers: How many of them come in one: a hub brings those of its members, and its sums.
     """
 
     numbers: int
+    answers: int = 1
 
     @property
     def content_bytes(self) -> int:
-        """Most bytes of all arrays in an answer."""
+        """Most bytes of all arrays in an answer of a site."""
         return _SMALLEST_BYTES + _NUMBER_BYTES * self.numbers
 
     @property
@@ -47,7 +49,8 @@ class ReplyBound:
     @property
     def envelope_bytes(self) -> int:
         """Most bytes of a message without its content: it lists the pieces that may follow."""
-        return _ENVELOPE_BYTES + _NAME_BYTES * math.ceil(self.content_bytes / CHUNK_BYTES)
+        pieces = math.ceil(self.content_bytes / CHUNK_BYTES)
+        return self.answers * (_ENVELOPE_BYTES + _NAME_BYTES * pieces)
 
 
 def counted_numbers(charter: Charter) -> int:
@@ -56,6 +59,18 @@ def counted_numbers(charter: Charter) -> int:
         statistics_for(charter.table, by_class=True).layout.size,
         evaluation_for(charter.table).layout.size,
     )
+
+
+def answers_in_one(charter: Charter, hub: str) -> int:
+    """Return how many answers of sites come in one, at the door of a hub or of the coordinator.
+
+    Args:
+        charter: The charter.
+        hub: The hub's name; empty for the coordinator.
+    """
+    if hub or not charter.hubs:
+        return 1
+    return 1 + max(len(one.members) for one in charter.hubs)
 
 
 def note_layout(event: RunEvent, *, tally_size: int) -> None:
@@ -67,22 +82,30 @@ def note_layout(event: RunEvent, *, tally_size: int) -> None:
         event: Of the run.
         tally_size: Exact integers that a site sends in a round, which may be more.
     """
+    if isinstance(event, SitesJoined):
+        note_numbers(max(event.dim, tally_size))
+
+
+def note_numbers(most: int) -> None:
+    """Tell the door how many numbers an answer of this run has at most.
+
+    Without a coordinator's directory in the environment there is no door.
+    """
     coordinator = os.environ.get(COORDINATOR)
-    if coordinator and isinstance(event, SitesJoined):
-        write_atomically(
-            CoordinatorDirectory(Path(coordinator)).layout_size, str(max(event.dim, tally_size))
-        )
+    if coordinator:
+        write_atomically(CoordinatorDirectory(Path(coordinator)).layout_size, str(most))
 
 
-def read_bound(coordinator: Path, counted: int) -> ReplyBound:
+def read_bound(coordinator: Path, counted: int, answers: int = 1) -> ReplyBound:
     """Return the bound for the run that goes on.
 
     Args:
         coordinator: The coordinator's directory.
         counted: The most numbers that a site counts for a question.
+        answers: How many answers of sites come in one.
     """
     try:
         dim = int(CoordinatorDirectory(coordinator).layout_size.read_text())
     except FileNotFoundError:  # no run has come so far: sites only introduce themselves
         dim = 0
-    return ReplyBound(numbers=max(dim, counted))
+    return ReplyBound(numbers=max(dim, counted), answers=answers)

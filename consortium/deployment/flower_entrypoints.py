@@ -41,7 +41,13 @@ from consortium.deployment.run_orders import claim_order
 from consortium.run.directory import COORDINATOR, ENVIRONMENT, SITE
 from consortium.run.party_directory import CoordinatorDirectory, PartyDirectory
 from consortium.site.last_answer import LastAnswer
-from consortium.site.waits import Doorbell, NodeWaits, shortest_question_pause_s, wait_for_ring
+from consortium.site.waits import (
+    Doorbell,
+    NodeWaits,
+    shortest_pause_of_hub_s,
+    shortest_question_pause_s,
+    wait_for_ring,
+)
 from privacy.errors import ConsortiumError
 from privacy.policy.document import read_policy
 from sites.learners.plans import may_train
@@ -142,7 +148,8 @@ def run_supernode() -> None:
 
     if knows_waits():
         site, bell = Path(os.environ[SITE]), Doorbell()
-        waits = NodeWaits(shortest_question_pause_s(site), bell)
+        pause_s = shortest_pause_of_hub_s if _hub_of_node() else shortest_question_pause_s
+        waits = NodeWaits(pause_s(site), bell)
         replaced = {
             "time": SimpleNamespace(sleep=waits.sleep),
             "subprocess": SimpleNamespace(Popen=bell.start),
@@ -199,6 +206,9 @@ def _load_for_messages() -> None:
     _skip_package_init("flwr.supernode.cli")
     for library in ("flwr.supernode.cli.flwr_clientapp", *_LATE_LIBRARIES):
         import_module(library)
+    if _hub_of_node():
+        import_module("consortium.deployment.hubs.question_carrier")
+        return
     import_module("consortium.client_app")
     site = Path(os.environ[SITE])
     try:
@@ -240,6 +250,8 @@ def bundle_gate(site: Path, folder: Path) -> BundleGate:
     from flwr.cli.install import install_from_fab
     from flwr.clientapp.utils import get_load_client_app_fn
 
+    hub = _hub_of_node()
+
     def load(unpacked: Path) -> SiteApp:
         told = tomllib.loads((unpacked / "pyproject.toml").read_text())
         name, publisher = told["project"]["name"], told["tool"]["flwr"]["app"]["publisher"]
@@ -248,7 +260,7 @@ def bundle_gate(site: Path, folder: Path) -> BundleGate:
 
     return BundleGate(
         read_approvals(site),
-        installed=_installed_app,
+        installed=partial(_carrier_app, hub) if hub else _installed_app,
         unpack=lambda bundle: install_from_fab(bundle, folder, skip_prompt=True),
         load=load,
     )
@@ -353,6 +365,18 @@ def _installed_app() -> SiteApp:
     from consortium.client_app import app
 
     return app
+
+
+def _hub_of_node() -> Path | None:
+    """Return the directory of the hub whose SuperNode this process serves; None at a site."""
+    named = os.environ.get(COORDINATOR)
+    return Path(named) if named and SITE in os.environ else None
+
+
+def _carrier_app(hub: Path) -> SiteApp:
+    from consortium.deployment.hubs.question_carrier import carrier_app
+
+    return carrier_app(hub)
 
 
 def _refuse_to_install(*_: object, **__: object) -> None:

@@ -1,4 +1,4 @@
-"""The coordinator's door for sites: a reverse proxy in front of Flower's SuperLink.
+"""The door of a coordinator or a hub: a reverse proxy in front of Flower's SuperLink.
 
 Flower serves sites, operators and its own processes on one port. That port is bound to the loopback
 address, and only what a site needs passes from here to it: the paths in `SITE_PATHS`, in bodies no
@@ -24,7 +24,12 @@ import uvloop
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from consortium.coordinator.reply_bound import ReplyBound, counted_numbers, read_bound
+from consortium.coordinator.reply_bound import (
+    ReplyBound,
+    answers_in_one,
+    counted_numbers,
+    read_bound,
+)
 from consortium.deployment.loopback_transport import LoopbackTransport
 from consortium.deployment.superlink import SuperLink
 from privacy.errors import ConsortiumError
@@ -300,9 +305,10 @@ def stand_before(link: SuperLink, *, host: str, port: int) -> None:
     told = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: told.set())
     behind = subprocess.Popen(link.flower_command())  # noqa: S603 -- Flower's own program
-    counted = counted_numbers(link.charter)
+    charter = link.charter
+    counted, answers = counted_numbers(charter), answers_in_one(charter, link.hub)
     asking = superlink_transport(link)
-    app = SiteGateway(asking, lambda: read_bound(link.directory, counted))
+    app = SiteGateway(asking, lambda: read_bound(link.directory, counted, answers))
     server = gateway_server(link, app, host=host, port=port)
 
     async def serve() -> None:

@@ -15,6 +15,8 @@ from consortium.deployment.supervisor import Service, read_supervisor_state
 from consortium.run.absences import Absence, absences_in, absences_of, rounds_in_words
 from consortium.run.directory import RunDirectory
 from consortium.run.event_reader import EventReader
+from consortium.run.hub_directory import HubDirectory
+from consortium.run.leader_lock import is_led
 from consortium.run.logs import last_error
 from consortium.run.records import Summary, read_record
 from privacy.errors import number_of
@@ -26,16 +28,22 @@ _TOLD = frozenset({SitesJoined.kind, SiteQuarantined.kind, RoundFinished.kind, "
 
 
 def coordinator_status(directory: Path) -> list[str]:
-    """Return the status of a coordinator: its nodes, the last run, its round and last error."""
+    """Return the status of a coordinator: its nodes, the last run, its round and last error.
+
+    Of a hub, that of its own SuperNode too, and no rounds: it does not lead the run.
+    """
     superlink = SuperLink(directory)
     charter = superlink.charter
     lines = [
+        *([f"hub          {superlink.hub}"] if superlink.hub else []),
         f"charter      {charter.name}, revision {charter.revision}, {charter.fingerprint[:16]}",
         f"SuperLink    {_service_text(superlink)}",
     ]
     if superlink.is_healthy():
         lines += _node_lines(Control(superlink))
     run = last_run(directory)
+    if superlink.hub:
+        return [*lines, *_hub_lines(directory, run)]
     return [*lines, *(_run_lines(run) if run is not None else ["run          none yet"])]
 
 
@@ -75,6 +83,18 @@ def _node_lines(control: Control) -> list[str]:
     for run in control.runs()[:1]:
         lines.append(f"Flower       run {run['run-id']} {run['status']}")
     return lines
+
+
+def _hub_lines(directory: Path, run: Path | None) -> list[str]:
+    node = SuperNode.of_hub(directory)
+    going = run is not None and is_led(RunDirectory(run).leader)
+    lines = [
+        f"SuperNode    {'healthy' if node.is_healthy() else 'NOT ANSWERING'}",
+        f"run          {run.name if run else 'none yet'}{', goes on' if going else ''}",
+    ]
+    logs = [HubDirectory(directory).node_log, *([RunDirectory(run).log] if run else [])]
+    wrong = [said for said in map(_last_error, logs) if said != "none"]
+    return [*lines, f"last error   {wrong[-1] if wrong else 'none'}"]
 
 
 def _run_lines(run: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Run the coordinator's SuperLink: with TLS, node authentication and a database on disk."""
+"""Run the SuperLink of a coordinator or a hub, with TLS, node authentication and a database."""
 
 import errno
 import os
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from consortium.charter.document import Charter, coordinator_address
+from consortium.charter.addresses import Door, own_door
+from consortium.charter.document import Charter
 from consortium.deployment.app_bundle import Bundle, stage_bundle
 from consortium.deployment.processes import (
     FlowerService,
@@ -26,6 +27,7 @@ from consortium.deployment.processes import (
 from consortium.deployment.programs.path_shims import write_shims
 from consortium.provisioning.installation import init_coordinator
 from consortium.run.directory import COORDINATOR, TRACK
+from consortium.run.hub_directory import hub_name
 from consortium.run.party_directory import CoordinatorDirectory
 from privacy.storage.secret_files import read_private
 
@@ -37,7 +39,7 @@ _LOOPBACK, _PORT, _DATABASE = "127.0.0.1", "port", "superlink.db"
 
 @dataclass(frozen=True)
 class SuperLink(FlowerService):
-    """The SuperLink of a coordinator."""
+    """The SuperLink of a coordinator, or of a hub."""
 
     role = COORDINATOR
 
@@ -55,6 +57,20 @@ class SuperLink(FlowerService):
     def charter(self) -> Charter:
         """The charter in force."""
         return Charter.read(self.paths.charter)
+
+    @property
+    def hub(self) -> str:
+        """The name of the hub whose SuperLink this is; empty for the coordinator."""
+        return hub_name(self.directory)
+
+    @property
+    def door(self) -> Door:
+        """Where the charter in force says that parties come in.
+
+        Raises:
+            BadCharter: It names no valid address.
+        """
+        return own_door(self.charter, self.hub)
 
     @property
     def loopback(self) -> CoordinatorDirectory:
@@ -87,9 +103,10 @@ class SuperLink(FlowerService):
             LaunchFailed: Another program listens at its port, or it did not start; the message
                 names the port or the log.
         """
-        named, port = coordinator_address(self.charter)
+        door = self.door
+        named, port = door.host, door.port
         read_private(self.paths.server_key)  # the gateway's server does not ask who else can
-        _require_free_port(host or named, port)
+        _require_free_port(host or named, port, door.whose)
         self.home.mkdir(exist_ok=True)
         write_shims(self.paths.programs, "coordinator")
         stage_bundle(self.paths.app, Bundle())
@@ -147,19 +164,19 @@ class SuperLink(FlowerService):
         """
         if not self.is_healthy():
             raise LaunchFailed(
-                "the coordinator's SuperLink does not answer: start it with `consortium "
+                f"the SuperLink of {self.door.whose} does not answer: start it with `consortium "
                 f"coordinator up {self.directory} --detach`, then try again"
             )
 
     def is_healthy(self) -> bool:
         """Return whether it answers with a certificate that sites accept."""
-        host, port = coordinator_address(self.charter)
+        door = self.door
         context = ssl.create_default_context(cafile=str(self.paths.authority))
-        url = f"https://{host}:{port}/health"
+        url = f"https://{door.host}:{door.port}/health"
         return is_answering(url, timeout_s=2, context=context)
 
 
-def _require_free_port(host: str, port: int) -> None:
+def _require_free_port(host: str, port: int, whose: str) -> None:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror:  # the gateway says so
@@ -172,6 +189,6 @@ def _require_free_port(host: str, port: int) -> None:
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise LaunchFailed(
-                    f"another program listens at {host}:{port}, the coordinator's address in the "
+                    f"another program listens at {host}:{port}, the address of {whose} in the "
                     f"charter: end it (`ss -ltnp 'sport = {port}'` names it), then try again"
                 ) from error

@@ -1,12 +1,14 @@
-"""Run a site's SuperNode: it connects out over TLS and authenticates; nobody connects to it."""
+"""Run the SuperNode of a site or a hub: it connects out over TLS, and nobody connects to it."""
 
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from consortium.charter.document import Charter, coordinator_address
+from consortium.charter.addresses import Door, door_for
+from consortium.charter.document import Charter
 from consortium.deployment.processes import (
     FlowerService,
     LaunchFailed,
@@ -16,7 +18,8 @@ from consortium.deployment.processes import (
     wait_until,
 )
 from consortium.deployment.programs.path_shims import write_shims
-from consortium.run.directory import SITE
+from consortium.run.directory import COORDINATOR, SITE
+from consortium.run.hub_directory import HubDirectory, hub_name
 from consortium.site.agreed_map import require_agreed_map
 from consortium.site.directory import SiteDirectory, read_site_config
 from consortium.site.last_answer import LastAnswer
@@ -27,9 +30,21 @@ START_LIMIT_S = 60.0
 
 @dataclass(frozen=True)
 class SuperNode(FlowerService):
-    """The SuperNode of a site."""
+    """The SuperNode of a site, or of a hub.
+
+    Args:
+        directory: The directory of the site; of a hub, the folder for its SuperNode.
+        hub: The directory of the hub whose SuperNode it is; None for a site.
+    """
+
+    hub: Path | None = None
 
     role = SITE
+
+    @classmethod
+    def of_hub(cls, directory: Path) -> "SuperNode":
+        """Return the SuperNode with which a hub comes to the coordinator of the run."""
+        return cls(HubDirectory(directory).node, hub=directory)
 
     @property
     def paths(self) -> SiteDirectory:
@@ -43,8 +58,14 @@ class SuperNode(FlowerService):
 
     @property
     def name(self) -> str:
-        """The site's name."""
-        return read_site_config(self.directory).name
+        """The name of the site, or of the hub."""
+        return hub_name(self.hub) if self.hub else read_site_config(self.directory).name
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The environment of its processes; those of a hub have the mark of its SuperLink too."""
+        mark = {COORDINATOR: str(self.hub.resolve())} if self.hub else {}
+        return {**super().environment, **mark}
 
     def start(self) -> "subprocess.Popen[bytes]":
         """Start the SuperNode and return once its health endpoint on the loopback address answers.
@@ -70,10 +91,7 @@ class SuperNode(FlowerService):
             OtherMap: Its records are read by a map other than the charter's.
             SecretMissing, ExposedSecret: Its key is not there, or not this user's alone.
         """
-        charter = Charter.read(self.paths.charter)
-        host, port = coordinator_address(charter)
-        config = read_site_config(self.directory)  # what is wrong is said here, and not in a log
-        require_agreed_map(charter, config.name, config.source)
+        door = self._usable_door()
         read_private(self.paths.node_key)  # Flower reads it, and does not ask who else can
         self.home.mkdir(exist_ok=True)
         LastAnswer(self.home).forget()
@@ -87,7 +105,7 @@ class SuperNode(FlowerService):
                 "--auth-supernode-private-key",
                 str(self.paths.node_key),
             ),
-            *("--superlink", f"{host}:{port}"),
+            *("--superlink", f"{door.host}:{door.port}"),
             *("--host", "127.0.0.1", "--port", str(own)),  # for local health checks only
             *("--node-config", f"site-dir={json.dumps(str(self.directory.resolve()))}"),
             *("--isolation", "subprocess"),
@@ -95,6 +113,14 @@ class SuperNode(FlowerService):
         process = start_program(command, cwd=self.home, environment=self.environment, log=self.log)
         (self.home / "port").write_text(str(own))
         return process
+
+    def _usable_door(self) -> Door:
+        """Return where it connects to: what is wrong is said here, and not in a log."""
+        charter = Charter.read(self.paths.charter)
+        if self.hub is None:
+            config = read_site_config(self.directory)
+            require_agreed_map(charter, config.name, config.source)
+        return door_for(charter, self.name)
 
     def wait_until_healthy(self, process: "subprocess.Popen[bytes] | None" = None) -> None:
         """Wait until it answers on this machine.

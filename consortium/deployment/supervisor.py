@@ -74,6 +74,7 @@ def supervise_service(
     *,
     ready: Callable[[], None] = lambda: None,
     hourly: Callable[[], None] = lambda: None,
+    often: Callable[[], None] = lambda: None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Run a service until SIGTERM, SIGHUP or Ctrl-C, and restart it whenever it dies.
@@ -85,6 +86,7 @@ def supervise_service(
         service: The service to run.
         ready: Called after each start.
         hourly: Called after each start and every hour.
+        often: Called every half second while the service runs.
         sleep: Pauses for a number of seconds; tests pass their own.
 
     Raises:
@@ -103,7 +105,7 @@ def supervise_service(
             while not told():
                 _write_state(service, restarts)
                 began = time.monotonic()
-                _watch(process, told, hourly=hourly, sleep=sleep)
+                _watch(process, told, hourly=hourly, often=often, sleep=sleep)
                 if told():
                     break
                 pause = _next_pause(pause, time.monotonic() - began)
@@ -216,6 +218,7 @@ def _watch(
     told: Callable[[], bool],
     *,
     hourly: Callable[[], None],
+    often: Callable[[], None],
     sleep: Callable[[float], None],
 ) -> None:
     """Wait until a process dies or the supervisor is told to stop."""
@@ -227,6 +230,7 @@ def _watch(
                 hourly()
             except (OSError, ConsortiumError) as error:
                 print(f"{error}", file=sys.stderr, flush=True)  # noqa: T201 -- its log
+        often()
         sleep(_LOOK_S)
 
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from consortium.charter.document import Charter
+from consortium.charter.addresses import Door
 from privacy.errors import ConsortiumError
 from privacy.storage.durable_files import write_atomically
 from privacy.storage.secret_files import read_private, write_private
@@ -187,8 +187,8 @@ def certificate_digest(certificate: x509.Certificate) -> str:
     return certificate.fingerprint(SHA256()).hex()
 
 
-def require_agreed_authority(certificate: x509.Certificate, charter: Charter) -> None:
-    """Check that an authority is the one that the members signed.
+def require_agreed_authority(certificate: x509.Certificate, door: Door) -> None:
+    """Check that an authority is the one that the members signed for a door.
 
     Charters of version 0.1.0 name none: under them every authority passes.
 
@@ -196,10 +196,10 @@ def require_agreed_authority(certificate: x509.Certificate, charter: Charter) ->
         BadCertificate: It is another one.
     """
     digest = certificate_digest(certificate)
-    if charter.authority not in ("", digest):
+    if door.authority not in ("", digest):
         raise BadCertificate(
-            f"the members signed the authority {charter.authority}, but the one that came is "
-            f"{digest}: do not install it, and ask the coordinator how its traffic could be read"
+            f"the members signed the authority {door.authority}, but the one that came is "
+            f"{digest}: do not install it, and ask {door.whose} how its traffic could be read"
         )
 
 

@@ -1,15 +1,17 @@
 """Draft charters: a first one from the members' public halves, later ones with other members."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
 from consortium.charter.document import BadCharter, Charter, Floors, UnknownMember
+from consortium.charter.hubs import Hub
 from consortium.charter.signatures import Signature, Signatures
 from consortium.config import RunConfig
 from consortium.provisioning.enrolment import PublicHalf
+from consortium.provisioning.hub_enrolment import HubHalf
 from consortium.site.site import model_plan
 from privacy.errors import number_of
 from privacy.protocol.masks.groups import smallest_sum
@@ -155,6 +157,7 @@ def revise_charter(
                 **charter.model_dump(),
                 "members": [member.model_dump() for member in members],
                 "openers": openers,
+                "hubs": _hubs_of_remaining(charter.hubs, leaving),
                 "maps": [one.model_dump() for one in charter.maps if one.member not in leaving],
                 "revision": charter.revision + 1,
                 "authority": charter.authority if authority is None else authority,
@@ -168,6 +171,12 @@ def revise_charter(
         raise BadCharter(f"the revision is not a valid charter: {mistakes}") from error
     _require_usable_keys(changed)
     return changed
+
+
+def _hubs_of_remaining(hubs: Iterable[Hub], leaving: Collection[str]) -> list[dict[str, object]]:
+    """Return hubs without the members that leave; a hub without members is none any more."""
+    stay = [(hub, [name for name in hub.members if name not in leaving]) for hub in hubs]
+    return [{**hub.model_dump(), "members": members} for hub, members in stay if members]
 
 
 def with_coordinator_key(charter: Charter, key: str) -> Charter:
@@ -206,6 +215,46 @@ def with_agreed_maps(charter: Charter, maps: Mapping[str, str]) -> Charter:
     except ValidationError as error:
         mistakes = document_mistakes(error, Charter)
         raise BadCharter(f"the draft is not a valid charter: {mistakes}") from error
+
+
+def with_hubs(charter: Charter, hubs: Sequence[tuple[HubHalf, Sequence[str]]]) -> Charter:
+    """Return a draft in which these members stand behind these hubs; other hubs stay as they are.
+
+    Args:
+        charter: The draft.
+        hubs: The public half of each hub, and the names of the members behind it.
+
+    Raises:
+        BadCharter: A member stands behind no hub or behind several, or a hub has no name, key or
+            address of its own.
+        BadPublicHalf: A public half holds no certificate.
+    """
+    described = [hub.model_dump() for hub in _placed(charter, hubs)]
+    try:
+        return Charter.model_validate({**charter.model_dump(), "hubs": described})
+    except ValidationError as error:
+        mistakes = document_mistakes(error, Charter)
+        raise BadCharter(f"the draft is not a valid charter: {mistakes}") from error
+
+
+def with_hubs_to_come(charter: Charter, hubs: Sequence[tuple[HubHalf, Sequence[str]]]) -> Charter:
+    """Return the charter in force with the hubs of its next revision, for `revise_charter` alone.
+
+    Members that join may stand behind them already. Nobody checks it before the revision is made.
+
+    Args:
+        charter: The charter in force.
+        hubs: The public half of each hub, and the names of the members behind it.
+    """
+    standing = charter.statistics_of or charter.fingerprint
+    changed = {"hubs": _placed(charter, hubs), "statistics_of": standing}
+    return charter.model_copy(update=changed)
+
+
+def _placed(charter: Charter, hubs: Sequence[tuple[HubHalf, Sequence[str]]]) -> tuple[Hub, ...]:
+    placed = {hub.name: hub for hub in charter.hubs}
+    placed |= {half.name: half.before(members) for half, members in hubs}
+    return tuple(placed.values())
 
 
 def with_agreed_masks(charter: Charter, masks: AgreedMasks) -> Charter:

@@ -187,7 +187,7 @@ def public_half(site: Path) -> PublicHalf:
         BadPublicHalf: The site has no key for its SuperNode.
     """
     identity = read_identity(site)
-    node = _public_node_key(SiteDirectory(site).node_key)
+    node = public_node_key(SiteDirectory(site).node_key)
     half = PublicHalf(**identity.public.describe(), node=node, signature="")
     return half.with_signature(identity)
 
@@ -206,7 +206,12 @@ def require_node_key(text: str) -> None:
         raise BadPublicHalf("a SuperNode's key must be an elliptic-curve key on a NIST curve")
 
 
-def _public_node_key(path: Path) -> str:
+def public_node_key(path: Path) -> str:
+    """Return the public half of a SuperNode's key, in OpenSSH's form.
+
+    Raises:
+        BadPublicHalf: There is no such key, or it cannot be read.
+    """
     try:
         key = serialization.load_ssh_private_key(read_private(path), None)
     except (SecretMissing, ValueError, UnsupportedAlgorithm) as error:

@@ -8,7 +8,8 @@ from types import MappingProxyType
 from cryptography import x509
 from pydantic import TypeAdapter, ValidationError
 
-from consortium.charter.document import Charter, coordinator_address
+from consortium.charter.addresses import Door, door_for, own_door
+from consortium.charter.document import Charter
 from consortium.charter.signatures import Signatures, require_own_keys
 from consortium.provisioning.certificates import (
     Authority,
@@ -23,10 +24,12 @@ from consortium.provisioning.certificates import (
     require_valid,
     signing_request,
 )
-from consortium.provisioning.kits import COORDINATOR, BadKit, Role, open_kit, read_kit
+from consortium.provisioning.kits import COORDINATOR, HUB, SITE, BadKit, Role, open_kit, read_kit
+from consortium.run.hub_directory import HubDirectory, hub_name
 from consortium.run.party_directory import (
     AUTHORITY_FILE,
     CHARTER_FILE,
+    COORDINATOR_AUTHORITY_FILE,
     NODES_FILE,
     SERVER_FILE,
     SIGNATURES_FILE,
@@ -71,8 +74,9 @@ WantedBy=multi-user.target
 # A kit may bring these files and no others, so that it cannot replace what a party decides itself.
 _FILES: Mapping[Role, frozenset[str]] = MappingProxyType(
     {
-        "site": frozenset(_COMMON),
+        SITE: frozenset(_COMMON),
         COORDINATOR: frozenset({*_COMMON, NODES_FILE}),
+        HUB: frozenset({*_COMMON, NODES_FILE, COORDINATOR_AUTHORITY_FILE}),
     }
 )
 
@@ -160,42 +164,54 @@ def install_site(directory: Path, kit: Path, *, now: datetime) -> Charter:
     config = read_site_config(directory)
     name = config.name
     with open_kit(kit) as folder:
-        files = _read_checked_files(folder, role="site", party=name, now=now)
+        files = _read_checked_files(folder, role=SITE, party=name, now=now)
         charter = Charter.read(PartyDirectory(folder).charter)
+        _require_authority(folder, AUTHORITY_FILE, door_for(charter, name), now=now)
         require_own_keys(charter, read_identity(directory))
         require_agreed_map(charter, name, config.source)
         _require_not_earlier(directory, charter)
         _install_files(directory, files)
-    _write_unit(directory, "site", charter, name=name)
+    _write_unit(directory, SITE, charter, name=name)
     if not SiteDirectory(directory).policy.exists():
         strict(charter).write(directory)
     return charter
 
 
 def install_coordinator(directory: Path, kit: Path, *, now: datetime) -> Charter:
-    """Install the coordinator's kit; return its charter.
+    """Install the kit of the coordinator, or of a hub in a hub's directory; return its charter.
 
     Raises:
-        BadKit: The kit is not complete, or not for the coordinator.
+        BadKit: The kit is not complete, or not for this party.
         Unsigned, BadSignature: Not every member signed the charter.
-        EarlierCharter: The coordinator has a later revision.
-        BadCertificate: Sites would not accept the certificate, or it is for another key.
+        BadCharter: The charter names no such hub, or no valid address.
+        EarlierCharter: The party has a later revision.
+        BadCertificate: Sites would not accept the certificate, or it is for another key; or the
+            authority is not the one in the charter.
 
     A kit brings a server's certificate only if an institution's authority issued it, or version
-    0.1.0 did; otherwise the coordinator's own stays.
+    0.1.0 did; otherwise the party's own stays.
     """
+    hub = hub_name(directory)
+    role = HUB if hub else COORDINATOR
     with open_kit(kit) as folder:
         charter = Charter.read(PartyDirectory(folder).charter)
-        files = _read_checked_files(folder, role=COORDINATOR, party=charter.name, now=now)
+        files = _read_checked_files(folder, role=role, party=hub or charter.name, now=now)
+        door = own_door(charter, hub)
+        authority = _require_authority(folder, AUTHORITY_FILE, door, now=now)
         source = folder if SERVER_FILE in files else directory
         server = read_certificate(CoordinatorDirectory(source).server_certificate)
-        authority = read_certificate(PartyDirectory(folder).authority)
         require_key_of(server, read_key(CoordinatorDirectory(directory).server_key))
-        require_server_certificate(server, authority, host=coordinator_address(charter)[0], now=now)
-        _require_nodes_of(charter, read_nodes(folder))
+        require_server_certificate(server, authority, host=door.host, now=now)
+        _require_nodes_of(door, read_nodes(folder))
+        if hub:
+            _require_authority(folder, COORDINATOR_AUTHORITY_FILE, own_door(charter), now=now)
         _require_not_earlier(directory, charter)
         _install_files(directory, files)
-    _write_unit(directory, COORDINATOR, charter, name=charter.name)
+    if hub:
+        node = HubDirectory(directory)
+        write_atomically(node.node_charter, files[CHARTER_FILE])
+        write_atomically(node.node_authority, files[COORDINATOR_AUTHORITY_FILE])
+    _write_unit(directory, role, charter, name=hub or charter.name)
     return charter
 
 
@@ -224,10 +240,15 @@ def _read_checked_files(folder: Path, *, role: Role, party: str, now: datetime) 
     if charter.fingerprint != manifest.charter:
         raise BadKit("the kit's manifest names a charter other than the one in the kit")
     Signatures.read(PartyDirectory(folder).signatures).require_all(charter)
-    authority = read_certificate(PartyDirectory(folder).authority)
-    require_agreed_authority(authority, charter)
-    require_valid(authority, now=now)
     return {name: files[name] for name in sorted(came)}
+
+
+def _require_authority(folder: Path, file: str, door: Door, *, now: datetime) -> x509.Certificate:
+    """Return the authority's certificate in a kit, after checking that it is the agreed one."""
+    authority = read_certificate(folder / file)
+    require_agreed_authority(authority, door)
+    require_valid(authority, now=now)
+    return authority
 
 
 def _require_not_earlier(directory: Path, charter: Charter) -> None:
@@ -249,14 +270,14 @@ def _install_files(directory: Path, files: dict[str, bytes]) -> None:
         write_atomically(directory / name, content)
 
 
-def _require_nodes_of(charter: Charter, nodes: Mapping[str, str]) -> None:
-    """Check that a kit brings the key of every member's SuperNode, and of nobody else's."""
+def _require_nodes_of(door: Door, nodes: Mapping[str, str]) -> None:
+    """Check that a kit brings the key of each SuperNode that comes there, and of no other."""
     # each name becomes the name of a file in the end
-    odd = sorted(set(nodes) ^ set(charter.names))
+    odd = sorted(set(nodes) ^ set(door.guests))
     if odd:
         raise BadKit(
-            "a kit must bring one SuperNode key for each member of its charter; missing, or of no "
-            f"member: {', '.join(odd)}",
+            "a kit must bring one SuperNode key for each member of its charter that comes here, or "
+            f"each hub; missing, or of none of them: {', '.join(odd)}",
             odd=len(odd),
         )
 
@@ -267,8 +288,8 @@ def _write_unit(directory: Path, role: Role, charter: Charter, *, name: str) -> 
     path = str(directory.resolve()).replace("%", "%%").replace(" ", r"\x20")
     unit = _UNIT.format(
         description=f"{role.capitalize()} {name} of the consortium {charter.name}",
-        role=role,
+        role=SITE if role == SITE else COORDINATOR,
         directory=path,
     )
-    service = f"consortium-{role}-{name}" if role == "site" else f"consortium-{role}"
+    service = f"consortium-{role}" if role == COORDINATOR else f"consortium-{role}-{name}"
     write_atomically(directory / f"{service}{_UNIT_ENDING}", unit)

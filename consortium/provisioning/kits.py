@@ -18,8 +18,10 @@ from privacy.storage.durable_files import write_atomically
 
 MANIFEST = "kit.json"
 _MOST_BYTES = 16_000_000
-Role: TypeAlias = Literal["site", "coordinator"]
+Role: TypeAlias = Literal["site", "coordinator", "hub"]
+SITE: Role = "site"
 COORDINATOR: Role = "coordinator"
+HUB: Role = "hub"
 
 _PRIVATE = b"PRIVATE KEY-----"
 
@@ -32,8 +34,8 @@ class Manifest(BaseModel):
     """The manifest of a kit.
 
     Args:
-        party: The site the kit is for; for the coordinator's kit, the consortium.
-        role: Whether the party is a site or the coordinator.
+        party: The site or hub the kit is for; for the coordinator's kit, the consortium.
+        role: Whether the party is a site, the coordinator or a hub.
         charter: Fingerprint of the charter.
         files: SHA-256 of each file, by name.
     """

@@ -4,14 +4,15 @@ The person who provisions sees public keys only, and holds nothing with which tr
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
 
-from consortium.charter.document import BadCharter, Charter, coordinator_address
+from consortium.charter.addresses import Door, hub_of, own_door
+from consortium.charter.document import BadCharter, Charter
 from consortium.charter.signatures import OtherKeys, Signatures
 from consortium.provisioning.certificates import (
     Authority,
@@ -20,19 +21,16 @@ from consortium.provisioning.certificates import (
     require_server_certificate,
 )
 from consortium.provisioning.enrolment import PublicHalf
-from consortium.provisioning.kits import COORDINATOR, Manifest, write_kit
+from consortium.provisioning.hub_enrolment import HubHalf, require_halves
+from consortium.provisioning.kits import COORDINATOR, HUB, SITE, Manifest, Role, write_kit
 from consortium.run.party_directory import (
     AUTHORITY_FILE,
     CHARTER_FILE,
+    COORDINATOR_AUTHORITY_FILE,
     NODES_FILE,
     SERVER_FILE,
     SIGNATURES_FILE,
 )
-from privacy.errors import ConsortiumError
-
-
-class HubsNotDeployed(ConsortiumError, ValueError, code="hubs-not-deployed"):
-    """A charter with hubs is to be deployed; hubs run in process only."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,10 +42,12 @@ class Tls:
             an institution's.
         server: Certificate of the coordinator, if an institution's authority issued it; the
             coordinator's own authority issues it where it is used.
+        hubs: The public halves of the hubs, each with the certificate of its authority.
     """
 
     authority: x509.Certificate
     server: x509.Certificate | None = None
+    hubs: tuple[HubHalf, ...] = ()
 
 
 def issue_tls_as_0_1_0(
@@ -81,59 +81,86 @@ def write_kits(
     *,
     now: datetime,
 ) -> tuple[Path, ...]:
-    """Write a kit for each member and one for the coordinator; return their directories.
+    """Write a kit for each member and hub, and one for the coordinator; return their directories.
 
     Guarantee: the kits are consistent, their parties will accept them, and no kit holds a private
-    key.
+    key. The kit of a member behind a hub has the authority of the hub, where it connects to.
 
     Raises:
-        HubsNotDeployed: The charter has hubs.
         Unsigned, BadSignature: Not every member signed the charter.
         OtherKeys: A public half has keys other than the charter's, or two SuperNodes share a key.
-        BadCharter: A member's public half is missing, or the charter names no address.
+        BadCharter: A public half is missing, or the charter names no address.
         BadCertificate: The authority is not the one in the charter, or sites would not accept the
             coordinator's certificate.
     """
-    if charter.hubs:
-        raise HubsNotDeployed(
-            "hubs run in process only so far (`scenario run --hubs`): between institutions, agree "
-            "on a charter without hubs"
-        )
-    host, _ = coordinator_address(charter)
+    door = own_door(charter)
     signatures.require_all(charter)
-    nodes = _node_keys(charter, halves)
-    require_agreed_authority(tls.authority, charter)
+    given = require_halves(charter, tls.hubs)
+    nodes = _node_keys(charter, halves, given)
+    require_agreed_authority(tls.authority, door)
     if tls.server is not None:
-        require_server_certificate(tls.server, tls.authority, host=host, now=now)
+        require_server_certificate(tls.server, tls.authority, host=door.host, now=now)
     common = {
         CHARTER_FILE: charter.model_dump_json(indent=1).encode(),
         SIGNATURES_FILE: signatures.model_dump_json(indent=1).encode(),
-        AUTHORITY_FILE: pem_bytes(tls.authority),
     }
-    kits = [_write_site_kit(out, name, charter, common) for name in charter.names]
-    kits.append(_write_coordinator_kit(out, charter, common, nodes, tls))
-    return tuple(kits)
+    kits = [
+        *_site_kits(charter, tls, given),
+        *_hub_kits(charter, tls, given, nodes),
+        _coordinator_kit(charter, tls, door, nodes),
+    ]
+    for kit in kits:
+        manifest = Manifest(party=kit.party, role=kit.role, charter=charter.fingerprint, files={})
+        write_kit(out / kit.folder, manifest, {**common, **kit.files})
+    return tuple(out / kit.folder for kit in kits)
 
 
-def _write_site_kit(out: Path, name: str, charter: Charter, common: Mapping[str, bytes]) -> Path:
-    manifest = Manifest(party=name, role="site", charter=charter.fingerprint, files={})
-    write_kit(out / name, manifest, common)
-    return out / name
+@dataclass(frozen=True, kw_only=True)
+class _Kit:
+    """A kit, without the files that all kits have."""
+
+    folder: str
+    party: str
+    role: Role
+    files: Mapping[str, bytes]
 
 
-def _write_coordinator_kit(
-    out: Path, charter: Charter, common: Mapping[str, bytes], nodes: Mapping[str, str], tls: Tls
-) -> Path:
-    files = {**common, NODES_FILE: json.dumps(nodes, indent=1).encode()}
+def _site_kits(charter: Charter, tls: Tls, hubs: Mapping[str, HubHalf]) -> Iterator[_Kit]:
+    trusted = {name: half.certificate for name, half in hubs.items()} | {"": tls.authority}
+    for name in charter.names:
+        authority = trusted[hub_of(charter, name)]
+        files = {AUTHORITY_FILE: pem_bytes(authority)}
+        yield _Kit(folder=name, party=name, role=SITE, files=files)
+
+
+def _hub_kits(
+    charter: Charter, tls: Tls, hubs: Mapping[str, HubHalf], nodes: Mapping[str, str]
+) -> Iterator[_Kit]:
+    for name, half in hubs.items():
+        files = {
+            AUTHORITY_FILE: pem_bytes(half.certificate),
+            COORDINATOR_AUTHORITY_FILE: pem_bytes(tls.authority),
+            NODES_FILE: _guests(own_door(charter, name), nodes),
+        }
+        yield _Kit(folder=name, party=name, role=HUB, files=files)
+
+
+def _coordinator_kit(charter: Charter, tls: Tls, door: Door, nodes: Mapping[str, str]) -> _Kit:
+    files = {AUTHORITY_FILE: pem_bytes(tls.authority), NODES_FILE: _guests(door, nodes)}
     if tls.server is not None:
         files[SERVER_FILE] = pem_bytes(tls.server)
-    manifest = Manifest(party=charter.name, role=COORDINATOR, charter=charter.fingerprint, files={})
-    write_kit(out / COORDINATOR, manifest, files)
-    return out / COORDINATOR
+    return _Kit(folder=COORDINATOR, party=charter.name, role=COORDINATOR, files=files)
 
 
-def _node_keys(charter: Charter, halves: Iterable[PublicHalf]) -> dict[str, str]:
-    """Return the SuperNodes' public keys by member, each signed with its identity key."""
+def _guests(door: Door, nodes: Mapping[str, str]) -> bytes:
+    """Return the file with the public keys of the SuperNodes that a door lets in."""
+    return json.dumps({name: nodes[name] for name in door.guests}, indent=1).encode()
+
+
+def _node_keys(
+    charter: Charter, halves: Iterable[PublicHalf], hubs: Mapping[str, HubHalf]
+) -> dict[str, str]:
+    """Return the SuperNodes' public keys by member and hub, each signed with a key of its own."""
     given = {half.name: half for half in halves}
     missing = [name for name in charter.names if name not in given]
     if missing:
@@ -144,6 +171,7 @@ def _node_keys(charter: Charter, halves: Iterable[PublicHalf]) -> dict[str, str]
         if half.member != member:
             raise OtherKeys(f"the keys of {member.name} in the charter differ from its public half")
     keys = {name: given[name].node for name in charter.names}
+    keys |= {name: half.node for name, half in hubs.items()}
     if len(set(keys.values())) < len(keys):
         raise OtherKeys("two sites have the same SuperNode key: one of them must renew its key")
     return keys

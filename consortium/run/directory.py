@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from consortium.run.hub_directory import HubDirectory
 from consortium.run.party_directory import CHARTER_FILE
 from consortium.run.paths import PathIn
 from privacy.errors import ConsortiumError
@@ -103,6 +104,9 @@ class RunDirectory:
     leader = coordinator / "leader.lock"
     """The file whose lock the coordinating process of the run holds."""
 
+    bridge = coordinator / "hub.sock"
+    """The socket of a hub's run, by which the coordinator's questions come; while it goes on."""
+
     checkpoint = coordinator / "checkpoint.bin"
     """The progress of the run, from which it can be resumed."""
 
@@ -171,23 +175,6 @@ class RunDirectory:
         """Return the directory of one simulated site."""
         return self.path / "sites" / name
 
-    def hub(self, name: str) -> "HubDirectory":
+    def hub(self, name: str) -> HubDirectory:
         """Return the directory of one simulated hub."""
         return HubDirectory(self.path / "hubs" / name)
-
-
-@dataclass(frozen=True)
-class HubDirectory:
-    """Paths in the directory of a hub.
-
-    Args:
-        path: The directory.
-    """
-
-    path: Path
-
-    key = PathIn("secrets/hub.secret")
-    """The key with which the hub signs each sum that it passes on. It decrypts nothing."""
-
-    vault = PathIn("sealed")
-    """The uploads that the hub added, as the coordinator keeps them in a run without hubs."""

@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from consortium.charter.addresses import guests_of, hub_of
 from consortium.charter.document import Charter
+from consortium.run.party_directory import PartyDirectory
 from consortium.site.directory import SiteDirectory, read_site_config
 
 LONGEST_PAUSE_S = 3.0  # a site without a run asks as often as Flower's own SuperNode
@@ -54,18 +56,34 @@ class Wait:
 
 
 def shortest_question_pause_s(site: Path) -> float:
-    """Return the shortest pause between two questions of a site to the coordinator.
+    """Return the shortest pause between two questions of a site to where it connects.
 
-    It is what the site's operator chose, and longer in a large consortium, so that its members
-    together ask at most 25 times a second.
+    It is what the site's operator chose, and longer in a large consortium, so that all who connect
+    there together ask at most 25 times a second.
 
     Raises:
         BadSite: The site's configuration cannot be read.
         BadCharter: The same of its charter.
     """
-    members = len(Charter.read(SiteDirectory(site).charter).members)
-    chosen = read_site_config(site).shortest_pause_s
-    return min(LONGEST_PAUSE_S, max(chosen, _SHARE_OF_ALL_S * members))
+    charter, config = Charter.read(SiteDirectory(site).charter), read_site_config(site)
+    beside = guests_of(charter, hub_of(charter, config.name))
+    return _pause_beside(config.shortest_pause_s, len(beside))
+
+
+def shortest_pause_of_hub_s(node: Path) -> float:
+    """Return the same of a hub, whose operator chooses nothing.
+
+    Args:
+        node: The directory of the hub's SuperNode.
+
+    Raises:
+        BadCharter: The charter cannot be read.
+    """
+    return _pause_beside(0.0, len(guests_of(Charter.read(PartyDirectory(node).charter))))
+
+
+def _pause_beside(chosen_s: float, guests: int) -> float:
+    return min(LONGEST_PAUSE_S, max(chosen_s, _SHARE_OF_ALL_S * guests))
 
 
 class Doorbell:

@@ -21,6 +21,7 @@ Fact: TypeAlias = str | int | float | bytes
 
 HUB_HELLO = "query.hub_hello"
 HUB_CARRY = "query.hub_carry"
+HUB_END = "query.hub_end"
 
 _LENGTH = 64
 _KIND = "kind"
@@ -28,6 +29,7 @@ _GROUP = "group"
 _CHARTER = "charter"
 _CONFIG = "config"
 _CHALLENGE = "challenge"
+_NAME = "name"
 _HUB = "hub"
 _PROOF = "proof"
 _NODES = "nodes"
@@ -45,7 +47,7 @@ _STATEMENT = ".statement"
 _MOST = 2**20  # names and numbers, joined
 _MAX_SUM_STATEMENT = 2**18
 _NO_ERROR = -1
-_OF_PASSED = {_CHARTER, _CONFIG, _KIND, _GROUP, _NODES, _SITES, _CONTENTS, _LAYOUT}
+_OF_PASSED = {_NAME, _CHARTER, _CONFIG, _KIND, _GROUP, _NODES, _SITES, _CONTENTS, _LAYOUT}
 _OF_BROUGHT = {_ERROR, _RUN, _DIGEST, _BYTES, _SUMMED}
 
 
@@ -54,11 +56,13 @@ class HubHello:
     """What a coordinator asks a node that may be a hub, and what a hub answers.
 
     Args:
+        name: The name of the run at the coordinator: letters, digits and . _ - alone.
         charter: Fingerprint of the charter, hexadecimal.
         config: Digest of the run config, hexadecimal.
         challenge: Random bytes, for the hub to sign.
     """
 
+    name: str
     charter: str
     config: str
     challenge: bytes
@@ -66,6 +70,7 @@ class HubHello:
     def content(self) -> RecordDict:
         """Return the content of the question."""
         facts: dict[str, Fact] = {
+            _NAME: self.name,
             _CHARTER: self.charter,
             _CONFIG: self.config,
             _CHALLENGE: self.challenge,
@@ -76,10 +81,11 @@ class HubHello:
     def read(cls, record: RecordDict) -> "HubHello":
         """Parse what `content` wrote; raise MalformedRecord for anything else."""
         _, facts = wire.read_content(
-            record, arrays=frozenset(), facts=frozenset({_CHARTER, _CONFIG, _CHALLENGE})
+            record, arrays=frozenset(), facts=frozenset({_NAME, _CHARTER, _CONFIG, _CHALLENGE})
         )
         challenge = _fact_bytes(facts, _CHALLENGE, size=CHALLENGE_SIZE)
         return cls(
+            name=_run_name(facts),
             charter=wire.fact_str(facts, _CHARTER, at_most=_LENGTH),
             config=wire.fact_str(facts, _CONFIG, at_most=_LENGTH),
             challenge=challenge,
@@ -123,6 +129,7 @@ class Passed:
     """Questions of one kind to members of one hub.
 
     Args:
+        name: The name of the run at the coordinator: letters, digits and . _ - alone.
         charter: Fingerprint of the charter, hexadecimal.
         config: Digest of the run config, hexadecimal.
         kind: Flower's message type.
@@ -134,6 +141,7 @@ class Passed:
         layout: Of the vector that they train; empty where none is agreed on.
     """
 
+    name: str
     charter: str
     config: str
     kind: str
@@ -147,6 +155,7 @@ class Passed:
     def content(self) -> RecordDict:
         """Return the content of the message."""
         facts: dict[str, Fact] = {
+            _NAME: self.name,
             _CHARTER: self.charter,
             _CONFIG: self.config,
             _KIND: self.kind,
@@ -169,6 +178,7 @@ class Passed:
         if not len(nodes) == len(asked) == len(sites) or set(asked) != set(contents):
             raise wire.MalformedRecord("nodes, sites and contents must belong together")
         return cls(
+            name=_run_name(facts),
             charter=_text(facts, _CHARTER),
             config=_text(facts, _CONFIG),
             kind=_text(facts, _KIND),
@@ -382,6 +392,18 @@ def _number(text: str) -> int:
     if not re.fullmatch("[0-9]{1,20}", text):
         raise wire.MalformedRecord("a hub must name nodes and runs by their numbers")
     return int(text)
+
+
+def run_name(name: str) -> str:
+    """Return the name of a run as hubs are told it: they name a directory so."""
+    return re.sub("[^A-Za-z0-9_.-]", "-", name).lstrip(".")[:_LENGTH] or "run"
+
+
+def _run_name(facts: ConfigRecord) -> str:
+    name = wire.fact_str(facts, _NAME, at_most=_LENGTH)
+    if name != run_name(name):
+        raise wire.MalformedRecord("a run's name must be letters, digits and . _ - alone")
+    return name
 
 
 def _text(facts: ConfigRecord, name: str) -> str:

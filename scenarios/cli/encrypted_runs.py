@@ -88,14 +88,19 @@ def audit_sum(
         list[Path] | None,
         typer.Option(help="A site's directory, or what it gave as evidence; may be repeated."),
     ] = None,
+    hub: Annotated[
+        list[Path] | None,
+        typer.Option(help="A hub's directory, with the uploads that it added; may be repeated."),
+    ] = None,
 ) -> None:
     """Add the stored uploads again, without a key, and name whoever deviated.
 
-    The evidence says what the sites were shown. In a run on one machine it is found.
+    The evidence says what the sites were shown. In a run on one machine it is found, and so are the
+    directories of hubs.
     """
     run = RunDirectory(run_directory)
     places = evidence or sorted(run.path.glob("sites/*"))
-    auditor = exit_on_refusal(lambda: Auditor.for_run(run, places))
+    auditor = exit_on_refusal(lambda: Auditor.for_run(run, places, hub or ()))
     verdicts = exit_on_refusal(lambda: list(auditor.check_sums()))
     for verdict in verdicts:
         console.print(

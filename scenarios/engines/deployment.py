@@ -1,14 +1,18 @@
 """Deployment engine: a whole consortium on 127.0.0.1, shut down when the run has ended.
 
 The same functions that institutions call one after the other set up charter, kits, a SuperLink and
-one SuperNode a site. Each party has a directory of its own, readable by its owner only.
+one SuperNode a site; of each hub, both. Each party has a directory of its own, readable by its
+owner only.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
+
+from cryptography import x509
 
 from consortium.charter.document import Charter
 from consortium.charter.signatures import Signatures, sign_charter
@@ -19,7 +23,8 @@ from consortium.deployment.run_orders import RunOrder
 from consortium.deployment.superlink import SuperLink
 from consortium.deployment.supernode import SuperNode
 from consortium.provisioning.certificates import certificate_digest, read_certificate
-from consortium.provisioning.enrolment import create_node_key, public_half
+from consortium.provisioning.enrolment import PublicHalf, create_node_key, public_half
+from consortium.provisioning.hub_enrolment import HubHalf, hub_half, init_hub
 from consortium.provisioning.installation import init_coordinator, install_coordinator, install_site
 from consortium.provisioning.provision import Tls, write_kits
 from consortium.run.directory import RunDirectory
@@ -45,15 +50,21 @@ def deploy(run: RunDirectory, scenario: Scenario, config: RunConfig) -> None:
     office = run.path / "deployment"
     sites = [run.site(name) for name in scenario.sites]
     coordinator = office / "coordinator"
+    hubs = {hub.name: run.hub(hub.name).path for hub in Charter.read(run.charter).hubs}
     if not coordinator.exists():  # a resumed run has one already
-        set_up_consortium(office, run.charter, sites)
-    with running_consortium(coordinator, sites) as control:
+        set_up_consortium(office, run.charter, sites, hubs=hubs)
+    with running_consortium(coordinator, sites, hubs=[*hubs.values()]) as control:
         number = control.submit_order(RunOrder(run=run.path.resolve(), config=config.flat()))
         await_end(control, run, number)
 
 
 def set_up_consortium(
-    office: Path, charter: Path, sites: Sequence[Path], *, hosts: Sequence[str] = (HOST,)
+    office: Path,
+    charter: Path,
+    sites: Sequence[Path],
+    *,
+    hosts: Sequence[str] = (HOST,),
+    hubs: Mapping[str, Path] = MappingProxyType({}),
 ) -> Charter:
     """Have staged sites sign a charter with the coordinator's address; install all kits.
 
@@ -62,6 +73,7 @@ def set_up_consortium(
         charter: File of the charter; replaced by the signed one.
         sites: Directories of the staged sites.
         hosts: Host names and addresses in the coordinator's certificate.
+        hubs: Directories of the staged hubs, by name.
     """
     for site in sites:
         site.chmod(0o700)  # staged with the default mode, and secrets follow
@@ -73,50 +85,78 @@ def set_up_consortium(
     now = datetime.now(UTC)
     coordinator = office / "coordinator"
     authority = read_certificate(init_coordinator(coordinator, hosts=tuple(hosts), now=now))
+    regional = [_set_up_hub(name, path, hosts, now=now) for name, path in hubs.items()]
     # Address and authority are part of the charter, so they must be known before anybody signs.
-    agreed = Charter.read(charter).model_copy(
-        update={
-            "members": tuple(half.member for half in halves),
-            "coordinator": f"{HOST}:{free_port()}",
-            "authority": certificate_digest(authority),
-        }
-    )
+    agreed = _with_doors(Charter.read(charter), halves, authority, regional)
     agreed.write(charter)
     signed = Signatures(
         signatures=tuple(sign_charter(agreed, read_identity(site)) for site in sites)
     )
-    write_kits(office / "kits", agreed, signed, halves, Tls(authority=authority), now=now)
-    install_coordinator(coordinator, office / "kits" / "coordinator.tar.gz", now=now)
+    kits, tls = office / "kits", Tls(authority=authority, hubs=tuple(regional))
+    write_kits(kits, agreed, signed, halves, tls, now=now)
+    install_coordinator(coordinator, kits / "coordinator.tar.gz", now=now)
+    for name, path in hubs.items():
+        install_coordinator(path, kits / f"{name}.tar.gz", now=now)
     for site, half in zip(sites, halves, strict=True):
-        install_site(site, office / "kits" / f"{half.name}.tar.gz", now=now)
+        install_site(site, kits / f"{half.name}.tar.gz", now=now)
     return agreed
+
+
+def _set_up_hub(name: str, hub: Path, hosts: Sequence[str], *, now: datetime) -> HubHalf:
+    hub.chmod(0o700)
+    init_hub(hub, name=name, hosts=tuple(hosts), now=now)
+    return hub_half(hub, address=f"{HOST}:{free_port()}")
+
+
+def _with_doors(
+    charter: Charter,
+    halves: Sequence[PublicHalf],
+    authority: x509.Certificate,
+    hubs: Sequence[HubHalf],
+) -> Charter:
+    """Return a charter that names all keys, and the addresses of the coordinator and the hubs."""
+    regional = {half.name: half for half in hubs}
+    return charter.model_copy(
+        update={
+            "members": tuple(half.member for half in halves),
+            "coordinator": f"{HOST}:{free_port()}",
+            "authority": certificate_digest(authority),
+            "hubs": tuple(regional[hub.name].before(hub.members) for hub in charter.hubs),
+        }
+    )
 
 
 @contextmanager
 def running_consortium(
-    coordinator: Path, sites: Sequence[Path], *, listen: str | None = None
+    coordinator: Path,
+    sites: Sequence[Path],
+    *,
+    listen: str | None = None,
+    hubs: Sequence[Path] = (),
 ) -> Iterator[Control]:
-    """Run a coordinator and its sites on this machine; stop all of them afterwards.
+    """Run a coordinator, its hubs and its sites on this machine; stop all of them afterwards.
 
     Args:
         coordinator: Directory of the coordinator.
         sites: Directories of the sites.
         listen: Address of the SuperLink; by default the one in the charter.
+        hubs: Directories of the hubs.
     """
-    superlink, nodes = SuperLink(coordinator), [SuperNode(site) for site in sites]
+    superlinks = [SuperLink(coordinator), *(SuperLink(hub) for hub in hubs)]
+    nodes = [*(SuperNode.of_hub(hub) for hub in hubs), *(SuperNode(site) for site in sites)]
     started = []
     try:
-        started.append(superlink.start(host=listen))
-        control = Control(superlink)
-        control.enrol_nodes()
+        for superlink in superlinks:
+            started.append(superlink.start(host=listen))
+            Control(superlink).enrol_nodes()
         started += [node.launch() for node in nodes]
         for node in nodes:
             node.wait_until_healthy()
-        yield control
+        yield Control(superlinks[0])
     finally:
         # Nodes before their SuperLink, so that none of them sees it vanish.
-        end_processes([process for node in nodes for process in node.mark.marked_processes()])
-        end_processes(superlink.mark.marked_processes())
+        for service in [*reversed(nodes), *reversed(superlinks)]:
+            end_processes(service.mark.marked_processes())
         for process in started:
             process.wait()  # collect its exit status, so that no zombie stays
 

@@ -37,12 +37,13 @@ def require_hubs(engine: Engine, scenario: Scenario, num_hubs: int, *, config: R
     """Check that a scenario can be run with so many hubs on an engine.
 
     Raises:
-        NoHubsThere: The engine has one SuperLink, or the run asks each site when it is free.
+        NoHubsThere: The engine simulates one SuperLink, or the run asks each site when it is free.
         TooManyHubs: There are fewer sites than hubs.
     """
-    if engine != "inprocess":
+    if engine == "simulation":
         raise NoHubsThere(
-            f"the engine {engine} has one SuperLink: run a scenario with hubs in process"
+            f"the engine {engine} has one SuperLink: run a scenario with hubs in process, or with "
+            "--engine deployment"
         )
     if config.schedule.name == "buffered":
         raise NoHubsThere(

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from consortium.charter.document import coordinator_address
+from consortium.charter.addresses import own_door
 from consortium.config import DEFAULTS, Scalar
 from consortium.deployment.app_bundle import toml_lines
 from consortium.deployment.control_client import Control
@@ -197,8 +197,8 @@ def over_a_thin_line(megabytes: int, *, share: float = 0.02) -> dict[str, float]
         sites = [run.site(name) for name in scenario.sites]
         office = run.path / "deployment"
         charter = set_up_consortium(office, run.charter, sites, hosts=(HOST, BEHIND))
-        host, port = coordinator_address(charter)
-        line = thin_line((host, port), (BEHIND, port), share=share)
+        door = own_door(charter)
+        line = thin_line((door.host, door.port), (BEHIND, door.port), share=share)
         coordinator = run.path / "deployment" / "coordinator"
         with line as passed, running_consortium(coordinator, sites, listen=BEHIND) as control:
             server = LARGE_SERVER.replace("SIZE", str(megabytes * 1_000_000))

@@ -19,7 +19,6 @@ from typing import Any
 
 import psutil
 
-from consortium.charter.document import coordinator_address
 from consortium.config import Scalar
 from consortium.deployment.app_bundle import Bundle, stage_bundle
 from consortium.deployment.control_client import Control
@@ -54,8 +53,7 @@ class BareSuperLink(SuperLink):
     @property
     def loopback_address(self) -> str:
         """The address in the charter."""
-        host, port = coordinator_address(self.charter)
-        return f"{host}:{port}"
+        return f"{self.door.host}:{self.door.port}"
 
     def start(self, *, host: str | None = None) -> "subprocess.Popen[bytes]":
         """Start it; return once it answers."""

@@ -1,14 +1,15 @@
 """Three institutions and a coordinator that have set up everything, up to the kits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from consortium.charter.document import Charter, Floors
 from consortium.charter.signatures import Signatures, sign_charter
 from consortium.provisioning.certificates import certificate_digest, read_certificate
-from consortium.provisioning.charter_drafts import NamedCoordinator, draft_charter
+from consortium.provisioning.charter_drafts import NamedCoordinator, draft_charter, with_hubs
 from consortium.provisioning.enrolment import PublicHalf, init_site
+from consortium.provisioning.hub_enrolment import HubHalf, hub_half, init_hub
 from consortium.provisioning.installation import init_coordinator, install_coordinator, install_site
 from consortium.provisioning.provision import Tls, write_kits
 from consortium.site.directory import read_identity
@@ -88,3 +89,47 @@ def found(path: Path, *, port: int = 9_443) -> Founded:
         floors=Floors(encrypted=True),
     )
     return Founded(path=path, halves=tuple(halves), charter=charter)
+
+
+BEHIND = {"alps": ("east", "north"), "sea": ("west",)}
+PORTS = {"alps": 9_444, "sea": 9_445}
+
+
+def half_of(founded: Founded, name: str) -> HubHalf:
+    """Return the public half of a hub."""
+    return hub_half(founded.path / name, address=f"{HOST}:{PORTS[name]}")
+
+
+def found_with_hubs(path: Path) -> Founded:
+    """Set up three sites behind two hubs, and a coordinator; nothing is provisioned yet."""
+    without = found(path)
+    for name in BEHIND:
+        init_hub(without.path / name, name=name, hosts=(HOST,), now=NOW)
+    behind = [(half_of(without, name), members) for name, members in BEHIND.items()]
+    return replace(without, charter=with_hubs(without.charter, behind))
+
+
+def provide(
+    founded: Founded,
+    *,
+    hubs: tuple[HubHalf, ...] | None = None,
+    signed: Signatures | None = None,
+) -> None:
+    """Make the kits of a consortium with hubs, again if need be."""
+    given = tuple(half_of(founded, name) for name in BEHIND) if hubs is None else hubs
+    authority = read_certificate(founded.coordinator / "authority.pem")
+    write_kits(
+        founded.kit("x").parent,
+        founded.charter,
+        signed or founded.signatures(),
+        founded.halves,
+        Tls(authority=authority, hubs=given),
+        now=NOW,
+    )
+
+
+def install_hubs(founded: Founded) -> None:
+    """Let every party of a consortium with hubs take its kit over."""
+    founded.install()
+    for name in BEHIND:
+        install_coordinator(founded.path / name, founded.kit(f"{name}.tar.gz"), now=NOW)

@@ -11,6 +11,7 @@ README = ROOT / "README.md"
 INDEX = ROOT / "docs" / "index.md"
 OPERATE = ROOT / "docs" / "operate.md"
 DEPLOY = ROOT / "docs" / "deploy.md"
+HUBS = ROOT / "docs" / "hubs.md"
 RUN_CONFIG = ROOT / "docs" / "run-config.md"
 DATA = ROOT / "scenarios" / "data" / "README.md"
 PAGES = (README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))

@@ -19,7 +19,7 @@ from datasets import ClassLabel, Dataset, Features, List, Value, disable_progres
 
 from scenarios.data.datasets import heart_hospitals, load_dataset
 from scenarios.data.synthetic_cards import card_payments
-from tests.docs.pages import README, ROOT, Command, blocks, commands
+from tests.docs.pages import HUBS, README, ROOT, Command, blocks, commands
 from tests.fhir_exports import NOTES_MAP, heart_map, write_heart_export, write_notes_export
 from tests.forked import Forked
 from tests.omop_databases import heart_omop_map, write_heart_database
@@ -32,7 +32,6 @@ PRIVACY = DOCS / "privacy.md"
 TEXT = DOCS / "text.md"
 LIARS = DOCS / "lying-sites.md"
 STATISTICS = DOCS / "statistics.md"
-HUBS = DOCS / "hubs.md"
 
 # Of what docs/run-directory.md describes, what the runs of the README do not leave: the page whose
 # runs do.

@@ -16,6 +16,7 @@ from consortium.wording.formatting import Plain, setting_text
 from tests.docs.pages import (
     DATA,
     DEPLOY,
+    HUBS,
     INDEX,
     NOT_RUN,
     OPERATE,
@@ -99,7 +100,8 @@ def test_pages_are_followed_once_each() -> None:
 @every_page
 def test_a_block_of_code_is_one_that_a_test_runs(page: Path) -> None:
     """Console and Python by `test_*_followed.py`, shell by tests of operation and containers."""
-    allowed = {"sh"} if page in {OPERATE, DEPLOY} else {"console", "python"}
+    shell = {"sh"} if page in {OPERATE, DEPLOY, HUBS} else set[str]()
+    allowed = shell if page in {OPERATE, DEPLOY} else {"console", "python"} | shell
     assert {block.language for block in blocks(page)} <= allowed
 
 

@@ -19,7 +19,8 @@ import psutil
 import pytest
 
 from consortium.audit.cross_check import find_logs, read_log, require_agreement
-from consortium.charter.document import Charter, coordinator_address
+from consortium.charter.addresses import own_door
+from consortium.charter.document import Charter
 from consortium.config import RunConfig
 from consortium.coordinator.resume import interrupted_config
 from consortium.deployment.control_client import Control
@@ -192,13 +193,11 @@ def running_deployment(
     stage(run, scenario, config=scenario.config_with({"aggregation": mode}))
     sites = [run.site(name) for name in scenario.sites]
     office = run.path / "deployment"
-    host, port = coordinator_address(
-        set_up_consortium(office, run.charter, sites, hosts=sorted({HOST, listen}))
-    )
+    door = own_door(set_up_consortium(office, run.charter, sites, hosts=sorted({HOST, listen})))
     with ExitStack() as stack:
         there = Deployed(run, Control(SuperLink(office / "coordinator")), sites)
         if listen != HOST:
-            line = thin_line((host, port), (listen, port), share=0.0)
+            line = thin_line((door.host, door.port), (listen, door.port), share=0.0)
             there.line = stack.enter_context(line)
         stack.enter_context(running_consortium(office / "coordinator", sites, listen=listen))
         make_hostile(office / "coordinator" / "app", run.path / "marker")

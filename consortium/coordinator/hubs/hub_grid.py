@@ -23,6 +23,7 @@ from privacy.wire import flower_records as wire
 from privacy.wire import messages
 from privacy.wire.hub_messages import (
     HUB_CARRY,
+    HUB_END,
     HUB_HELLO,
     Brought,
     HubAnswer,
@@ -31,11 +32,13 @@ from privacy.wire.hub_messages import (
     HubPart,
     Passed,
     Relayed,
+    run_name,
 )
 from strategies.coordinator.messaging.exchange import HUB_AWAY
 
 _PAUSE_S = 0.1
 _LONGEST_GREETING_S = 20.0
+_LONGEST_FAREWELL_S = 10.0
 _NO_ID = ""
 
 
@@ -75,6 +78,7 @@ class HubGrid(WrappedGrid):
         grid: Flower's bus to the hubs.
         charter: Names the hubs, their members and their keys.
         config: Digest of the run config, which hubs must have too.
+        name: The run's name, by which a hub's operator finds it.
         clock: Returns seconds from a fixed point.
         sleep: Waits between two looks.
     """
@@ -85,11 +89,12 @@ class HubGrid(WrappedGrid):
         charter: Charter,
         config: str,
         *,
+        name: str = "run",
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         super().__init__(grid)
-        self._charter, self._config = charter, config
+        self._charter, self._config, self._name = charter, config, run_name(name)
         self._hubs = {hub.name: hub for hub in charter.hubs}
         self._clock, self._sleep = clock, sleep
         self._present: dict[str, _Present] = {}
@@ -161,11 +166,33 @@ class HubGrid(WrappedGrid):
             self._sleep(_PAUSE_S)
         return replies
 
+    def dismiss_hubs(self) -> None:
+        """Tell the hubs that the run has ended; one that hears nothing of it notices by itself."""
+        known = {"charter": self._charter.fingerprint, "config": self._config}
+        told = [
+            Message(
+                HubHello(name=self._name, challenge=bytes(CHALLENGE_SIZE), **known).content(),
+                one.node,
+                HUB_END,
+                ttl=60.0,
+            )
+            for one in self._present.values()
+        ]
+        waiting = {sent for sent in self._grid.push_messages(told) if sent}
+        until = self._clock() + _LONGEST_FAREWELL_S
+        while waiting and self._clock() < until:
+            waiting -= {sent for sent in waiting if [*self._grid.pull_messages([sent])]}
+            if waiting:
+                self._sleep(_PAUSE_S)
+
     def _greet(self, nodes: Sequence[int]) -> None:
         """Ask nodes which hubs they are."""
         challenge = secrets.token_bytes(CHALLENGE_SIZE)
         hello = HubHello(
-            charter=self._charter.fingerprint, config=self._config, challenge=challenge
+            name=self._name,
+            charter=self._charter.fingerprint,
+            config=self._config,
+            challenge=challenge,
         )
         asked = [Message(hello.content(), node, HUB_HELLO, ttl=600.0) for node in nodes]
         waiting = dict(zip(self._grid.push_messages(asked), nodes, strict=True))
@@ -236,6 +263,7 @@ class HubGrid(WrappedGrid):
         layouts = {self._layouts.get(node, b"") for node in nodes}
         kind = asked[0].metadata.message_type
         return Passed(
+            name=self._name,
             charter=self._charter.fingerprint,
             config=self._config,
             kind=kind,
@@ -263,6 +291,7 @@ class HubGrid(WrappedGrid):
         """Return the answers in what a hub brought; of a hub that failed, that it is away."""
         bundle.sent = None
         if not reply.has_content():
+            self._present.pop(bundle.hub, None)  # it is greeted again, and begins anew if it must
             return _absent(bundle)
         try:
             answer = HubAnswer.read(reply.content, asked=len(bundle.messages))

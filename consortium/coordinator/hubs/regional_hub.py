@@ -27,6 +27,7 @@ from privacy.wire import messages
 from privacy.wire.encrypted_messages import SealedRound
 from privacy.wire.hub_messages import (
     HUB_CARRY,
+    HUB_END,
     HUB_HELLO,
     Brought,
     HubAnswer,
@@ -72,6 +73,7 @@ class RegionalHub:
         config: The run config.
         sign: Signs with the hub's key.
         keep: Keeps a file.
+        note_dim: Told how many numbers the vector has that the members train, before they answer.
     """
 
     hub: Hub
@@ -80,6 +82,7 @@ class RegionalHub:
     config: RunConfig
     sign: Callable[[bytes], bytes] = field(repr=False)
     keep: Keep = field(repr=False)
+    note_dim: Callable[[int], None] = lambda _dim: None
 
     def answer(self, asked: Message, *, run: int, node: int) -> RecordDict:
         """Return the answer to a message of the coordinator of a run.
@@ -102,6 +105,10 @@ class RegionalHub:
                 self._require_agreed(passed.charter, passed.config)
                 with digests_shared():
                     return self._carried(passed).content()
+            case kind if kind == HUB_END:
+                ended = HubHello.read(asked.content)
+                self._require_agreed(ended.charter, ended.config)
+                return RecordDict()
         raise NotForAHub("a hub passes on questions to its members, and answers none itself")
 
     def _greeted(self, hello: HubHello, *, run: int, node: int) -> RecordDict:
@@ -128,6 +135,8 @@ class RegionalHub:
 
     def _carried(self, passed: Passed) -> HubAnswer:
         exchange = Exchange(grid=self.grid, deadline_s=_SHARE * self.config.deadline_s)
+        if passed.layout:
+            self.note_dim(_layout(passed).dim)
         summing = self._summing(passed)
         asked = (
             exchange.message(passed.kind, node, passed.contents[at], group=passed.group)
@@ -155,13 +164,17 @@ class RegionalHub:
         if not passed.layout or not sealed:
             return None
         terms = sealed_terms(self.config, self.charter)
-        layout = Layout.from_description(json.loads(passed.layout))
+        layout = _layout(passed)
         request = SealedRound.read(passed.contents[0], sums_bytes=_ANY_SIZE, count_bytes=_ANY_SIZE)
         forms = _forms(passed.kind, terms, layout, request.server_round)
         roster = Roster(layout=layout, present={}, asked=frozenset())
         kind = MaskedQuestions if isinstance(terms, MaskedTerms) else Questions
         questions = kind(terms=terms, roster=roster, keep=self.keep, observe=lambda _event: None)  # type: ignore[arg-type]
         return questions.put(request, (), forms)
+
+
+def _layout(passed: Passed) -> Layout:
+    return Layout.from_description(json.loads(passed.layout))
 
 
 def _forms(

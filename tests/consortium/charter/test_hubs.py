@@ -22,6 +22,41 @@ def with_hubs(*hubs: Hub) -> Charter:
     return Charter.model_validate({**BASE.model_dump(), "hubs": hubs})
 
 
+def test_where_a_hub_is_reached_is_signed_and_a_charter_of_before_keeps_its_fingerprint() -> None:
+    hubs = (
+        Hub(name="hub-a", members=("east", "west"), signing=KEY),
+        Hub(name="hub-b", members=("north",), signing=OTHER),
+    )
+    assert with_hubs(*hubs).fingerprint == (
+        "6a9a9c659fc3a0995b9acba899c6767b7b9061650594672bbfd507248eeead48"
+    )
+    doors = [{"address": f"host:{port}", "authority": "33" * 32} for port in (1, 2)]
+    reached = [hub.model_copy(update=door) for hub, door in zip(hubs, doors, strict=True)]
+    moved = reached[0].model_copy(update={"address": "other:1"})
+    told = with_hubs(*reached)
+    assert Charter.model_validate_json(told.model_dump_json()) == told
+    prints = {with_hubs(*hubs).fingerprint, told.fingerprint}
+    assert len(prints | {with_hubs(moved, reached[1]).fingerprint}) == 3
+
+
+@pytest.mark.parametrize(
+    "doors",
+    [
+        ({"address": "host:1", "authority": "33" * 32}, {}),
+        ({"address": "host:1", "authority": "33" * 32}, {"address": "host:2"}),
+        ({"address": "host:1", "authority": "33" * 32},) * 2,
+    ],
+)
+def test_all_hubs_are_reached_at_addresses_of_their_own_or_none_is(
+    doors: tuple[dict[str, str], dict[str, str]],
+) -> None:
+    with pytest.raises(ValidationError, match="an address and an authority each"):
+        with_hubs(
+            Hub(name="hub-a", members=("east", "west"), signing=KEY, **doors[0]),
+            Hub(name="hub-b", members=("north",), signing=OTHER, **doors[1]),
+        )
+
+
 def test_hubs_are_in_the_fingerprint_and_a_charter_without_keeps_its_own() -> None:
     hubs = (
         Hub(name="hub-a", members=("east", "west"), signing=KEY),

@@ -114,7 +114,7 @@ def test_what_an_earlier_supernode_heard_is_forgotten(founded: Founded) -> None:
     node.home.mkdir()
     LastAnswer(node.home).path.touch()  # answered a moment ago
     with supervised(node, node.start):
-        assert "since the site started" in party_trouble(founded.site("east"))
+        assert "since it started" in party_trouble(founded.site("east"))
 
 
 def test_a_check_of_a_site_loads_no_library_that_takes_long(founded: Founded) -> None:

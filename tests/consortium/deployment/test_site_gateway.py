@@ -14,11 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.types import Receive, Scope, Send
 
-from consortium.coordinator.reply_bound import ReplyBound, note_layout, read_bound
+from consortium.coordinator.reply_bound import (
+    ReplyBound,
+    answers_in_one,
+    note_layout,
+    read_bound,
+)
 from consortium.deployment.loopback_transport import LoopbackTransport
 from consortium.deployment.site_gateway import SITE_PATHS, SiteGateway
 from consortium.run.directory import COORDINATOR
 from strategies.coordinator.messaging.events import RoundStarted, SitesJoined
+from tests.consortium.founded import found_with_hubs
 
 BOUND = ReplyBound(numbers=100)
 PIECE, ENVELOPE = "/v1/fleet/push-object", "/v1/fleet/push-messages"
@@ -155,6 +161,18 @@ def test_the_bound_is_that_of_the_model_that_trains(
     note_layout(joined, tally_size=9)
     assert read_bound(tmp_path, 7) == ReplyBound(numbers=1_000_000)
     assert read_bound(tmp_path, 2_000_000) == ReplyBound(numbers=2_000_000)
+
+
+def test_a_hub_brings_the_answers_of_its_members_in_one(tmp_path: Path) -> None:
+    """Its envelope lists the pieces of all of them; what a member sends its hub is as ever."""
+    (tmp_path / "flower").mkdir()
+    charter = found_with_hubs(tmp_path / "all").charter
+    assert answers_in_one(charter, "") == 3
+    assert answers_in_one(charter, "alps") == 1
+    assert answers_in_one(charter.model_copy(update={"hubs": ()}), "") == 1
+    alone, three = read_bound(tmp_path, 7), read_bound(tmp_path, 7, 3)
+    assert three.envelope_bytes == 3 * alone.envelope_bytes
+    assert three.piece_bytes == alone.piece_bytes
 
 
 @given(st.integers(0, 10**9))

@@ -1,12 +1,11 @@
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from consortium.charter.document import BadCharter, coordinator_address
-from consortium.charter.hubs import Hub
+from consortium.charter.addresses import own_door
+from consortium.charter.document import BadCharter
 from consortium.charter.signatures import OtherKeys, Signatures, Unsigned
 from consortium.provisioning import provision as provisioning
 from consortium.provisioning.certificates import (
@@ -104,14 +103,6 @@ def test_no_kit_without_every_signature(founded: Founded) -> None:
     assert not (founded.path / "kits").exists()
 
 
-def test_no_kit_for_a_charter_with_hubs(founded: Founded) -> None:
-    """Hubs run in process only: nobody is to wait for one that nothing starts."""
-    hub = Hub(name="hub-a", members=founded.charter.names, signing="11" * 32)
-    charter = founded.charter.model_copy(update={"hubs": (hub,)})
-    with pytest.raises(provisioning.HubsNotDeployed):
-        attempt(replace(founded, charter=charter))
-
-
 def test_no_kit_without_every_public_half(founded: Founded) -> None:
     with pytest.raises(BadCharter, match="west"):
         attempt(founded, halves=founded.halves[:2])
@@ -168,12 +159,12 @@ def test_no_authority_is_made_where_kits_are_made(founded: Founded) -> None:
 def test_a_deployment_has_an_address(founded: Founded, coordinator: str) -> None:
     charter = founded.charter.model_copy(update={"coordinator": coordinator})
     with pytest.raises(BadCharter, match="HOST:PORT"):
-        coordinator_address(charter)
+        own_door(charter)
 
 
 def test_an_address_of_six_bytes_or_of_eight_groups(founded: Founded) -> None:
     charter = founded.charter.model_copy(update={"coordinator": "[::1]:9443"})
-    assert coordinator_address(charter) == ("::1", 9443)
+    assert (own_door(charter).host, own_door(charter).port) == ("::1", 9443)
 
 
 def test_each_node_has_a_key_of_its_own(founded: Founded) -> None:

@@ -1,5 +1,7 @@
 """The messages of hubs: what is written is read, and nothing else is."""
 
+from dataclasses import replace
+
 import pytest
 from flwr.app import ArrayRecord, ConfigRecord, RecordDict
 
@@ -16,6 +18,7 @@ from privacy.wire.hub_messages import (
     SignedSum,
     carried_bytes,
     part_of,
+    run_name,
     run_of,
 )
 
@@ -23,6 +26,7 @@ QUIET = wire.content({"receipts": wire.bytes_array(b"two")}, {"report": 0})
 LOUD = wire.content({"receipts": wire.bytes_array(b"two")}, {"report": 1})
 REFUSAL = wire.refusal_of("bad-table", {})
 PASSED = Passed(
+    name="first",
     charter="c",
     config="d",
     kind="train",
@@ -45,7 +49,7 @@ ANSWER = HubAnswer(
 
 
 def test_what_a_hub_is_asked_and_answers_is_read_as_it_was_written() -> None:
-    hello = HubHello(charter="c", config="d", challenge=bytes(32))
+    hello = HubHello(name="first", charter="c", config="d", challenge=bytes(32))
     here = HubIsHere(hub="hub-a", nodes=(1, 2**64 - 1), proof=bytes(64))
     assert HubHello.read(hello.content()) == hello
     assert HubIsHere.read(here.content()) == here
@@ -94,3 +98,15 @@ def test_only_what_was_read_from_a_hub_says_that_its_uploads_are_in_a_sum() -> N
     assert relayed == QUIET
     assert (part_of(relayed), run_of(relayed, 1), carried_bytes(relayed)) == (part, 9, 3)
     assert (part_of(QUIET), run_of(QUIET, 1), carried_bytes(QUIET)) == (None, 1, 0)
+
+
+@pytest.mark.parametrize("name", ["", "../up", "a b", ".hidden", "n" * 65])
+def test_a_run_has_a_name_that_is_safe_for_a_directory(name: str) -> None:
+    """A coordinator may call its run as it likes; a hub is told a name that leads nowhere else."""
+    assert "/" not in run_name(name)
+    assert run_name(run_name(name)) == run_name(name) != ""
+    hello = HubHello(name=name, charter="c", config="d", challenge=bytes(32))
+    with pytest.raises(MalformedRecord):
+        HubHello.read(hello.content())
+    with pytest.raises(MalformedRecord):
+        Passed.read(replace(PASSED, name=name).content())

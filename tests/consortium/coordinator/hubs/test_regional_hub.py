@@ -8,7 +8,7 @@ from flwr.app import RecordDict
 
 from consortium.coordinator.hubs.regional_hub import NotForAHub, OtherAgreement, RegionalHub
 from privacy.identity.log_signing_key import SigningKey
-from privacy.wire.hub_messages import HUB_CARRY, HUB_HELLO, HubAnswer, HubHello, Passed
+from privacy.wire.hub_messages import HUB_CARRY, HUB_END, HUB_HELLO, HubAnswer, HubHello, Passed
 from privacy.wire.messages import greeting
 from scenarios.engines.in_process import InProcessGrid
 from tests.hub_consortium import placed_behind
@@ -32,6 +32,7 @@ def hub(tmp_path: Path) -> RegionalHub:
 
 def passed(hub: RegionalHub) -> Passed:
     return Passed(
+        name="first",
         charter=hub.charter.fingerprint,
         config=hub.config.digest,
         kind="query.hello",
@@ -44,11 +45,18 @@ def passed(hub: RegionalHub) -> Passed:
 
 
 def test_a_hub_refuses_another_charter_and_another_run_config(hub: RegionalHub) -> None:
-    hello = HubHello(charter=hub.charter.fingerprint, config=hub.config.digest, challenge=bytes(32))
+    hello = HubHello(
+        name="first",
+        charter=hub.charter.fingerprint,
+        config=hub.config.digest,
+        challenge=bytes(32),
+    )
     hub.answer(message(HUB_HELLO, hello.content()), run=1, node=1)
+    assert hub.answer(message(HUB_END, hello.content()), run=1, node=1) == RecordDict()
     for other in (replace(hello, charter="00" * 32), replace(hello, config="00" * 32)):
-        with pytest.raises(OtherAgreement):
-            hub.answer(message(HUB_HELLO, other.content()), run=1, node=1)
+        for kind in (HUB_HELLO, HUB_END):
+            with pytest.raises(OtherAgreement):
+                hub.answer(message(kind, other.content()), run=1, node=1)
     elsewhere = replace(passed(hub), config="00" * 32)
     with pytest.raises(OtherAgreement):
         hub.answer(message(HUB_CARRY, elsewhere.content()), run=1, node=1)

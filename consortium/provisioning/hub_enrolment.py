@@ -1,0 +1,193 @@
+"""Enrol a hub: create all its keys in its own directory, and show their public halves."""
+
+import json
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from cryptography import x509
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from consortium.charter.document import BadCharter, Charter
+from consortium.charter.hubs import ADDRESS, Hub
+from consortium.provisioning.certificates import certificate_digest, pem_bytes, read_certificate
+from consortium.provisioning.enrolment import (
+    BadPublicHalf,
+    create_node_key,
+    public_node_key,
+    require_node_key,
+)
+from consortium.provisioning.installation import init_coordinator
+from consortium.run.hub_directory import HubDirectory, require_hub
+from consortium.run.party_directory import PartyDirectory
+from consortium.site.directory import SiteDirectory
+from privacy.identity.log_signing_key import SigningKey
+from privacy.protocol.hub_sums import require_hub_signature
+from privacy.storage.document_mistakes import document_mistakes
+from privacy.storage.durable_files import write_atomically
+from sites.schema.tables import NAME
+
+_TAG = b"consortium.hub-half/1\n"
+
+
+class HubHalf(BaseModel):
+    """The public half of a hub's keys, signed with the key that signs its sums.
+
+    Args:
+        name: The hub's name.
+        address: Where its members reach it, as HOST:PORT.
+        signing: Ed25519 public key, hexadecimal.
+        authority: The certificate of its authority, in PEM.
+        node: Its SuperNode's public key, in OpenSSH's form.
+        signature: Signature of the signing key over all other fields.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = 1
+    name: str = Field(pattern=NAME)
+    address: str = Field(pattern=ADDRESS, min_length=1)
+    signing: str = Field(pattern=r"^[0-9a-f]{64}$")
+    authority: str = Field(max_length=16_384)
+    node: str = Field(max_length=512)
+    signature: str = Field(pattern=r"^([0-9a-f]{128})?$")
+
+    @property
+    def certificate(self) -> x509.Certificate:
+        """The certificate of its authority.
+
+        Raises:
+            BadPublicHalf: It is none.
+        """
+        try:
+            return x509.load_pem_x509_certificate(self.authority.encode())
+        except ValueError as error:
+            raise BadPublicHalf(f"the hub {self.name} names no authority's certificate") from error
+
+    def before(self, members: Sequence[str]) -> Hub:
+        """Return the hub's entry in a charter, with these members behind it."""
+        return Hub(
+            name=self.name,
+            members=tuple(members),
+            signing=self.signing,
+            address=self.address,
+            authority=certificate_digest(self.certificate),
+        )
+
+    def verify(self) -> None:
+        """Check that the holder of the signing key signed exactly these fields.
+
+        Raises:
+            BadSignature: The signature does not match.
+            BadPublicHalf: Flower would not accept the SuperNode's key, or there is no certificate.
+        """
+        signature = bytes.fromhex(self.signature)
+        require_hub_signature(bytes.fromhex(self.signing), self._signed_bytes(), signature)
+        require_node_key(self.node)
+        pem_bytes(self.certificate)
+
+    @classmethod
+    def read(cls, path: Path) -> "HubHalf":
+        """Read and verify the public half of a hub.
+
+        Raises:
+            BadPublicHalf: The file is not one.
+            BadSignature: It was altered on the way.
+        """
+        try:
+            half = cls.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError) as error:
+            raise BadPublicHalf(f"{path} is not the public half of a hub's keys") from error
+        half.verify()
+        return half
+
+    def write(self, path: Path) -> None:
+        """Write the public half to a file. It is signed, so it may travel over any channel."""
+        write_atomically(path, self.model_dump_json(indent=1))
+
+    def _signed_bytes(self) -> bytes:
+        said = self.model_dump(exclude={"signature"})
+        return _TAG + json.dumps(said, sort_keys=True).encode()
+
+
+def init_hub(directory: Path, *, name: str, hosts: tuple[str, ...], now: datetime) -> Path:
+    """Create a hub's authority, keys and certificate; return the authority's.
+
+    Its directory is a coordinator's, as its members come there; in it is that of the SuperNode with
+    which the hub itself comes to the coordinator of the run. Guarantee: all keys stay there.
+
+    Args:
+        directory: The hub's directory.
+        name: The hub's name.
+        hosts: Names and addresses of the hub.
+        now: Start of the certificates' validity.
+
+    Raises:
+        BadPublicHalf: The name is none that a hub can have.
+        SecretExists: A hub or a coordinator is already set up there.
+        NotACoordinator: A site is set up there.
+    """
+    if not re.fullmatch(NAME, name):
+        raise BadPublicHalf(
+            f"a hub cannot be called '{name}': a name begins with a small letter; small letters, "
+            "digits and . _ - follow"
+        )
+    authority = init_coordinator(directory, hosts=hosts, now=now)
+    paths = HubDirectory(directory)
+    SigningKey.at(paths.key)
+    create_node_key(paths.node)
+    write_atomically(paths.named, f"{name}\n")
+    return authority
+
+
+def hub_half(directory: Path, *, address: str) -> HubHalf:
+    """Return the public half of a hub's keys.
+
+    Args:
+        directory: The hub's directory.
+        address: Where its members reach it, as HOST:PORT.
+
+    Raises:
+        NotACoordinator: The directory is not a hub's.
+        BadPublicHalf: The address is none, or a key cannot be read.
+    """
+    name, key = require_hub(directory), SigningKey.at(HubDirectory(directory).key)
+    try:
+        half = HubHalf(
+            name=name,
+            address=address,
+            signing=key.public.hex(),
+            authority=pem_bytes(read_certificate(PartyDirectory(directory).authority)).decode(),
+            node=public_node_key(SiteDirectory(HubDirectory(directory).node).node_key),
+            signature="",
+        )
+    except ValidationError as error:
+        raise BadPublicHalf(document_mistakes(error, HubHalf)) from error
+    return half.model_copy(update={"signature": key.sign(half._signed_bytes()).hex()})
+
+
+def require_halves(charter: Charter, halves: Sequence[HubHalf]) -> dict[str, HubHalf]:
+    """Return the public half of each hub of a charter, by name.
+
+    Raises:
+        BadCharter: One is missing, of no hub of the charter, or says otherwise than the charter.
+    """
+    given = {half.name: half for half in halves}
+    odd = sorted({*given} ^ {hub.name for hub in charter.hubs})
+    if odd:
+        raise BadCharter(
+            "a kit for each hub of the charter needs its public half, and no other; missing, or "
+            f"of no hub: {', '.join(odd)}",
+            odd=len(odd),
+        )
+    for hub in charter.hubs:
+        half = given[hub.name]
+        half.verify()
+        if half.before(hub.members) != hub:
+            raise BadCharter(
+                f"the charter says something else of the hub {hub.name} than its public half: "
+                "give the half from which the charter was drafted, or revise the charter"
+            )
+    return given
