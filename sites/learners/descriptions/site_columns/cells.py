@@ -118,11 +118,11 @@ class OwnCells:
         """Return which columns this site alone would show, shape (columns,).
 
         A column is shown whole, all values by all classes, or not at all. Every cell of it must be
-        of nobody or of at least ten persons. Of a number, ten records of every class must have a value: if one site
-        had none, the bins of the others would be those of fewer. These values must be at least ten
-        different ones, because a mean and a deviation tell the counts of two or three, and none
-        may carry more than a quarter of the variance, because a deviation tells where such a one
-        is.
+        of nobody or of at least ten persons. Of a number, ten persons of every class must have a
+        value: if one site had none, the bins of the others would be those of fewer. These values
+        must be at least ten different ones, because a mean and a deviation tell the counts of two
+        or three, and none may carry more than a quarter of the variance, because a deviation tells
+        where such a one is.
         """
         groups, columns = self.counts.groups_of(records), self.counts.columns_of(records)
         shown = []

@@ -21,7 +21,7 @@ them, who has the pooled counts exactly and can take off its own.
 - *A column that is shown.* Each cell of each site that shows is of nobody, or of ten persons or
   more: there is no small cell to be worked out. No finer count of a category exists; the bins of a
   number are pooled, and every site that shows has ten records of each class in them.
-- *A column that is hidden* is hidden of all sites alike, so it tells no two sites apart. j knows the
+- *A column that is hidden* is hidden of all sites, so it tells no two sites apart. j knows the
   pooled cells, the records of each class of the sites that show, and that at least one of these has
   a veto. No cell from 1 to 9 of a site i that shows follows from this. Let x = x(i, k) be one, of
   value k and class g. There is a third site m that shows, with ten records of class g or more, so
@@ -42,8 +42,8 @@ them, who has the pooled counts exactly and can take off its own.
   If who shows is another set now, or its own cells are others, nobody shows anything: two answers
   would tell who was added, or what changed. Otherwise they are the same answer.
 
-A site that lies about itself can show what it likes of itself, or hide a column of all. It learns no
-more by it than j. Two sites that put together what they know are a crowd less, as of every sum.
+A site that lies about itself can show what it likes of itself, or hide a column of all. It learns
+no more by it than j. Two sites that put together what they know are a crowd less, as of every sum.
 """
 
 import hashlib
