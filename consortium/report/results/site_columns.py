@@ -121,7 +121,9 @@ def _rows(by_site: Mapping[str, Any], place: int) -> Iterator[Row]:
 
 
 def _mean(values: Mapping[str, float]) -> str:
-    return f"{words.amount(values['mean'])} ({words.amount(values['deviation'])})"
+    # Not `amount`: digits behind those that were told would look exact.
+    mean, spread = (f"{values[what]:,.10g}" for what in ("mean", "deviation"))
+    return f"{mean.replace('-', words.MINUS)} ({spread})"
 
 
 def _shares(counts: Sequence[int], records: Sequence[int]) -> Iterator[str]:
