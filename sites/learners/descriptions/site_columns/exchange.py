@@ -124,7 +124,8 @@ class Standing:
     @property
     def crowd(self) -> int:
         """Fewest sites of each kind: the strictest of what the sites ask for, and at least 3."""
-        return max(LEAST_CROWD, *self.heads[self.taking_part, 2].tolist(), 0)
+        asked = self.heads[self.taking_part, 2]
+        return max(LEAST_CROWD, int(asked.max(initial=0)))
 
     @cached_property
     def code(self) -> int:

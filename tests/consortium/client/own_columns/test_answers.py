@@ -1,21 +1,25 @@
 """A site in a Table 1: what it says of itself, and what it does not let others make it say."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from flwr.app import ConfigRecord, Message, RecordDict
 
+from consortium.client.mods import gate_messages
 from consortium.client.own_columns.answers import site_columns
 from consortium.client.own_columns.memory import ShownBefore
 from consortium.site.directory import SiteDirectory
 from privacy.layout import Tally, Vector
+from privacy.storage.durable_files import write_atomically
 from privacy.wire import flower_records as wire
 from privacy.wire import messages
-from sites.learners.descriptions.site_columns.exchange import MODULUS, Head, SiteColumns
-from tests.consortium.staged import Ward, code_of, ward
+from sites.learners.descriptions.site_columns.exchange import CHANGED, MODULUS, Head, SiteColumns
+from tests.consortium.staged import Ward, code_of, message, ward
 from tests.decisions import decide
 
-BY_SITE = {"learner": "describe", "describe.by-site": True, "num-server-rounds": 3}
+BY_SITE: Any = {"learner": "describe", "describe.by-site": True, "num-server-rounds": 3}
 
 
 @pytest.fixture
@@ -143,3 +147,47 @@ def test_a_site_that_was_not_asked_for_vetoes_shows_no_cells(hungary: Ward) -> N
     columns, state = columns_of(hungary), counted(hungary)
     vetoes = np.ones(columns.layout.size, np.int64)  # no multiples: nothing is shown
     assert refused(hungary, columns.move(state, vetoes), 3)
+
+
+def test_records_that_change_after_its_word_stop_the_run(hungary: Ward) -> None:
+    state = counted(hungary)
+    last = asked(hungary, state)
+    memory = SiteDirectory(hungary.site.directory).shown_columns
+    shown = ShownBefore.at(hungary.site.directory)
+    others = {
+        charter: one.model_copy(update={"cells": "0" * 64})
+        for charter, one in shown.by_charter.items()
+    }
+    write_atomically(memory, ShownBefore(by_charter=others).model_dump_json())
+    assert refused(hungary, last, 3)
+    head = columns_of(hungary).layout.part(
+        f"{place_of(hungary)}/head", summed(hungary, start(hungary), 4)
+    )
+    assert head[3] == CHANGED
+
+
+def test_a_site_gives_no_veto_for_another_roster_than_the_first(hungary: Ward) -> None:
+    """Adversary: a coordinator in the clear, who says that nobody remembers anything."""
+    summed(hungary, counted(hungary), 2)
+    columns = columns_of(hungary)
+    heads = np.zeros(columns.layout.size, np.int64)
+    for place in range(4):
+        heads = columns.with_head(heads, place, Head(shows=True, crowd=3))
+    absent = next(at for at in range(4) if at != place_of(hungary))
+    columns.layout.part(f"{absent}/head", heads)[:] = 0
+    made_up = columns.move(start(hungary), heads)
+    assert not columns.standing(made_up).withheld
+    assert refused(hungary, made_up, 3)  # a round is evaluated from one state
+
+
+def test_the_gate_lets_no_word_of_a_silent_site_out_whoever_said_it(hungary: Ward) -> None:
+    """Adversary: an app behind the gate that does not ask the policy, in the clear."""
+    answer = hungary.ask(messages.TRAIN, hungary.position(start(hungary), 1))
+    asked_ = message(messages.TRAIN, hungary.position(start(hungary), 1))
+    decide(hungary.site.directory, releases={"own_figures": False})
+    arrays, facts = wire.arrays_and_facts(answer)
+    silent = RecordDict({wire.ARRAYS: arrays, wire.FACTS: ConfigRecord({**facts, "released": 0})})
+    left = gate_messages(
+        asked_, hungary.context, lambda asked, _: Message(silent, reply_to=asked)
+    ).content
+    assert code_of(left) == "not-released"

@@ -112,7 +112,7 @@ class Sites:
         """Return the next state, rounded as every state is."""
         for one in tallies:
             self.learner.contribution.check(one, sites=1)
-        pooled = np.sum(tallies, axis=0, dtype=np.int64)
+        pooled = np.stack(tallies).sum(axis=0)
         after = self.learner.move(vector, self.statistics, pooled)
         return after.astype(np.float32).astype(np.float64)
 

@@ -76,14 +76,15 @@ def spread(n: int) -> NDArray[np.float64]:
 def test_a_number_is_shown_if_nothing_of_it_stands_out() -> None:
     missing, outlier = spread(60), spread(60)
     missing[:4], outlier[0] = np.nan, 1000
-    for values, shown in (
+    cases: list[tuple[NDArray[np.float64], bool]] = [
         (spread(60), True),
         (np.concatenate([spread(60), np.full(60, np.nan)]), True),
         (missing, False),  # four missing values
         (outlier, False),  # one value carries the deviation
         (np.arange(60) // 2 % 3.0, False),  # three values, whose counts mean and deviation tell
         (np.where(np.arange(60) % 2, np.nan, spread(60)), False),  # a class without a value
-    ):
+    ]
+    for values, shown in cases:
         assert OWN.columns_to_show(weighed(values)).tolist() == [shown]
 
 
