@@ -139,7 +139,8 @@ def _note(found: Mapping[str, Any], hidden: Sequence[str]) -> str:
         f"overall or by class, is of 1 to {least - 1} persons; a number also if it has few "
         "different values, or one that carries much of the variance, as a mean and a deviation "
         f"would tell it; and if the sites that show nothing have a small count together.{which} "
-        "Counts are exact. Means and deviations are rounded to at most a tenth of the deviation. "
+        "Counts are exact. Means and deviations are rounded to at most a tenth of the deviation, "
+        "from 1,000 values on to a hundredth. "
         "Quartiles are told of all sites together only. The same figures are in "
         "table1-by-site.csv."
     )

@@ -24,6 +24,7 @@ LARGEST_SHARE = 0.25
 STEPS = np.array([float(f"{m}e{power}") for power in range(-40, 41) for m in (1, 2, 5)])
 _MOST_STEPS = 2.0**30
 _MOMENTS = 3
+_MANY = 1_000  # values, of whose mean a further digit tells no more of a single one
 
 
 @dataclass(frozen=True)
@@ -207,14 +208,16 @@ def _persons_of(records: TableRecords, places: NDArray[np.int64], size: int) -> 
 def _moments(item: Number, values: Vector) -> tuple[int, int, int]:
     """Return step, mean and deviation of some values as whole numbers; zeros of fewer than ten.
 
-    The step is at most a tenth of the deviation. So the sum of n values is known to n / 10
-    deviations at best, and no single value follows from it.
+    The step is at most a tenth of the deviation, and from a thousand values on a hundredth. So of
+    a hundred values or more the sum is known to a few deviations at best, and no single value
+    follows from it.
     """
     if len(values) < SMALLEST_SHOWN:
         return 0, 0, 0
     mean, deviation = _mean_and_deviation(values)
     # Beyond 2^30 steps between the bounds nobody reads a digit more.
-    place = max(int(np.searchsorted(STEPS, deviation / 10, side="right")) - 1, _finest(item))
+    finest_told = deviation / (100 if len(values) >= _MANY else 10)
+    place = max(int(np.searchsorted(STEPS, finest_told, side="right")) - 1, _finest(item))
     step = float(STEPS[place])
     steps = round(mean / step) - math.floor(item.low / step)
     return place, min(max(steps, 0), int(_MOST_STEPS)), round(deviation / step)

@@ -59,6 +59,12 @@ def test_a_mean_and_a_deviation_are_told_to_a_tenth_of_the_deviation(values: lis
         assert abs(deviation - spread) <= allowed
 
 
+def test_of_a_thousand_values_a_digit_more_is_told() -> None:
+    values = np.linspace(0, 1000, 2_002)
+    told = [OWN.moments(WEIGHT, OWN.of(weighed(one)))[0] for one in (values, values[:1_001:2])]
+    assert told == [(500.0, 288.0), (250.0, 140.0)]
+
+
 @given(VALUES, st.randoms())
 def test_the_order_of_records_does_not_matter(values: list[float], random: object) -> None:
     pairs = [*zip(values, [at % 2 for at in range(len(values))], strict=True)]
@@ -81,7 +87,7 @@ def test_a_number_is_shown_if_nothing_of_it_stands_out() -> None:
         (np.concatenate([spread(60), np.full(60, np.nan)]), True),
         (missing, False),  # four missing values
         (outlier, False),  # one value carries the deviation
-        (np.arange(60) // 2 % 3.0, False),  # three values, whose counts mean and deviation tell
+        ((np.arange(60) // 2 % 3).astype(np.float64), False),  # three values: it tells their counts
         (np.where(np.arange(60) % 2, np.nan, spread(60)), False),  # a class without a value
     ]
     for values, shown in cases:
