@@ -110,11 +110,14 @@ def test_a_policy_that_shows_no_figures_says_none(
     assert not SiteDirectory(hungary.site.directory).shown_columns.exists()
 
 
-def test_a_policy_that_changes_after_its_word_stops_the_run(hungary: Ward) -> None:
+@pytest.mark.parametrize("releases", [{"own_figures": False}, {"minimum_count": 10_000}])
+def test_a_policy_that_changes_after_its_word_stops_the_run(
+    hungary: Ward, releases: dict[str, object]
+) -> None:
     """Zeros in its place would leave this site alone with what the others do not show."""
     state = counted(hungary)
     last = asked(hungary, state)
-    decide(hungary.site.directory, releases={"own_figures": False})
+    decide(hungary.site.directory, releases=releases)
     assert refused(hungary, state, 2)
     assert refused(hungary, last, 3)
 

@@ -110,6 +110,18 @@ def test_no_small_cell_of_a_site_that_shows_follows_from_what_a_member_knows(
         assert high - low > min(crowd_has, 10) - 2.5, "hardly more than of any sum of a crowd"
 
 
+def test_who_has_a_veto_would_tell_a_count() -> None:
+    """Why nobody is told: if each of two others is known to have one to nine, 18 are nine each."""
+    every = [(1, 9), (0, None), (1, 9), (0, None)]
+    lines = [[1, 1, 0, 0], [0, 0, 1, 1], [1, 0, 1, 0], [0, 1, 0, 1]]
+    for bounds, told in ((every, True), ([(0, None)] * 4, False)):
+        ends = [
+            linprog([sign, 0, 0, 0], A_eq=lines, b_eq=[39, 39, 18, 60], bounds=bounds).fun
+            for sign in (1, -1)
+        ]
+        assert (ends[0] == pytest.approx(-ends[1])) == told
+
+
 @given(ENOUGH, st.integers(0, 3))
 def test_a_column_is_shown_of_all_or_of_none_and_then_no_cell_is_small(
     cells: NDArray[np.int64], n_silent: int
