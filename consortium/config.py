@@ -8,7 +8,7 @@ here, or in the plan that the run config holds.
 import difflib
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -22,7 +22,7 @@ from privacy.declarations import Declaration, Since, declarations_of
 from privacy.errors import ConsortiumError
 from sites.learners.cards.plan import CardPlan
 from sites.learners.distillation.plan import DistilPlan
-from sites.learners.plans import CoxPlan, GlmPlan, LearnerPlan, LearnerPlans
+from sites.learners.plans import CoxPlan, DescribePlan, GlmPlan, LearnerPlan, LearnerPlans
 from sites.learners.trees.plan import TreesPlan
 from sites.personal import PersonalPlan
 from sites.plans import Counting, ModelPlan, TextModelPlan, TrainingPlan
@@ -259,6 +259,7 @@ class RunConfig(BaseModel):
     server_optimizer: OptimizerOptions = OptimizerOptions()
     dp: PrivacyKeys = PrivacyKeys()
     learner: LearnerPlan = LearnerPlan()
+    describe: DescribePlan = DescribePlan()
     glm: GlmPlan = GlmPlan()
     trees: TreesPlan = TreesPlan()
     card: CardPlan = CardPlan()
@@ -329,11 +330,16 @@ class RunConfig(BaseModel):
         said = {"continues": self.continues, "without": self.without}
         return {**masks, **{key: value for key, value in said.items() if value}}
 
+    def learning_with(self, members: Collection[str]) -> LearnerPlans:
+        """Return the same, for a consortium of these members, in the order of its charter."""
+        return replace(self.learning, members=tuple(members))
+
     @property
     def learning(self) -> LearnerPlans:
         """Which learner the run names, and what it asks of it."""
         return LearnerPlans(
             chosen=self.learner,
+            describe=self.describe,
             glm=self.glm,
             trees=self.trees,
             card=self.card,

@@ -19,6 +19,7 @@ from consortium.client.egress_schema import (
     vector,
 )
 from consortium.client.mod_types import Next
+from consortium.client.own_columns.answers import site_columns
 from consortium.client.reply_cache import ReplyCache
 from consortium.config import RunConfig
 from consortium.protocol.parameters import packed_bytes
@@ -88,6 +89,8 @@ class ClearAtSite:
             raise NotReleased("a number of examples leaves rounded only")
         if facts.get("released") == 1 and not releases.own_figures:
             raise NotReleased("the policy does not release figures of this site alone")
+        if "summed" in arrays:
+            _require_silent(site, releases, np.frombuffer(arrays["summed"].data, "<i8"))
         for key in {"tally", "summed"} & set(arrays):
             # Counts are withheld whole or left exact: rounded one by one, they could not be added
             # up.
@@ -144,3 +147,14 @@ def _counts_of(array: Array, site: Site) -> Tally:
     if pack_counts(counts) != array.data:
         raise NotReleased("packed counts leave in one form only")
     return counts
+
+
+def _require_silent(site: Site, releases: Releases, summed: Tally) -> None:
+    """Check that a site whose policy shows no figures of its own says none in a Table 1.
+
+    Raises:
+        NotReleased: It does.
+    """
+    columns = site_columns(site)
+    if columns and not releases.own_figures and columns.tells_of_a_site(summed):
+        raise NotReleased("the policy does not release figures of this site alone")

@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from consortium.client.comparison.witnesses import require_compared
+from consortium.client.own_columns.answers import with_own_columns
 from consortium.client.site_ledger import (
     data_set_of,
     enter_statistics,
@@ -127,7 +128,8 @@ class _PlainTraining:
         # The order of records follows the seed, so that a repeated run gives the same model.
         vector, rng = stands.state.astype(np.float64), site.rng(stands.server_round)
         plan = pruned_plan(self.config, self.config.training, vector, stands.server_round)
-        return site.task.train(site.data, stands.statistics, vector, plan, rng=rng)
+        trained = site.task.train(site.data, stands.statistics, vector, plan, rng=rng)
+        return with_own_columns(site, stands, trained)
 
     def end(self, site: Site, stands: Position) -> None:
         """Give back nothing: nothing was reserved."""

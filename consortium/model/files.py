@@ -216,7 +216,7 @@ def read_model(folder: Path) -> TrainedModel:
         description.charter.table,
         model_plan(config, description.charter.table),
         seed=config.seed,
-        learning=config.learning,
+        learning=config.learning_with(description.charter.names),
         counting=config.counting,
     )
     if task.layout.digest != description.layout_digest or vector.shape != (task.layout.dim,):

@@ -145,7 +145,9 @@ class Encrypted(Mode):
 
     def bytes_down(self, config: RunConfig, charter: Charter, *, dim: int, vectors: int) -> int:
         """Return the bytes of the state and of a sum for each bucket, from the second round on."""
-        sent = learner_for(charter.task, charter.table, config.learning).contribution
+        sent = learner_for(
+            charter.task, charter.table, config.learning_with(charter.names)
+        ).contribution
         placed = self.placement(
             config, charter, dim=sent.update_dim(dim), tally_size=sent.tally_size
         )

@@ -31,7 +31,7 @@ def learner_of(charter: Charter, config: RunConfig) -> Learner:
     Raises:
         BadPlan: The run names a learner that cannot learn from the charter's records.
     """
-    return learner_for(charter.task, charter.table, config.learning)
+    return learner_for(charter.task, charter.table, config.learning_with(charter.names))
 
 
 def require_exact_sums(config: RunConfig, charter: Charter) -> None:

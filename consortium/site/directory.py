@@ -117,6 +117,9 @@ class SiteDirectory(PartyDirectory):
     accepted_findings = PathIn("accepted-findings.json")
     """What the operator said is right of what the comparison found."""
 
+    shown_columns = PathIn("shown-columns.json")
+    """For whom the site showed figures of its own in a Table 1, and which."""
+
     approvals = PathIn("approved.json")
     """The list of code bundles that the site runs."""
 

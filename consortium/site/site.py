@@ -78,7 +78,7 @@ class Site:
             self.charter.table,
             plan,
             seed=self.run_config.seed,
-            learning=self.run_config.learning,
+            learning=self.run_config.learning_with(self.charter.names),
             counting=self.run_config.counting,
         )
 

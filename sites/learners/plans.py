@@ -58,6 +58,32 @@ class LearnerPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DescribePlan:
+    """What a Table 1 shows.
+
+    Raises:
+        BadPlan: A value is out of range.
+    """
+
+    by_site: Annotated[
+        bool,
+        Field(
+            description="For `describe`: whether each site whose policy releases figures of its "
+            "own has a column, too. Takes three exchanges."
+        ),
+        Since("0.2.0"),
+    ] = False
+
+    def __post_init__(self) -> None:
+        require_declared(self, BadPlan)
+
+    @property
+    def exchanges(self) -> int:
+        """Rounds that the table takes."""
+        return 3 if self.by_site else 1
+
+
+@dataclass(frozen=True, kw_only=True)
 class GlmPlan:
     """Which regression is fitted.
 
@@ -155,21 +181,30 @@ class LearnerPlans:
 
     Args:
         chosen: Which learner.
+        describe: What a Table 1 shows.
         glm: What a regression is asked.
         trees: What boosted trees are asked.
         card: What a score card is asked.
         cox: What survival analysis is asked.
         distil: Which texts the sites' models are asked about.
         noise: What every site adds to its counts; None for nothing.
+        members: Of the charter, in its order; none where nobody is asked yet.
     """
 
     chosen: LearnerPlan = field(default_factory=LearnerPlan)
+    describe: DescribePlan = field(default_factory=DescribePlan)
     glm: GlmPlan = field(default_factory=GlmPlan)
     trees: TreesPlan = field(default_factory=TreesPlan)
     card: CardPlan = field(default_factory=CardPlan)
     cox: CoxPlan = field(default_factory=CoxPlan)
     distil: DistilPlan = field(default_factory=DistilPlan)
     noise: CountNoise | None = None
+    members: tuple[str, ...] = ()
+
+    @property
+    def shown_members(self) -> tuple[str, ...]:
+        """Whose columns a Table 1 has beside that of all."""
+        return self.members if self.describe.by_site else ()
 
     def exchanges(self, task: str) -> int | None:
         """Return the rounds that the learner needs by itself; None if it is a matter of taste.
@@ -178,16 +213,14 @@ class LearnerPlans:
             task: The use case, which tells what `auto` is; empty if it is not known.
         """
         name = self.chosen.name
-        own = {"trees": self.trees.exchanges}
+        own = {"trees": self.trees.exchanges, "describe": self.describe.exchanges}
         return {**_EXCHANGES, **own}.get(AUTOMATIC.get(task, name) if name == "auto" else name)
 
 
 # What `auto` is for a use case, where it is not training by gradients.
 AUTOMATIC: Mapping[str, LearnerName] = MappingProxyType({"survival": "cox"})
 _TRAINING: tuple[LearnerName, ...] = ("auto", "gradient")
-_EXCHANGES: Mapping[str, int] = MappingProxyType(
-    {"describe": 1, "distil": 1, "glm": 8, "cox": 8, "scorecard": 16}
-)
+_EXCHANGES: Mapping[str, int] = MappingProxyType({"distil": 1, "glm": 8, "cox": 8, "scorecard": 16})
 
 
 def may_train(learner: str) -> bool:

@@ -35,7 +35,7 @@ def _gradient(schema: AnySchema, plans: LearnerPlans) -> Learner:
 _LEARNERS: Mapping[str, Made] = MappingProxyType(
     {
         "gradient": _gradient,
-        "describe": lambda schema, plans: Description(schema, plans.noise),
+        "describe": lambda schema, plans: Description(schema, plans.noise, plans.shown_members),
         "glm": generalised_linear,
         "trees": boosted_trees,
         "scorecard": lambda schema, plans: ScoreCard.of(schema, plans.card, plans.noise),

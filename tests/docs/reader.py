@@ -55,6 +55,8 @@ LEFT_BY: Mapping[str, Path] = {
     "sites/*/own-data.parquet": TEXT,
     "model/results.json": STATISTICS,
     "model/table1.csv": STATISTICS,
+    "model/table1-by-site.csv": STATISTICS,
+    "sites/*/shown-columns.json": STATISTICS,
     "model/xgboost.json": STATISTICS,
     "periods/*/**": STATISTICS,
     "periods.csv": STATISTICS,

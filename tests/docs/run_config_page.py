@@ -17,6 +17,7 @@ HEADINGS: Mapping[str, str] = {
     "": "Rounds and sites",
     "schedule": "When the model moves",
     "learner": "The learner",
+    "describe": "Table 1",
     "glm": "Regression",
     "trees": "Boosted trees",
     "card": "Score cards",

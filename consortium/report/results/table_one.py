@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 from consortium.report.elements.blocks import Column, Paragraph, Section, Table
 from consortium.report.elements.run_reader import Recorded
 from consortium.report.results.noise import protected_people
+from consortium.report.results.site_columns import site_columns_section
 from consortium.report.results.survival import noisy_curve_section
 from consortium.wording import formatting as words
 
@@ -15,7 +16,7 @@ Row: TypeAlias = tuple[str, ...]
 
 
 def description_sections(recorded: Recorded, found: Mapping[str, Any]) -> tuple[Section, ...]:
-    """Return the section with the table of a description, and that of its survival curve."""
+    """Return the sections of a description: its table, and its columns by site or its curve."""
     shown = found["records"][0] is not None
     table = Section(
         anchor="table-1",
@@ -24,6 +25,8 @@ def description_sections(recorded: Recorded, found: Mapping[str, Any]) -> tuple[
         lead=_lead(recorded, found),
         blocks=(_table(found), Paragraph(_note(found), "quiet")) if shown else (),
     )
+    if "by_site" in found:
+        return table, site_columns_section(recorded, found)
     if "life_table" not in found:
         return (table,)
     return table, noisy_curve_section(recorded, found["noise"], found["life_table"])

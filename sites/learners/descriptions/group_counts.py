@@ -115,9 +115,9 @@ class GroupCounts:
         Raises:
             TallyOverflow: There are 2^25 records or more.
         """
-        columns = self._columns(records)
+        columns = self.columns_of(records)
         coded = [one.codes(columns[one.feature.name]) for one in self.bins(statistics)]
-        groups = self._group_of(records)
+        groups = self.groups_of(records)
         parts: dict[str, NDArray[np.int64]] = {"sites": np.ones(1, np.int64)}
         for group in range(len(self.groups)):
             member = groups == group
@@ -196,7 +196,8 @@ class GroupCounts:
                         "has: a site sent what no records have"
                     )
 
-    def _columns(self, records: TableRecords) -> Columns:
+    def columns_of(self, records: TableRecords) -> Columns:
+        """Return the described columns of records, by name, each of shape (n,)."""
         match self.schema.label:
             case NumberLabel(column=column):
                 return {**records.columns, column: records.labels}
@@ -205,7 +206,8 @@ class GroupCounts:
             case ClassLabel():
                 return records.columns
 
-    def _group_of(self, records: TableRecords) -> NDArray[np.int64]:
+    def groups_of(self, records: TableRecords) -> NDArray[np.int64]:
+        """Return the group of each record, shape (n,)."""
         match self.schema.label:
             case NumberLabel():
                 return np.zeros(len(records.labels), np.int64)

@@ -133,3 +133,42 @@ def test_with_noise_a_survival_curve_stands_beside_the_table(tmp_path: Path) -> 
     assert "How long until the event?" in page
     assert "records that end in a step of time it has a standard error of" in page
     assert "the nearest curve that only falls" in page
+
+
+BY_SITE = ("--set", "describe.by-site=true", "--set", "without=switzerland")
+
+
+def test_columns_of_single_sites_are_the_same_in_the_clear_and_encrypted(tmp_path: Path) -> None:
+    said, clear = described(tmp_path / "clear", *BY_SITE)
+    _, sealed = described(tmp_path / "sealed", *BY_SITE, "--set", "aggregation=encrypted")
+    states = {
+        (run.site("hungary") / "model" / "federated.safetensors").read_bytes()
+        for run in (clear, sealed)
+    }
+    assert len(states) == 1
+    file = (clear.model / "table1-by-site.csv").read_bytes()
+    assert file == (sealed.model / "table1-by-site.csv").read_bytes()
+    assert b"hungary,age,,mean,years,overall," in file
+    assert "va-long-beach" in said
+    page = sealed.report.read_text()
+    assert "Who is in the records of each hospital?" in page
+    assert json.loads(sealed.summary.read_text())["rounds"] == 3
+    shown = json.loads((sealed.model / "results.json").read_text())["by_site"]
+    cells = [
+        cell
+        for column in shown["columns"]
+        for level in column.get("levels", [])
+        for row in level["records"]
+        for cell in row
+    ]
+    assert cells
+    assert not any(0 < cell < 10 for cell in cells)
+
+
+def test_where_one_site_shows_nothing_nobody_does_and_the_page_says_why(tmp_path: Path) -> None:
+    """Switzerland has eight healthy patients: too few to show, and alone it would follow."""
+    said, run = described(tmp_path / "run", "--set", "describe.by-site=true")
+    assert "(switzerland) may not show figures of their own" in " ".join(said.split())
+    lines = (run.model / "table1-by-site.csv").read_text().splitlines()
+    assert len(lines) == 1
+    assert "No hospital has a column of its own" in run.report.read_text()
