@@ -7,9 +7,7 @@ WORKERS ?= 3
 SPREAD := -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 # one order, so that a change fails by what it did; test-all draws a new one each time
 ORDER := --randomly-seed=20260901
-# no --doctest-modules: examples are in pages, which are followed; to look for more, in every module
-# of the tests and in every worker, took a minute of processor time
-QUICK := -m "not slow"
+QUICK := -m "not slow" --doctest-modules
 # hundreds of processes start, and each would compile what it loads
 export PYTHONDONTWRITEBYTECODE :=
 REPORT := --cov-report=term:skip-covered --cov-report=json:.coverage.json
@@ -60,7 +58,7 @@ coverage: install browser
 
 test-all: export HYPOTHESIS_PROFILE ?= whole
 test-all: lint browser
-	$(BIN)/python -m pytest $(SPREAD)
+	$(BIN)/python -m pytest $(SPREAD) --doctest-modules
 
 test-matrix: install
 	$(BIN)/python -m tests.matrix
