@@ -1,5 +1,9 @@
-"""What every test shares: one thread, how hypothesis looks for counterexamples, who begins."""
+"""What every test shares: one thread, how hypothesis looks for counterexamples, who begins.
 
+And a server that starts programs, for whoever types commands.
+"""
+
+import atexit
 import gc
 import importlib
 import os
@@ -13,6 +17,8 @@ from pathlib import Path
 import psutil
 import pytest
 from hypothesis import settings
+
+from tests.forked import Forked
 
 # As each test has a core; torch's threads, on cores that are taken, wait by spinning. Programs that
 # a test starts have one as well.
@@ -56,6 +62,12 @@ LONGEST = (
     "tests/scenarios/engines/test_runner.py",
     "tests/promises/test_buckets.py",
     "tests/promises/test_restored.py",
+    "tests/scenarios/test_text_runs.py",
+    "tests/promises/test_many_masked_sites.py",
+    "tests/test_modes.py",
+    "tests/test_learners.py",
+    "tests/test_made_by_0_1_0.py",
+    "tests/test_every_command.py",
 )
 
 # Of garbage, as in both command lines (`search_garbage_rarely`).
@@ -89,6 +101,13 @@ def pytest_configure() -> None:
     """Let the tests' files be in memory, unless PYTEST_DEBUG_TEMPROOT says where they are."""
     if has_room(MEMORY):
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+@pytest.fixture(scope="session")
+def forked() -> Iterator[Forked]:
+    """Start programs that have the libraries loaded; one server for all files of a worker."""
+    with Forked() as forking:
+        yield forking
 
 
 def names_watched_packages(config: pytest.Config) -> bool:
@@ -138,6 +157,7 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
     else:
         collected = yield
     gc.freeze()
+    atexit.register(gc.freeze)  # nor look for garbage among all that the tests left, at the end
     gc.set_threshold(OBJECTS_BETWEEN_SEARCHES, *gc.get_threshold()[1:])
     gc.enable()
     return collected

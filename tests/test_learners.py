@@ -404,14 +404,17 @@ LEARNERS = ("Gradient", "UpdateVector", "ExactTally", "Learner")
 def asks_for_a_learner(tree: ast.AST) -> Iterator[int]:
     """Yield the lines that ask which learner it is: by its type, by its name, or by matching."""
     for node in ast.walk(tree):
-        names = {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
         match node:
-            case ast.Call(func=ast.Name(id="isinstance" | "issubclass")) if names & {*LEARNERS}:
+            case ast.Call(func=ast.Name(id="isinstance" | "issubclass")) if _names_a_learner(node):
                 yield node.lineno
             case ast.MatchClass(cls=ast.Name(id=kind)) if kind in LEARNERS:
                 yield node.lineno
             case ast.Compare() if any(_is_learners_name(one) for one in ast.walk(node)):
                 yield node.lineno
+
+
+def _names_a_learner(node: ast.AST) -> bool:
+    return any(isinstance(one, ast.Name) and one.id in LEARNERS for one in ast.walk(node))
 
 
 def _is_learners_name(node: ast.AST) -> bool:

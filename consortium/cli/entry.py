@@ -1,5 +1,6 @@
 """What both command lines do alike at their entry; imports nothing heavy, as `--help` waits."""
 
+import atexit
 import gc
 from collections.abc import Collection, Iterable
 from importlib.metadata import version
@@ -27,9 +28,12 @@ def search_garbage_rarely() -> None:
     """Let Python look for garbage less often: what libraries make at their import all stays.
 
     Looking among it takes a twentieth of the time of a short run. What is in no cycle, such as an
-    array, is let go at once in any case.
+    array, is let go at once in any case. When the program ends Python does not look at all, as the
+    system takes everything: that took half a second where PyTorch is loaded.
     """
     gc.set_threshold(_OBJECTS_BETWEEN_SEARCHES, *gc.get_threshold()[1:])
+    atexit.unregister(gc.freeze)  # once is enough, however often a program comes by
+    atexit.register(gc.freeze)
 
 
 def unusable_file(error: OSError) -> str:

@@ -1,5 +1,6 @@
 """Pooled evaluation of binary classification, from two score histograms and fixed-point sums."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -15,8 +16,8 @@ from sites.evaluation.decisions import (
     ONE_CLASS,
     Alerts,
     Confusion,
+    ConfusionsAtEdges,
     confusion_at,
-    confusions_at_edges,
 )
 from sites.evaluation.input_checks import class_codes, probabilities
 from sites.evaluation.metric_values import Figures, Undefined
@@ -149,9 +150,9 @@ class BinaryEvaluation:
             positives=(int(positives[:edge].sum()), int(positives.sum())),
         )
 
-    def confusions(self, tally: Tally) -> list[Confusion]:
+    def confusions(self, tally: Tally) -> Sequence[Confusion]:
         """Return exact counts at every edge of a bin, from the threshold 0 to 1."""
-        return confusions_at_edges(*self._histograms(tally), self.bins.edges)
+        return ConfusionsAtEdges(*self._histograms(tally), self.bins.edges)
 
     def pairs(self, tally: Tally) -> PairCounts:
         """Return the pairs of a negative and a positive among the records counted."""

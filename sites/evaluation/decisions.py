@@ -5,8 +5,10 @@ how many false alarms somebody accepts for one case that is found (Vickers & Elk
 Decision Making 26:565-574). It is compared with flagging everybody and with flagging nobody (0).
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 
@@ -108,23 +110,37 @@ def confusion_at(
     )
 
 
-def confusions_at_edges(negatives: Tally, positives: Tally, edges: Vector) -> list[Confusion]:
-    """Return the exact counts at every edge of a bin, by rising threshold.
+class ConfusionsAtEdges(Sequence[Confusion]):
+    """The exact counts at every edge of a bin, by rising threshold; each is made when wanted.
+
+    A run has a thousand edges a round and site, and looks at a few of them.
 
     Args:
         negatives: Records in each bin, shape (n_bins,); a bin holds its lower edge.
         positives: The same of the other class.
         edges: Of the bins, shape (n_bins + 1,).
     """
-    below = [[0, *np.cumsum(counts).tolist()] for counts in (negatives, positives)]
-    return [
-        confusion_at(
-            threshold,
-            negatives=(low_negatives, below[0][-1]),
-            positives=(low_positives, below[1][-1]),
+
+    def __init__(self, negatives: Tally, positives: Tally, edges: Vector) -> None:
+        self._negatives = [0, *np.cumsum(negatives).tolist()]
+        self._positives = [0, *np.cumsum(positives).tolist()]
+        self._edges = edges.tolist()
+
+    def __len__(self) -> int:
+        return len(self._edges)
+
+    @overload
+    def __getitem__(self, place: int) -> Confusion: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Confusion]: ...
+    def __getitem__(self, place: int | slice) -> Confusion | Sequence[Confusion]:
+        if isinstance(place, slice):
+            return [self[at] for at in range(len(self))[place]]
+        return confusion_at(
+            self._edges[place],
+            negatives=(self._negatives[place], self._negatives[-1]),
+            positives=(self._positives[place], self._positives[-1]),
         )
-        for threshold, low_negatives, low_positives in zip(edges.tolist(), *below, strict=True)
-    ]
 
 
 def threshold_that_finds(found: Sequence[Confusion], share: float) -> Confusion:
@@ -160,7 +176,13 @@ def threshold_that_flags(found: Sequence[Confusion], share: float) -> Confusion:
         share: From 0 to 1.
     """
     most = most_alerts(found[0].records, share)
-    return next((one for one in found if one.flagged <= most), found[-1])
+    return found[_place_that_flags(found, most)]
+
+
+def _place_that_flags(found: Sequence[Confusion], most: int) -> int:
+    """Return the first place that flags no more than so many records; the last if there is none."""
+    place = bisect_left(found, -most, key=lambda one: -one.flagged)  # fewer from edge to edge
+    return min(place, len(found) - 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,9 +211,8 @@ class Alerts:
             found: Counts by rising threshold, from 0 to one that flags nobody or few enough.
             share: From 0 to 1.
         """
-        at = threshold_that_flags(found, share)
-        place = next(place for place, one in enumerate(found) if one is at)
-        return cls(at=at, below=found[max(place - 1, 0)], share=share)
+        place = _place_that_flags(found, most_alerts(found[0].records, share))
+        return cls(at=found[place], below=found[max(place - 1, 0)], share=share)
 
     def recall(self) -> Metric | Undefined:
         """Return the share of the positive records that is flagged."""

@@ -87,6 +87,7 @@ ENTRY = {
 }
 QUOTED = re.compile(r"'[^']*'|\"[^\"$`]*\"")  # what a shell takes as it stands
 SHELL = re.compile(r"[;|&<>$*`]")  # what a shell reads otherwise
+SAYS_CODE = '; echo "exit code $?"'  # after a command that ends with another code than 0
 
 
 def _save_dataset(folder: Path) -> None:
@@ -194,20 +195,29 @@ class Reader:
 
     def types(self, line: str) -> str:
         """Run a line; return what it printed."""
-        name, *words = shlex.split(line)
-        if name not in ENTRY or SHELL.search(QUOTED.sub("", line)):
+        command = line.removesuffix(SAYS_CODE)
+        name, *words = shlex.split(command)
+        if name not in ENTRY or SHELL.search(QUOTED.sub("", command)):
             return self.runs(["bash", "-c", line])
-        return self.starts(ENTRY[name], words)
+        if command == line:
+            return self.starts(ENTRY[name], words)
+        status, printed = self.ends(ENTRY[name], words)
+        return f"{printed}exit code {status}\n"
 
     def starts(self, program: str, words: Sequence[str] = ()) -> str:
-        """Run a program of Python; return what it printed."""
+        """Run a program of Python that ends well; return what it printed."""
+        status, printed = self.ends(program, words)
+        assert status == 0, f"{program} {words} ended with {status}:\n{printed}"
+        return printed
+
+    def ends(self, program: str, words: Sequence[str] = ()) -> tuple[int, str]:
+        """Run a program of Python; return its exit status and what it printed."""
         printed = self.folder / "printed"
         printed.unlink(missing_ok=True)
         status = self.forked.run(
             program, words, folder=self.folder, output=printed, environment=self.environment()
         )
-        assert status == 0, f"{program} {words} ended with {status}:\n{printed.read_text()}"
-        return printed.read_text()
+        return status, printed.read_text()
 
     def runs(self, command: list[str]) -> str:
         """Run any command; return what it printed."""

@@ -28,16 +28,15 @@ def arms_as_written(comparison: Path) -> list[float]:
     return [*by_kind["federated"], max(alone), sum(alone) / len(alone), *by_kind["pooled"]]
 
 
-def test_the_scientists_page_can_be_followed(tmp_path: Path) -> None:
+def test_the_scientists_page_can_be_followed(tmp_path: Path, forked: Forked) -> None:
     """Every command and program runs, in order, after the run of the README that it looks at.
 
     The figures of the README's row for the comparison that it shows are those that come out.
     """
     write_readers_files(tmp_path)
-    with Forked() as forked:
-        reader = Reader(tmp_path, forked)
-        reader.types(command_that_makes("runs/heart"))
-        follow(SCIENTIST, reader)
+    reader = Reader(tmp_path, forked)
+    reader.types(command_that_makes("runs/heart"))
+    follow(SCIENTIST, reader)
     assert only_left_by(SCIENTIST) <= set(require_described(tmp_path))
     _, _, *written = worth_table()["heart-diagnosis"]
     came = arms_as_written(tmp_path / "runs/compared/comparison.json")

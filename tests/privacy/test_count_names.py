@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -17,9 +17,16 @@ SOURCES = sorted(
 
 
 @cache
-def trees() -> Mapping[Path, ast.Module]:
-    """Return each source, parsed."""
-    return {file: ast.parse(file.read_text()) for file in SOURCES}
+def nodes() -> Mapping[Path, list[ast.ClassDef | ast.Call]]:
+    """Return the classes and calls of each source."""
+    return {
+        file: [
+            node
+            for node in ast.walk(ast.parse(file.read_text()))
+            if isinstance(node, ast.ClassDef | ast.Call)
+        ]
+        for file in SOURCES
+    }
 
 
 @cache
@@ -30,8 +37,8 @@ def refusals() -> tuple[frozenset[str], frozenset[str]]:
     """
     found = [
         node
-        for tree in trees().values()
-        for node in ast.walk(tree)
+        for some in nodes().values()
+        for node in some
         if isinstance(node, ast.ClassDef) and any(one.arg == "code" for one in node.keywords)
     ]
     others = {
@@ -47,15 +54,17 @@ def named(call: ast.Call) -> str:
     return getattr(call.func, "attr", getattr(call.func, "id", ""))
 
 
-def count_names(tree: ast.Module) -> Iterator[str]:
+def count_names(some: Sequence[ast.ClassDef | ast.Call]) -> Iterator[str]:
     """Yield the names of the counts of each refusal that a module makes."""
     plain, others = refusals()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef) and node.name in others:
+    for node in some:
+        if isinstance(node, ast.Call):
+            made = [node] if named(node) in plain else []
+        elif node.name in others:
             calls = [one for one in ast.walk(node) if isinstance(one, ast.Call)]
             made = [one for one in calls if named(one) == "__init__"]
         else:
-            made = [node] if isinstance(node, ast.Call) and named(node) in plain else []
+            made = []
         yield from (word.arg for call in made for word in call.keywords if word.arg)
 
 
@@ -63,8 +72,8 @@ def test_every_count_of_a_refusal_has_a_name_on_the_list() -> None:
     """Otherwise it would be dropped on its way to the coordinator."""
     used = {
         (str(file.relative_to(ROOT)), name)
-        for file, tree in trees().items()
-        for name in count_names(tree)
+        for file, some in nodes().items()
+        for name in count_names(some)
     }
     assert len(used) > 150
     assert [one for one in sorted(used) if one[1] not in COUNT_NAMES] == []

@@ -1,6 +1,6 @@
-"""Runs that several tests share, and a server that starts programs for them."""
+"""Runs that several tests share."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,6 @@ from scenarios.engines.runner import ScenarioRun, run_scenario
 from scenarios.engines.staging import new_run_directory
 from scenarios.library.registry import scenario_named
 from scenarios.scenario import Scenario
-from tests.forked import Forked
 from tests.small_consortium import Consortium, Course, rehearsed
 
 
@@ -35,12 +34,6 @@ def done(name: str, folder: Path, chosen: Mapping[str, Scalar]) -> Done:
     return Done(
         scenario, config, run, run_scenario(ScenarioRun(scenario=scenario, config=config), run)
     )
-
-
-@pytest.fixture(scope="session")
-def forked() -> Iterator[Forked]:
-    with Forked() as forking:
-        yield forking
 
 
 @pytest.fixture(scope="session")

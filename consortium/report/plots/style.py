@@ -46,6 +46,7 @@ _STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
     "axes.unicode_minus": True,
     "axes.axisbelow": True,
+    "axes.titley": 1.0,  # where it is found to be in any case, after all else was laid out twice
     "xtick.color": RULE,
     "ytick.color": RULE,
     "xtick.labelcolor": QUIET,

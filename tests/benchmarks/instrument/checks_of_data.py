@@ -8,11 +8,14 @@ counted here. A run raises a false alarm if any site of it, none of which has a 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from consortium.site.person_sides import scenario_side_key
+from privacy.layout import Tally
 from scenarios.attacks.data_poisoning import flip_labels, mix_up_units
 from scenarios.data.datasets import load_dataset
 from scenarios.library import careless_hospital
@@ -47,23 +50,27 @@ class Consortium:
     schema: Schema
     sites: Mapping[str, Table]
 
-    def findings(self, schema: Schema | None = None) -> dict[str, tuple[Finding, ...]]:
-        """Return what each site finds, judged by the columns of a schema."""
-        judged = schema or self.schema
-        statistics = ClassedStatistics(judged)
-        columns = {
-            name: {item.name: table.columns[item.name] for item in judged.features}
-            for name, table in self.sites.items()
-        }
-        counted = {
-            name: statistics.tally(columns[name], table.labels, persons=1)
-            for name, table in self.sites.items()
-        }
-        pooled = sum(counted.values(), np.zeros(statistics.layout.size, np.int64))
+    def findings(self) -> dict[str, tuple[Finding, ...]]:
+        """Return what each site finds."""
+        counted = {name: self._tally(name, self.schema) for name in self.sites}
+        pooled = np.sum([*counted.values()], axis=0)
         return {
-            name: Comparison(judged).findings(columns[name], table.labels, pooled - counted[name])
-            for name, table in self.sites.items()
+            name: self.findings_at(name, self.schema, pooled - counted[name]) for name in self.sites
         }
+
+    def findings_at(self, name: str, judged: Schema, others: Tally) -> tuple[Finding, ...]:
+        """Return what a site finds in the columns of a schema, beside the counts of all others."""
+        table = self.sites[name]
+        return Comparison(judged).findings(_columns(table, judged), table.labels, others)
+
+    def others(self, name: str, judged: Schema) -> Tally:
+        """Return the statistics of all sites but one, of the columns of a schema."""
+        counted = [self._tally(other, judged) for other in self.sites if other != name]
+        return np.asarray(np.sum(counted, axis=0))
+
+    def _tally(self, name: str, judged: Schema) -> Tally:
+        table = self.sites[name]
+        return ClassedStatistics(judged).tally(_columns(table, judged), table.labels, persons=1)
 
     def alarmed(self) -> set[str]:
         """Return the sites with an alarming finding."""
@@ -73,6 +80,10 @@ class Consortium:
     def with_site(self, name: str, table: Table) -> "Consortium":
         """Return the consortium with other records at a site."""
         return replace(self, sites={**self.sites, name: table})
+
+
+def _columns(table: Table, judged: Schema) -> dict[str, NDArray[Any]]:
+    return {item.name: table.columns[item.name] for item in judged.features}
 
 
 def consortium_of(scenario: Scenario, seed: int) -> Consortium:
@@ -113,9 +124,14 @@ def scaled_columns(found: Consortium) -> Iterator[tuple[str, Number, Consortium]
 def units_found(scenario: Scenario, seed: int) -> tuple[int, int]:
     """Return how many mistakes in units are found by their own site, and of how many."""
     found = tried = 0
-    for name, number, mistaken in scaled_columns(consortium_of(scenario, seed)):
-        judged = scenario.columns.model_copy(update={"features": (number,)})
-        told = mistaken.findings(judged)[name]
+    right = consortium_of(scenario, seed)
+    alone = {
+        one.name: scenario.columns.model_copy(update={"features": (one,)})
+        for one in scenario.columns.features
+    }
+    others = cache(lambda name, column: right.others(name, alone[column]))
+    for name, number, mistaken in scaled_columns(right):
+        told = mistaken.findings_at(name, alone[number.name], others(name, number.name))
         found += any(one.kind == "units" and one.column == number.name for one in told)
         tried += 1
     return found, tried
@@ -127,7 +143,8 @@ def labels_found(scenario: Scenario, seed: int) -> tuple[int, int]:
     found = 0
     for name, table in right.sites.items():
         turned = right.with_site(name, replace(table, labels=1 - table.labels))
-        found += any(one.kind == "labels" for one in turned.findings()[name])
+        told = turned.findings_at(name, right.schema, right.others(name, right.schema))
+        found += any(one.kind == "labels" for one in told)
     return found, len(right.sites)
 
 

@@ -46,7 +46,7 @@ def test_a_threshold_for_a_purpose_is_the_best_edge_that_serves_it(
     finds = threshold_that_finds(found, share)
     assert finds.true_positives >= share * finds.positives
     flags = threshold_that_flags(found, share)
-    assert flags.flagged <= share * flags.records or flags is found[-1]
+    assert flags.flagged <= share * flags.records or flags == found[-1]
     for one in found:
         if one.threshold > finds.threshold:
             assert one.true_positives < share * one.positives
