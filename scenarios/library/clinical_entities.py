@@ -56,8 +56,8 @@ TEN_HOSPITALS = Scenario(
         **ENCODER_TRAINING,
         "num-server-rounds": 5,
         "batch-size": 16,
-        # One pass of the second largest. With their own few steps the small hospitals hardly move
-        # the shared model, and it learns how the largest one writes.
+        # A pass of the second largest takes 51. With their own few steps the small hospitals hardly
+        # move the shared model, and it learns how the largest one writes.
         "min-local-steps": 63,
     },
     floors=Floors(full_class_examples=2_500),
