@@ -225,10 +225,8 @@ def test_a_node_that_cannot_sign_for_a_hub_is_none(tmp_path: Path) -> None:
         answer = app(asked, context)
         if hub == "hub-b" and asked.metadata.message_type != HUB_CARRY:
             said = HubIsHere.read(answer.content)
-            proof = stranger.sign(said.proof)
-            return Message(
-                HubIsHere(hub=said.hub, nodes=said.nodes, proof=proof).content(), reply_to=asked
-            )
+            other = replace(said, proof=stranger.sign(said.proof))
+            return Message(other.content(), reply_to=asked)
         return answer
 
     grid = hub_bus(consortium, Course(), configured({}), hook=forged)
