@@ -31,6 +31,7 @@ _CONFIG = "config"
 _CHALLENGE = "challenge"
 _NAME = "name"
 _HUB = "hub"
+_SESSION = "session"
 _PROOF = "proof"
 _NODES = "nodes"
 _SITES = "sites"
@@ -98,27 +99,36 @@ class HubIsHere:
 
     Args:
         hub: Its name.
+        session: Random text, new when the hub's own run begins anew: then each member has a new
+            key for the digests of its log.
         nodes: The nodes of its members, as far as they are there.
         proof: Its signature of `HubPresence`.
     """
 
     hub: str
+    session: str
     nodes: tuple[int, ...]
     proof: bytes
 
     def content(self) -> RecordDict:
         """Return the content of the answer."""
-        facts: dict[str, Fact] = {_HUB: self.hub, _NODES: _joined(self.nodes), _PROOF: self.proof}
+        facts: dict[str, Fact] = {
+            _HUB: self.hub,
+            _SESSION: self.session,
+            _NODES: _joined(self.nodes),
+            _PROOF: self.proof,
+        }
         return wire.content({}, facts)
 
     @classmethod
     def read(cls, record: RecordDict) -> "HubIsHere":
         """Parse what `content` wrote; raise MalformedRecord for anything else."""
         _, facts = wire.read_content(
-            record, arrays=frozenset(), facts=frozenset({_HUB, _NODES, _PROOF})
+            record, arrays=frozenset(), facts=frozenset({_HUB, _SESSION, _NODES, _PROOF})
         )
         return cls(
             hub=wire.fact_str(facts, _HUB, at_most=_LENGTH),
+            session=wire.fact_str(facts, _SESSION, at_most=_LENGTH),
             nodes=_numbers(wire.fact_str(facts, _NODES, at_most=_MOST)),
             proof=_fact_bytes(facts, _PROOF, size=SIGNATURE_SIZE),
         )

@@ -109,19 +109,14 @@ def found_with_hubs(path: Path) -> Founded:
     return replace(without, charter=with_hubs(without.charter, behind))
 
 
-def provide(
-    founded: Founded,
-    *,
-    hubs: tuple[HubHalf, ...] | None = None,
-    signed: Signatures | None = None,
-) -> None:
+def provide(founded: Founded, *, hubs: tuple[HubHalf, ...] | None = None) -> None:
     """Make the kits of a consortium with hubs, again if need be."""
     given = tuple(half_of(founded, name) for name in BEHIND) if hubs is None else hubs
     authority = read_certificate(founded.coordinator / "authority.pem")
     write_kits(
         founded.kit("x").parent,
         founded.charter,
-        signed or founded.signatures(),
+        founded.signatures(),
         founded.halves,
         Tls(authority=authority, hubs=given),
         now=NOW,

@@ -105,6 +105,8 @@ class HubGrid(WrappedGrid):
         self._unsent: dict[tuple[str, str, str], _Bundle] = {}
         self._awaited: set[str] = set()  # hubs that have not answered what they were asked last
         self._numbered = 0
+        self._sessions: dict[str, str] = {}
+        self._begun_anew: set[str] = set()  # hubs whose members are to be greeted once more
 
     @property
     def away(self) -> frozenset[str]:
@@ -113,7 +115,11 @@ class HubGrid(WrappedGrid):
         return frozenset(name for hub in gone | self._awaited for name in self._hubs[hub].members)
 
     def get_node_ids(self) -> Iterable[int]:
-        """Return the nodes of the members whose hubs are there."""
+        """Return the nodes of the members whose hubs are there.
+
+        Those behind a hub that began anew are left out once: so they count as gone, and as new the
+        next time. Whoever comes anew is greeted, and tells the key of the digests in its log.
+        """
         there = set(self._grid.get_node_ids())
         self._present = {name: one for name, one in self._present.items() if one.node in there}
         self._strangers &= there
@@ -123,7 +129,9 @@ class HubGrid(WrappedGrid):
             if len(one.members) >= len(self._hubs[name].members)
         }
         self._greet(sorted(there - whole - self._strangers))
-        return [node for one in self._present.values() for node in one.members]
+        anew, self._begun_anew = self._begun_anew, set()
+        there_now = [one for name, one in self._present.items() if name not in anew]
+        return [node for one in there_now for node in one.members]
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
         """Take messages; a bundle for each hub leaves when answers are looked for."""
@@ -224,6 +232,9 @@ class HubGrid(WrappedGrid):
         except (wire.MalformedRecord, MalformedEnvelope, BadSignature, LookupError):
             self._strangers.add(node)
             return
+        if self._sessions.setdefault(said.hub, said.session) != said.session:
+            self._sessions[said.hub] = said.session
+            self._begun_anew.add(said.hub)
         self._note_members(said.hub, node, said.nodes)
 
     def _note_members(self, hub: str, node: int, members: Sequence[int]) -> None:

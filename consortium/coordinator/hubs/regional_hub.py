@@ -5,6 +5,7 @@ cannot add it passes on as it came, and the coordinator deals with it.
 """
 
 import json
+import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -74,6 +75,7 @@ class RegionalHub:
         sign: Signs with the hub's key.
         keep: Keeps a file.
         note_dim: Told how many numbers the vector has that the members train, before they answer.
+        session: Tells this run of the hub from one that died.
     """
 
     hub: Hub
@@ -83,6 +85,7 @@ class RegionalHub:
     sign: Callable[[bytes], bytes] = field(repr=False)
     keep: Keep = field(repr=False)
     note_dim: Callable[[int], None] = lambda _dim: None
+    session: str = field(default_factory=lambda: secrets.token_hex(16))
 
     def answer(self, asked: Message, *, run: int, node: int) -> RecordDict:
         """Return the answer to a message of the coordinator of a run.
@@ -121,7 +124,8 @@ class RegionalHub:
             hub=self.hub.name,
         )
         proof = self.sign(presence.encode())
-        return HubIsHere(hub=self.hub.name, nodes=self._nodes(), proof=proof).content()
+        here = HubIsHere(hub=self.hub.name, session=self.session, nodes=self._nodes(), proof=proof)
+        return here.content()
 
     def _require_agreed(self, charter: str, config: str) -> None:
         if (charter, config) != (self.charter.fingerprint, self.config.digest):

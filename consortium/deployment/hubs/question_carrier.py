@@ -1,8 +1,8 @@
 """The ClientApp of a hub: it carries each question of the coordinator to the hub's own run.
 
-Greeted by the coordinator of a run, or asked by it after a death, it starts the hub's run on the
-hub's SuperLink, with the run config that came with the question. Like a site, a hub takes the
-config from the coordinator; what the members signed bounds it, and each member's policy does.
+Greeted by the coordinator of a run, it starts the hub's run on the hub's SuperLink, with the run
+config that came with the question. Like a site, a hub takes the config from the coordinator; what
+the members signed bounds it, and each member's policy does.
 """
 
 import fcntl
@@ -73,7 +73,7 @@ def _carried(directory: Path, message: Message, context: Context) -> RecordDict:
             "all others have, with `consortium coordinator install`"
         )
     run = RunDirectory(CoordinatorDirectory(directory).run(run_of_hub(said.name, config.digest)))
-    if kind != HUB_END:
+    if kind == HUB_HELLO:
         _ensure_run(directory, run, charter, config)
     question = HubQuestion(
         kind=kind, run=message.metadata.run_id, node=context.node_id, content=content

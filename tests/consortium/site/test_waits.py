@@ -11,15 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consortium.site.directory import read_site_config
+from consortium.charter.document import Member
+from consortium.site.directory import SiteDirectory, read_site_config
 from consortium.site.waits import (
     LONGEST_PAUSE_S,
     Doorbell,
     NodeWaits,
     Wait,
+    shortest_pause_of_hub_s,
     shortest_question_pause_s,
 )
-from tests.consortium.founded import NAMES, found
+from tests.consortium.founded import NAMES, found, found_with_hubs
 
 LISTENER = """
 import sys, time
@@ -96,6 +98,22 @@ def test_many_members_ask_less_often_each(
     """All together at most 25 times a second, until each asks as seldom as Flower's own does."""
     site = with_members(tmp_path / "sites", members, chosen_s)
     assert shortest_question_pause_s(site) == pytest.approx(pause_s)
+
+
+def test_who_comes_to_a_hub_asks_as_often_as_those_beside_it_allow(tmp_path: Path) -> None:
+    """The members of other hubs ask elsewhere."""
+    founded = found_with_hubs(tmp_path / "all")
+    many = tuple(f"member-{at}" for at in range(20))
+    members = (*founded.charter.members, *(Member(name=name) for name in many))
+    alps, sea = founded.charter.hubs
+    larger = sea.model_copy(update={"members": (*sea.members, *many)})
+    charter = founded.charter.model_copy(update={"members": members, "hubs": (alps, larger)})
+    for name in ("east", "west"):
+        charter.write(SiteDirectory(founded.site(name)).charter)
+    charter.write(founded.path / "charter.json")
+    assert shortest_question_pause_s(founded.site("east")) == 0.1
+    assert shortest_question_pause_s(founded.site("west")) == pytest.approx(21 * 0.04)
+    assert shortest_pause_of_hub_s(founded.path) == pytest.approx(2 * 0.04)
 
 
 def test_a_site_that_an_earlier_version_set_up_has_a_shortest_pause(tmp_path: Path) -> None:

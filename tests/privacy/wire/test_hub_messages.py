@@ -50,7 +50,7 @@ ANSWER = HubAnswer(
 
 def test_what_a_hub_is_asked_and_answers_is_read_as_it_was_written() -> None:
     hello = HubHello(name="first", charter="c", config="d", challenge=bytes(32))
-    here = HubIsHere(hub="hub-a", nodes=(1, 2**64 - 1), proof=bytes(64))
+    here = HubIsHere(hub="hub-a", session="s", nodes=(1, 2**64 - 1), proof=bytes(64))
     assert HubHello.read(hello.content()) == hello
     assert HubIsHere.read(here.content()) == here
     assert Passed.read(PASSED.content()) == PASSED

@@ -17,7 +17,14 @@ from consortium.coordinator.assembly import clear_strategy
 from consortium.run.evidence_store import EvidenceStore
 from privacy.identity.log_signing_key import SigningKey
 from privacy.protocol.receipts import decode_receipts
-from privacy.wire.hub_messages import HUB_CARRY, HubAnswer, HubIsHere, Passed, SignedSum
+from privacy.wire.hub_messages import (
+    HUB_CARRY,
+    HUB_HELLO,
+    HubAnswer,
+    HubIsHere,
+    Passed,
+    SignedSum,
+)
 from scenarios.engines.in_process import SiteApp, Vanished
 from tests.hub_consortium import hub_bus, placed_behind, started
 from tests.small_consortium import (
@@ -218,10 +225,8 @@ def test_a_node_that_cannot_sign_for_a_hub_is_none(tmp_path: Path) -> None:
         answer = app(asked, context)
         if hub == "hub-b" and asked.metadata.message_type != HUB_CARRY:
             said = HubIsHere.read(answer.content)
-            proof = stranger.sign(said.proof)
-            return Message(
-                HubIsHere(hub=said.hub, nodes=said.nodes, proof=proof).content(), reply_to=asked
-            )
+            other = replace(said, proof=stranger.sign(said.proof))
+            return Message(other.content(), reply_to=asked)
         return answer
 
     grid = hub_bus(consortium, Course(), configured({}), hook=forged)
@@ -250,3 +255,28 @@ def test_in_the_clear_hubs_pass_on_and_the_bits_are_the_same(tmp_path: Path) -> 
         states.append(strategy.start(bus, config.num_server_rounds).state.vector.tobytes())
         assert not course.quarantined
     assert states[0] == states[1]
+
+
+def test_members_of_a_hub_that_began_anew_are_greeted_once_more(tmp_path: Path) -> None:
+    """On its SuperLink that is another run of Flower's, with other keys for the digests in logs."""
+    consortium, died = placed_behind(tmp_path, TWO), list[str]()
+
+    def dies(hub: str, asked: Message, context: Context, app: SiteApp) -> Message:
+        content = asked.content
+        trains = asked.metadata.message_type == HUB_CARRY and Passed.read(content).kind == "train"
+        if hub == "hub-a" and trains and not died:
+            died.append(hub)
+            raise RuntimeError("the run of the hub has died")
+        answered = app(asked, context)
+        if hub == "hub-a" and died and asked.metadata.message_type == HUB_HELLO:
+            here = replace(HubIsHere.read(answered.content), session="another")
+            return Message(here.content(), reply_to=asked)
+        return answered
+
+    course = started(consortium, hook=dies, quorum=4, attempts=3, join_deadline_s=1.0)
+    assert course.error is None
+    greeted = [asked.site for asked, _ in course.answers("query.hello")]
+    assert {name: greeted.count(name) for name in ("east", "west", "north", "south")} == {
+        **dict.fromkeys(TWO["hub-a"], 2),
+        **dict.fromkeys(TWO["hub-b"], 1),
+    }

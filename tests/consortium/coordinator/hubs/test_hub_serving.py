@@ -126,6 +126,7 @@ def test_a_hub_whose_run_died_is_away_until_it_begins_anew(tmp_path: Path) -> No
         assert grid.away == {*TWO["hub-a"]}
         assert len({*grid.get_node_ids()}) == 2
         threads.append(serving(consortium, "hub-a", config, sites))
+        assert len({*grid.get_node_ids()}) == 2  # once more: so its members are greeted again
         assert {*grid.get_node_ids()} == everybody
         assert grid.away == {*TWO["hub-a"]}  # until it answered what it was asked last
 
