@@ -112,14 +112,16 @@ def test_no_small_cell_of_a_site_that_shows_follows_from_what_a_member_knows(
 
 def test_who_has_a_veto_would_tell_a_count() -> None:
     """Why nobody is told: if each of two others is known to have one to nine, 18 are nine each."""
-    every = [(1, 9), (0, None), (1, 9), (0, None)]
+    every: list[tuple[int, int | None]] = [(1, 9), (0, None), (1, 9), (0, None)]
     lines = [[1, 1, 0, 0], [0, 0, 1, 1], [1, 0, 1, 0], [0, 1, 0, 1]]
-    for bounds, told in ((every, True), ([(0, None)] * 4, False)):
+    free: list[tuple[int, int | None]] = [(0, None)] * 4
+    for bounds, told in ((every, True), (free, False)):
         ends = [
-            linprog([sign, 0, 0, 0], A_eq=lines, b_eq=[39, 39, 18, 60], bounds=bounds).fun
+            linprog([sign, 0, 0, 0], A_eq=lines, b_eq=[39, 39, 18, 60], bounds=bounds).x
             for sign in (1, -1)
         ]
-        assert (ends[0] == pytest.approx(-ends[1])) == told
+        least, most = np.array(ends, np.float64)[:, 0].tolist()
+        assert (least == pytest.approx(most)) == told
 
 
 @given(ENOUGH, st.integers(0, 3))
