@@ -120,13 +120,8 @@ def test_who_has_a_veto_would_tell_a_count() -> None:
             linprog([sign, 0, 0, 0], A_eq=lines, b_eq=[39, 39, 18, 60], bounds=bounds).x
             for sign in (1, -1)
         ]
-<<<<<<< HEAD
-        low, high = (np.asarray(one)[0] for one in ends)
-        assert (low == pytest.approx(high)) == told
-=======
         least, most = np.array(ends, np.float64)[:, 0].tolist()
         assert (least == pytest.approx(most)) == told
->>>>>>> tableone
 
 
 @given(ENOUGH, st.integers(0, 3))
