@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from scenarios.data.datasets import load_dataset
-from scenarios.engines.staging import NoRecords, write_practice_files
+from scenarios.engines.dealt_records import NoRecords
+from scenarios.engines.staging import write_practice_files
 from scenarios.library.registry import scenario_named
 from sites.schema.tables import Schema
 

@@ -15,9 +15,9 @@ from privacy.policy.document import read_policy
 from privacy.secrets.keys import Identity
 from scenarios.attacks.assignment import AttackAssignment
 from scenarios.data.datasets import load_dataset
+from scenarios.engines.dealt_records import NoRecords
 from scenarios.engines.staging import (
     DirectoryInUse,
-    NoRecords,
     UnknownSite,
     new_run_directory,
     stage,
