@@ -20,8 +20,7 @@ from privacy.errors import ConsortiumError
 from privacy.identity.log_signing_key import SigningKey
 from privacy.secrets.keys import Identity
 from scenarios.attacks.assignment import NOBODY, AttackAssignment, liars_path
-from scenarios.data.datasets import load_dataset
-from scenarios.engines.dealt_records import DealtRecords, NoRecords, dealt_records, parquet_bytes
+from scenarios.engines.dealt_records import DealtRecords, dealt_records, parquet_bytes
 from scenarios.scenario import Scenario
 from sites.data.holdout import KeyedSides, Mask, PersonRecords
 from sites.data.record_columns import persons_of
@@ -204,16 +203,13 @@ def write_practice_files(scenario: Scenario, folder: Path) -> tuple[Path, ...]:
     Raises:
         NoRecords: The scenario has no data set.
     """
-    if scenario.dataset is None or scenario.site_of_row is None:
-        raise NoRecords(f"{scenario.name} has no data set: choose another scenario")
+    frames = dealt_records(scenario, scenario.sites).frames
     folder.mkdir(parents=True, exist_ok=True)
     schema = folder / "schema.json"
     schema.write_text(scenario.table.model_dump_json(indent=1))
     written = [schema]
-    frame = scenario.records() if scenario.records else load_dataset(scenario.dataset)
-    owner = scenario.site_of_row(frame)
-    for name in scenario.sites:
+    for name, frame in frames.items():
         path = folder / f"{name}.csv"
-        frame[owner == name].to_csv(path, index=False)
+        frame.to_csv(path, index=False)
         written.append(path)
     return tuple(written)

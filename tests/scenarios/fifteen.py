@@ -73,7 +73,7 @@ def believed() -> Iterator[None]:
         )
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("scenarios.engines.staging.load_dataset", lambda _name: frame())
+        patch.setattr("scenarios.engines.dealt_records.load_dataset", lambda _name: frame())
         patch.setattr("sites.tasks.tabular.loading.validate_table", validate)
         yield
 
