@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -47,35 +47,41 @@ def sides(run: RunDirectory, site: str) -> list[tuple[bytes, str]]:
         return sorted(database.execute("SELECT digest, side FROM persons"))
 
 
+@dataclass(frozen=True)
+class Risen:
+    """Three trials at their first rung, of which all but the first found the records read."""
+
+    folder: Path
+    reached: list[Reached]
+    dealt: int  # how often records were dealt
+    tables_left: int
+
+
 @pytest.fixture(scope="module")
-def risen(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Reached]]:
-    """Two trials at their first rung, of which the second found the records read."""
+def risen(tmp_path_factory: pytest.TempPathFactory) -> Risen:
     folder = tmp_path_factory.mktemp("risen")
     READS.clear()
     with crew_of(0, HEART.task) as crew:
-        reached = crew.all_risen([way(folder, 1), way(folder, 2)])
-    return folder, reached
+        reached = crew.all_risen([way(folder, number) for number in (1, 2, 3)])
+    return Risen(folder, list(reached), READS["dealt"], SHARED_RECORDS.tables.num_tables)
 
 
-def test_the_records_are_dealt_once_and_let_go_at_the_end(
-    risen: tuple[Path, list[Reached]], tmp_path: Path
-) -> None:
-    _, reached = risen
+def test_the_records_are_dealt_once_and_let_go_at_the_end(risen: Risen, tmp_path: Path) -> None:
+    assert (risen.dealt, risen.tables_left) == (1, 0)
+    assert risen.reached[0].course == risen.reached[1].course
+    assert risen.reached[0].course
+    READS.clear()
+    SHARED_RECORDS.clear()
+    rise(way(tmp_path, 4))
     assert READS == {"dealt": 1}
-    assert reached[0].course == reached[1].course
-    assert reached[0].course
-    assert not SHARED_RECORDS.tables.num_tables
-    rise(way(tmp_path, 3))
-    assert READS == {"dealt": 2}
     assert SHARED_RECORDS.tables.num_tables == len(HEART.sites)
     SHARED_RECORDS.clear()
     assert not SHARED_RECORDS.tables.num_tables
 
 
-def test_each_trial_has_the_whole_directory_of_a_run(risen: tuple[Path, list[Reached]]) -> None:
+def test_each_trial_has_the_whole_directory_of_a_run(risen: Risen) -> None:
     """Also what its sites remember of who is held out, though another one's file was read."""
-    folder, _ = risen
-    first, second = (way(folder, number).trial.run for number in (1, 2))
+    first, second = (way(risen.folder, number).trial.run for number in (1, 2))
     assert files(first) == files(second)
     for name in HEART.sites:
         assert sides(first, name) == sides(second, name) != []
@@ -85,12 +91,11 @@ def test_each_trial_has_the_whole_directory_of_a_run(risen: tuple[Path, list[Rea
 
 
 def test_a_trial_goes_on_alone_to_the_model_of_a_run_that_was_never_parked(
-    risen: tuple[Path, list[Reached]], tmp_path: Path
+    risen: Risen, tmp_path: Path
 ) -> None:
     """As in another process, when the others' directories are gone."""
-    folder, _ = risen
     SHARED_RECORDS.clear()
-    reached = rise(way(folder, 2, rounds=2))
+    reached = rise(way(risen.folder, 3, rounds=2))
     whole = run_scenario(ORDER, RunDirectory(tmp_path))
     assert not reached.failed
     assert reached.model_digest == whole.model_digest

@@ -18,6 +18,7 @@ from consortium.coordinator.hubs.hub_serving import hub_of_environment, serve_hu
 from consortium.coordinator.reply_bound import read_bound
 from consortium.run.directory import COORDINATOR, RunDirectory
 from consortium.run.hub_directory import HubDirectory
+from privacy.storage.site_process import SITE_PROCESS
 from privacy.wire.hub_messages import HUB_END
 from scenarios.engines.in_process import InProcessGrid, SiteApp
 from tests.hub_consortium import led_through, placed_behind
@@ -45,9 +46,15 @@ def serving(
     behind = {at: sites[at] for at, one in enumerate(consortium.charter.names) if one in members}
     grid = InProcessGrid(behind, len(sites), config.flat())
     run = hub_run(consortium, name)
-    thread = threading.Thread(
-        target=lambda: serve_hub(hub.path, run, grid, consortium.charter, config)
-    )
+
+    def serve() -> None:
+        try:
+            serve_hub(hub.path, run, grid, consortium.charter, config)
+        finally:  # a thread closes what it opened, as the end of a process would
+            for member in members:
+                SITE_PROCESS.forget(consortium.run.site(member))
+
+    thread = threading.Thread(target=serve)
     thread.start()
     while thread.is_alive() and not Bridge(run.bridge).is_served():
         pass

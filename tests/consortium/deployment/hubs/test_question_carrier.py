@@ -1,6 +1,7 @@
 """The half of a hub that hears the coordinator: what it carries, and what it says of why not."""
 
 import threading
+from pathlib import Path
 
 import pytest
 from flwr.app import Context, Message, RecordDict
@@ -63,6 +64,10 @@ def asked(founded: Founded, kind: str, content: RecordDict) -> Message:
     return carrier_app(founded.path / "alps")(message(kind, content), context)
 
 
+def runs_of(founded: Founded) -> set[Path]:
+    return set((founded.path / "alps").glob("runs/*"))
+
+
 def require_away(founded: Founded, answer: Message, why: str) -> None:
     """Check that the coordinator hears nothing but that the hub is away, and its operator why."""
     assert answer.has_error()
@@ -88,17 +93,19 @@ def test_a_run_outside_the_charter_begins_nowhere(founded: Founded) -> None:
 
 
 def test_where_the_hubs_superlink_is_down_its_operator_reads_what_to_type(founded: Founded) -> None:
+    before = runs_of(founded)
     answer = asked(founded, HUB_HELLO, hello(founded))
     require_away(founded, answer, "start it with `consortium coordinator up")
-    assert not (founded.path / "alps" / "runs").exists()
+    assert runs_of(founded) == before
 
 
 @pytest.mark.parametrize("name", ["../first", "a/b", "", ".hidden", "n" * 65])
 def test_a_name_that_is_none_leads_nowhere(founded: Founded, name: str) -> None:
     """The coordinator says the name, and a directory is called so."""
+    before = runs_of(founded)
     answer = asked(founded, HUB_HELLO, hello(founded, name=name))
     require_away(founded, answer, "MalformedRecord")
-    assert not (founded.path / "alps" / "runs").exists()
+    assert runs_of(founded) == before
 
 
 @pytest.mark.parametrize("kind", [HUB_CARRY, HUB_END])
