@@ -220,7 +220,11 @@ class LearnerPlans:
 # What `auto` is for a use case, where it is not training by gradients.
 AUTOMATIC: Mapping[str, LearnerName] = MappingProxyType({"survival": "cox"})
 _TRAINING: tuple[LearnerName, ...] = ("auto", "gradient")
-_EXCHANGES: Mapping[str, int] = MappingProxyType({"distil": 1, "glm": 8, "cox": 8, "scorecard": 16})
+# In which Newton's method finds the estimates of a regression: the last step is of rounding only.
+NEWTON_EXCHANGES = 8
+_EXCHANGES: Mapping[str, int] = MappingProxyType(
+    {"distil": 1, "glm": NEWTON_EXCHANGES, "cox": NEWTON_EXCHANGES, "scorecard": 16}
+)
 
 
 def may_train(learner: str) -> bool:

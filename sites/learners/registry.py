@@ -4,6 +4,7 @@ A module of its own so that a new learner is its module and one line here.
 """
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 
 from sites.learner import Learner
@@ -20,6 +21,7 @@ from sites.schema.tables import EventTimeLabel
 from sites.schema.texts import AnySchema
 
 Made = Callable[[AnySchema, LearnerPlans], Learner]
+_KEPT = 16  # runs of one process at a time: learners keep what they derive of pooled statistics
 
 
 def _gradient(schema: AnySchema, plans: LearnerPlans) -> Learner:
@@ -48,8 +50,11 @@ _OF_TASK: Mapping[str, Made] = MappingProxyType(
 )
 
 
+@lru_cache(maxsize=_KEPT)
 def learner_for(task: str, schema: AnySchema, plans: LearnerPlans) -> Learner:
     """Return the learner of a run; training by gradients where no other is named.
+
+    Every message of a run asks for it, so the same one is returned again.
 
     Args:
         task: The use case of the charter.

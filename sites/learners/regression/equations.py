@@ -85,10 +85,12 @@ class Regression:
     def at(self, statistics: Tally) -> "Equations":
         """Return the equations by pooled statistics, derived once a run."""
         key = statistics.tobytes()
-        if key not in self._made:
+        found = self._made.get(key)
+        if found is None:
+            found = self._equations(statistics)
             self._made.clear()
-            self._made[key] = self._equations(statistics)
-        return self._made[key]
+            self._made[key] = found
+        return found
 
     def _equations(self, statistics: Tally) -> "Equations":
         pooled = TableStatistics(self.schema)

@@ -10,7 +10,7 @@ import numpy as np
 from privacy.contribution import LARGEST_ENTRY, ExactTally
 from privacy.layout import Layout, Tally, Vector
 from sites.learners.counted_tables import Columns, CountedTable, TableSides
-from sites.learners.plans import LearnerPlans
+from sites.learners.plans import NEWTON_EXCHANGES, LearnerPlans
 from sites.learners.regression.equations import Regression, regression_of
 from sites.learners.regression.families import linear_predictors
 from sites.learners.regression.newton import advance
@@ -46,6 +46,11 @@ class GeneralisedLinear:
     def predicts(self) -> bool:
         """True: a regression predicts."""
         return True
+
+    @property
+    def exchanges_per_step(self) -> int:
+        """Those in which a fit ends: what is before it is no estimate."""
+        return NEWTON_EXCHANGES
 
     @property
     def noisy_instead(self) -> str:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from privacy.errors import ConsortiumError, number_of
 from privacy.layout import Matrix, Tally, Vector
+from privacy.storage.site_process import SITE_PROCESS, Cache
 from sites.learners.counted_tables import TableRecords
 from sites.learners.normal_equations import matrix_of, solve
 from sites.learners.regression.equations import Equations
@@ -19,6 +20,7 @@ from sites.learners.regression.families import (
 )
 
 FEWEST_IN_CROWD = 10
+_MOST_TABLES = 512  # of all sites that a process serves
 # A site's statistic of heterogeneity counts as at most this, and keeps 2^-52 of it.
 LARGEST_HETEROGENEITY = 2.0**20
 
@@ -53,10 +55,19 @@ def count_records(equations: Equations, table: TableRecords, coefficients: Vecto
     equations.sums.require_room(len(table.labels))
     columns = {name: values[counted] for name, values in table.columns.items()}
     rows, labels = design.rows(columns, equations.constants), family.labels(table.labels[counted])
-    predictors = family.predictors(rows, coefficients)
-    left_out = np.array([np.count_nonzero(~counted)], np.int64)
-    entries = _entries(equations, _Site(rows, labels, predictors), coefficients)
-    return equations.regression.tally.join({**entries, "left_out": left_out})
+    site = _Site(rows, labels, family.predictors(rows, coefficients))
+
+    def constant_sums() -> _ConstantSums:
+        left_out = np.array([np.count_nonzero(~counted)], np.int64)
+        sums = {**_constant_entries(equations, site), "left_out": left_out}
+        return _ConstantSums(table=table, equations=equations, sums=sums)
+
+    # The table is held, so that no other one gets its identity while it is kept.
+    constant = _CONSTANT_SUMS.get(
+        id(table), constant_sums, fits=lambda kept: kept.is_of(table, equations)
+    )
+    entries = _entries(equations, site, coefficients)
+    return equations.regression.tally.join({**entries, **constant.sums})
 
 
 @dataclass(frozen=True)
@@ -66,23 +77,48 @@ class _Site:
     predictors: Vector
 
 
-def _entries(equations: Equations, site: _Site, coefficients: Vector) -> dict[str, Tally]:
-    sums, n = equations.sums, len(site.labels)
+@dataclass(frozen=True, kw_only=True)
+class _ConstantSums:
+    """What is the same at all coefficients of the inputs."""
+
+    table: TableRecords
+    equations: Equations
+    sums: Mapping[str, Tally]
+
+    def is_of(self, table: TableRecords, equations: Equations) -> bool:
+        return self.table is table and self.equations is equations
+
+
+_CONSTANT_SUMS: Cache[int, _ConstantSums] = SITE_PROCESS.cache(
+    "constant sums of regressions", most=_MOST_TABLES
+)
+
+
+def _constant_entries(equations: Equations, site: _Site) -> dict[str, Tally]:
+    """Return those entries, which are the same too whether sites have intercepts of their own.
+
+    A difference of two runs' sums is then none of the sites that have nothing to say of
+    coefficients.
+    """
+    sums = equations.sums
     shares = site.labels / equations.family.bounds.label
-    # The same whether sites have intercepts of their own: a difference of two runs' sums is none of
-    # the sites that have nothing to say of coefficients.
-    entries = {
-        "records": np.array([n], np.int64),
+    return {
+        "records": np.array([len(site.labels)], np.int64),
         "labels": sums.sums(shares[None]),
         "columns": sums.sums(site.rows),
         "column_labels": sums.sums(site.rows * shares),
     }
+
+
+def _entries(equations: Equations, site: _Site, coefficients: Vector) -> dict[str, Tally]:
+    """Return the entries that depend on the coefficients."""
+    sums, n = equations.sums, len(site.labels)
     intercept, told = 0.0, 0.0
     if equations.regression.by_site:
         found = equations.family.own_intercept(site.labels, site.predictors)
         if found is None:
             layout = equations.regression.tally
-            return {name: np.zeros(size, np.int64) for name, size in layout.sizes.items()} | entries
+            return {name: np.zeros(size, np.int64) for name, size in layout.sizes.items()}
         intercept = found
         # The coefficients' own: a family may count at others, from which its sums follow.
         predictors = linear_predictors(site.rows, coefficients)
@@ -90,7 +126,6 @@ def _entries(equations: Equations, site: _Site, coefficients: Vector) -> dict[st
     moments = equations.family.moments(site.labels, site.predictors + intercept)
     weighted = _weighted_sums(equations, site.rows, moments)
     return {
-        **entries,
         **weighted,
         **_heterogeneity(equations, weighted, coefficients),
         "sites": np.array([int(n > 0)], np.int64),

@@ -7,7 +7,7 @@ from typing import Any
 
 from privacy.contribution import ExactTally
 from privacy.layout import Tally, Vector
-from sites.learners.plans import LearnerPlans
+from sites.learners.plans import NEWTON_EXCHANGES, LearnerPlans
 from sites.learners.survival.design import Design
 from sites.learners.survival.form import Form
 from sites.learners.survival.results import results_of
@@ -67,6 +67,11 @@ class Cox:
     def predicts(self) -> bool:
         """True: it ranks persons by their risk."""
         return True
+
+    @property
+    def exchanges_per_step(self) -> int:
+        """Those in which a fit ends: what is before it is no estimate."""
+        return NEWTON_EXCHANGES
 
     @property
     def noisy_instead(self) -> str:

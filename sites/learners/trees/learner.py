@@ -169,11 +169,13 @@ class BoostedTrees:
     def _derived(self, statistics: Tally) -> tuple[Cells, Constants]:
         """Return what follows from the pooled statistics, derived once a run."""
         key = statistics.tobytes()
-        if key not in self._made:
+        found = self._made.get(key)
+        if found is None:
             fine = fine_bins(self.schema, statistics, pieces=self.plan.bins)
+            found = Cells(fine), TableStatistics(self.schema).constants(statistics)
             self._made.clear()
-            self._made[key] = Cells(fine), TableStatistics(self.schema).constants(statistics)
-        return self._made[key]
+            self._made[key] = found
+        return found
 
     @cached_property
     def _made(self) -> dict[bytes, tuple[Cells, Constants]]:
