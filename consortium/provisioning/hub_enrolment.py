@@ -1,25 +1,24 @@
 """Enrol a hub: create all its keys in its own directory, and show their public halves."""
 
-import json
 import re
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar
 
 from cryptography import x509
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from consortium.charter.document import BadCharter, Charter
 from consortium.charter.hubs import ADDRESS, Hub
 from consortium.provisioning.certificates import certificate_digest, pem_bytes, read_certificate
-from consortium.provisioning.enrolment import (
+from consortium.provisioning.installation import init_coordinator
+from consortium.provisioning.public_halves import (
     BadPublicHalf,
+    SignedHalf,
     create_node_key,
     public_node_key,
-    require_node_key,
 )
-from consortium.provisioning.installation import init_coordinator
 from consortium.run.hub_directory import HubDirectory, require_hub
 from consortium.run.party_directory import PartyDirectory
 from consortium.site.directory import SiteDirectory
@@ -29,30 +28,22 @@ from privacy.storage.document_mistakes import document_mistakes
 from privacy.storage.durable_files import write_atomically
 from sites.schema.tables import NAME
 
-_TAG = b"consortium.hub-half/1\n"
 
-
-class HubHalf(BaseModel):
+class HubHalf(SignedHalf):
     """The public half of a hub's keys, signed with the key that signs its sums.
 
     Args:
-        name: The hub's name.
         address: Where its members reach it, as HOST:PORT.
         signing: Ed25519 public key, hexadecimal.
         authority: The certificate of its authority, in PEM.
-        node: Its SuperNode's public key, in OpenSSH's form.
-        signature: Signature of the signing key over all other fields.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    TAG: ClassVar[bytes] = b"consortium.hub-half/1\n"
+    WHOSE: ClassVar[str] = "a hub's"
 
-    version: Literal[1] = 1
-    name: str = Field(pattern=NAME)
     address: str = Field(pattern=ADDRESS, min_length=1)
     signing: str = Field(pattern=r"^[0-9a-f]{64}$")
     authority: str = Field(max_length=16_384)
-    node: str = Field(max_length=512)
-    signature: str = Field(pattern=r"^([0-9a-f]{128})?$")
 
     @property
     def certificate(self) -> x509.Certificate:
@@ -76,40 +67,14 @@ class HubHalf(BaseModel):
             authority=certificate_digest(self.certificate),
         )
 
+    def require_signature(self, signature: bytes) -> None:
+        """Check the signature of the key that signs the hub's sums."""
+        require_hub_signature(bytes.fromhex(self.signing), self.signed_bytes, signature)
+
     def verify(self) -> None:
-        """Check that the holder of the signing key signed exactly these fields.
-
-        Raises:
-            BadSignature: The signature does not match.
-            BadPublicHalf: Flower would not accept the SuperNode's key, or there is no certificate.
-        """
-        signature = bytes.fromhex(self.signature)
-        require_hub_signature(bytes.fromhex(self.signing), self._signed_bytes(), signature)
-        require_node_key(self.node)
+        """Check the signature and the SuperNode's key, and that there is a certificate."""
+        super().verify()
         pem_bytes(self.certificate)
-
-    @classmethod
-    def read(cls, path: Path) -> "HubHalf":
-        """Read and verify the public half of a hub.
-
-        Raises:
-            BadPublicHalf: The file is not one.
-            BadSignature: It was altered on the way.
-        """
-        try:
-            half = cls.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError) as error:
-            raise BadPublicHalf(f"{path} is not the public half of a hub's keys") from error
-        half.verify()
-        return half
-
-    def write(self, path: Path) -> None:
-        """Write the public half to a file. It is signed, so it may travel over any channel."""
-        write_atomically(path, self.model_dump_json(indent=1))
-
-    def _signed_bytes(self) -> bytes:
-        said = self.model_dump(exclude={"signature"})
-        return _TAG + json.dumps(said, sort_keys=True).encode()
 
 
 def init_hub(directory: Path, *, name: str, hosts: tuple[str, ...], now: datetime) -> Path:
@@ -165,7 +130,7 @@ def hub_half(directory: Path, *, address: str) -> HubHalf:
         )
     except ValidationError as error:
         raise BadPublicHalf(document_mistakes(error, HubHalf)) from error
-    return half.model_copy(update={"signature": key.sign(half._signed_bytes()).hex()})
+    return half.with_signature(key.sign)
 
 
 def require_halves(charter: Charter, halves: Sequence[HubHalf]) -> dict[str, HubHalf]:

@@ -23,10 +23,11 @@ from consortium.deployment.run_orders import RunOrder
 from consortium.deployment.superlink import SuperLink
 from consortium.deployment.supernode import SuperNode
 from consortium.provisioning.certificates import certificate_digest, read_certificate
-from consortium.provisioning.enrolment import PublicHalf, create_node_key, public_half
+from consortium.provisioning.enrolment import PublicHalf, public_half
 from consortium.provisioning.hub_enrolment import HubHalf, hub_half, init_hub
 from consortium.provisioning.installation import init_coordinator, install_coordinator, install_site
 from consortium.provisioning.provision import Tls, write_kits
+from consortium.provisioning.public_halves import create_node_key
 from consortium.run.directory import RunDirectory
 from consortium.site.directory import SiteDirectory, read_identity
 from privacy.secrets.keys import Identity

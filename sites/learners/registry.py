@@ -50,7 +50,6 @@ _OF_TASK: Mapping[str, Made] = MappingProxyType(
 )
 
 
-@lru_cache(maxsize=_KEPT)
 def learner_for(task: str, schema: AnySchema, plans: LearnerPlans) -> Learner:
     """Return the learner of a run; training by gradients where no other is named.
 
@@ -66,5 +65,10 @@ def learner_for(task: str, schema: AnySchema, plans: LearnerPlans) -> Learner:
     """
     name = plans.chosen.name
     if name != "auto":
-        return _LEARNERS[name](schema, plans)
-    return _OF_TASK.get(task, _LEARNERS["gradient"])(schema, plans)
+        return _learner_made(_LEARNERS[name], schema, plans)
+    return _learner_made(_OF_TASK.get(task, _LEARNERS["gradient"]), schema, plans)
+
+
+@lru_cache(maxsize=_KEPT)
+def _learner_made(maker: Made, schema: AnySchema, plans: LearnerPlans) -> Learner:
+    return maker(schema, plans)

@@ -6,16 +6,14 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from consortium.provisioning.enrolment import (
-    BadPublicHalf,
     PublicHalf,
     init_site,
     public_half,
     renew_node_key,
-    require_node_key,
 )
+from consortium.provisioning.public_halves import BadPublicHalf
 from consortium.site.directory import BadSite, SiteDirectory, read_identity, read_site_config
 from privacy.identity.public_identity import BadSignature
 from privacy.storage.secret_files import ExposedSecret, SecretExists
@@ -106,13 +104,6 @@ def test_a_public_half_altered_on_its_way_is_refused(site: Path, tmp_path: Path,
         PublicHalf.read(tmp_path / "forged.json")
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[1]", '{"version": 2}'])
-def test_what_is_no_public_half_is_not_read_as_one(tmp_path: Path, content: str) -> None:
-    (tmp_path / "half.json").write_text(content)
-    with pytest.raises(BadPublicHalf):
-        PublicHalf.read(tmp_path / "half.json")
-
-
 def test_flower_reads_the_key_of_the_node(site: Path) -> None:
     """The format that `flower-supernode` accepts; it exits with code 302 on another kind of PEM."""
     key = serialization.load_ssh_private_key(SiteDirectory(site).node_key.read_bytes(), None)
@@ -120,23 +111,6 @@ def test_flower_reads_the_key_of_the_node(site: Path) -> None:
     assert (
         SiteDirectory(site).node_key.read_bytes().startswith(b"-----BEGIN OPENSSH PRIVATE KEY-----")
     )
-
-
-@pytest.mark.parametrize("text", ["", "ssh-rsa AAAA", "none", "ecdsa-sha2-nistp384 AAAA"])
-def test_a_key_flower_would_refuse_is_refused_before(text: str) -> None:
-    with pytest.raises(BadPublicHalf):
-        require_node_key(text)
-
-
-def test_a_key_of_another_kind_is_refused(site: Path) -> None:
-
-    public = (
-        Ed25519PrivateKey.generate()
-        .public_key()
-        .public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
-    )
-    with pytest.raises(BadPublicHalf):
-        require_node_key(public.decode())
 
 
 def test_renewal_changes_the_nodes_key_and_nothing_else(site: Path) -> None:

@@ -11,10 +11,10 @@ from consortium.charter.document import BadCharter, Charter
 from consortium.charter.hubs import Hub
 from consortium.provisioning.certificates import BadCertificate
 from consortium.provisioning.charter_drafts import revise_charter, with_hubs, with_hubs_to_come
-from consortium.provisioning.enrolment import BadPublicHalf
 from consortium.provisioning.hub_enrolment import HubHalf, hub_half, init_hub
 from consortium.provisioning.installation import install_coordinator, install_site, read_nodes
 from consortium.provisioning.kits import BadKit
+from consortium.provisioning.public_halves import BadPublicHalf
 from consortium.run.hub_directory import HubDirectory, require_leading
 from consortium.run.party_directory import NotACoordinator, PartyDirectory
 from consortium.site.directory import SiteDirectory

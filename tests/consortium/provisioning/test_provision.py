@@ -171,6 +171,6 @@ def test_each_node_has_a_key_of_its_own(founded: Founded) -> None:
 
     first, second, third = founded.halves
     shared = second.model_copy(update={"node": first.node})
-    shared = shared.with_signature(read_identity(founded.site(second.name)))
+    shared = shared.with_signature(read_identity(founded.site(second.name)).sign)
     with pytest.raises(OtherKeys, match="same SuperNode key"):
         attempt(founded, halves=(first, shared, third))

@@ -22,7 +22,7 @@ from consortium.deployment.processes import end_processes
 from consortium.deployment.run_orders import RunOrder as Ordered
 from consortium.deployment.supernode import SuperNode
 from consortium.provisioning.certificates import Authority, pem_bytes
-from consortium.provisioning.enrolment import create_node_key
+from consortium.provisioning.public_halves import create_node_key
 from consortium.run.directory import COORDINATOR, SITE, RunDirectory
 from consortium.run.records import Summary, read_record
 from consortium.site.directory import SiteDirectory
