@@ -47,6 +47,17 @@ def test_a_run_that_begins_now_counts_saturated_values_and_pairs() -> None:
     assert placed == replace(count_placement(NEW, HEART.charter, 9), tally_size=counts.size)
 
 
+@pytest.mark.parametrize(
+    ("scenario", "learner"), [("heart-diagnosis", "glm"), ("lung-survival", "cox")]
+)
+def test_a_fit_is_evaluated_when_it_has_ended(scenario: str, learner: str) -> None:
+    chosen = scenario_named(scenario)
+    config = chosen.config_with({"learner": learner})
+    assert config.num_server_rounds == evaluation_step(config, chosen.charter)
+    rounds = range(1, config.num_server_rounds + 1)
+    assert [n for n in rounds if asks_for_counts(config, chosen.charter, n)] == [1]
+
+
 def test_pairs_are_counted_of_two_classes_alone() -> None:
     houses = scenario_named("house-prices")
     config = houses.config_with({"aggregation": "encrypted"})
