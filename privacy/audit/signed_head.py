@@ -7,13 +7,10 @@ was rolled back.
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from privacy import canonical
 from privacy.audit.hash_chain import LogHead
 from privacy.canonical import Reader
-from privacy.identity.public_identity import SIGNATURE_SIZE, BadSignature
+from privacy.identity.public_identity import SIGNATURE_SIZE, require_signature
 
 LINK_SIZE = 32
 LEDGER_SIZE = 64
@@ -51,10 +48,8 @@ class Anchor:
         Raises:
             BadSignature: The signature is not valid.
         """
-        try:
-            Ed25519PublicKey.from_public_bytes(self.key).verify(self.signature, self._body())
-        except (InvalidSignature, ValueError) as error:
-            raise BadSignature("the anchor was not signed with the key it names") from error
+        otherwise = "the anchor was not signed with the key it names"
+        require_signature(self.key, self._body(), self.signature, otherwise=otherwise)
 
     def encode(self) -> bytes:
         """Return the canonical bytes, signature included."""

@@ -61,6 +61,24 @@ class NotAMember(ConsortiumError, LookupError, code="not-a-member"):
     """A name is not that of a member of the consortium."""
 
 
+def require_signature(key: bytes, message: bytes, signature: bytes, *, otherwise: str) -> None:
+    """Check that the holder of a key signed exactly these bytes (Ed25519, RFC 8032).
+
+    Args:
+        key: The public key, 32 bytes.
+        message: What was signed.
+        signature: 64 bytes.
+        otherwise: What the error says.
+
+    Raises:
+        BadSignature: The signature is not valid, or the key is none.
+    """
+    try:
+        Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
+    except (InvalidSignature, ValueError) as error:
+        raise BadSignature(otherwise) from error
+
+
 @dataclass(frozen=True, kw_only=True)
 class PublicIdentity:
     """The public halves of a member's keys, under the member's name.
@@ -105,10 +123,9 @@ class PublicIdentity:
         Raises:
             BadSignature: The signature is not valid.
         """
-        try:
-            Ed25519PublicKey.from_public_bytes(self.signing).verify(signature, message)
-        except (InvalidSignature, ValueError) as error:
-            raise BadSignature(f"this was not signed by {self.name}") from error
+        require_signature(
+            self.signing, message, signature, otherwise=f"this was not signed by {self.name}"
+        )
 
     def seal(self, secret: bytes, *, context: bytes) -> bytes:
         """Encrypt a secret so that only this member can open it, under the same context.

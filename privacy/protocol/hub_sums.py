@@ -10,11 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from privacy import canonical
-from privacy.identity.public_identity import BadSignature
+from privacy.identity.public_identity import require_signature
 from privacy.protocol.envelope import MAX_BUCKETS, MAX_ENVELOPE_BYTES, Receipt, Slot
 from privacy.protocol.records import (
     Record,
@@ -139,7 +136,5 @@ def require_hub_signature(key: bytes, message: bytes, signature: bytes) -> None:
     Raises:
         BadSignature: It is not valid.
     """
-    try:
-        Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
-    except (InvalidSignature, ValueError) as error:
-        raise BadSignature("this was not signed by the hub that the charter names") from error
+    otherwise = "this was not signed by the hub that the charter names"
+    require_signature(key, message, signature, otherwise=otherwise)

@@ -8,11 +8,8 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from privacy import canonical
-from privacy.identity.public_identity import BadSignature
+from privacy.identity.public_identity import require_signature
 from privacy.protocol.envelope import MAX_ATTEMPTS, MAX_ROUND
 from privacy.protocol.part_digests import sha256_of
 
@@ -101,9 +98,5 @@ class QuestionDigests:
         Raises:
             BadSignature: It did not.
         """
-        try:
-            Ed25519PublicKey.from_public_bytes(key).verify(signature, self.encode())
-        except (InvalidSignature, ValueError) as error:
-            raise BadSignature(
-                "the coordinator that the charter names did not sign this question"
-            ) from error
+        otherwise = "the coordinator that the charter names did not sign this question"
+        require_signature(key, self.encode(), signature, otherwise=otherwise)

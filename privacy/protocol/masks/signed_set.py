@@ -7,10 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-from privacy.identity.public_identity import BadSignature
+from privacy.identity.public_identity import require_signature
 from privacy.protocol.records import Record, fixed_bytes
 
 
@@ -40,9 +37,7 @@ class SignedSet(Record, tag=b"consortium.signed-set/1\n"):
         Raises:
             BadSignature: It did not.
         """
-        try:
-            Ed25519PublicKey.from_public_bytes(key).verify(signature, self.encode())
-        except (InvalidSignature, ValueError) as error:
-            raise BadSignature(
-                "the coordinator that the charter names did not ask for confirmation of this set"
-            ) from error
+        otherwise = (
+            "the coordinator that the charter names did not ask for confirmation of this set"
+        )
+        require_signature(key, self.encode(), signature, otherwise=otherwise)
