@@ -37,7 +37,9 @@ def _gradient(schema: AnySchema, plans: LearnerPlans) -> Learner:
 _LEARNERS: Mapping[str, Made] = MappingProxyType(
     {
         "gradient": _gradient,
-        "describe": lambda schema, plans: Description(schema, plans.noise, plans.shown_members),
+        "describe": lambda schema, plans: Description(
+            schema, plans.noise, plans.shown_members, plans.cox.group
+        ),
         "glm": generalised_linear,
         "trees": boosted_trees,
         "scorecard": lambda schema, plans: ScoreCard.of(schema, plans.card, plans.noise),

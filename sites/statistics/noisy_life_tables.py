@@ -31,14 +31,14 @@ class NoisyLifeTable:
         withdrawn: Records without it that ended in each step, then those that were watched beyond
             the last one, with noise, shape (n_steps + 1,).
         records: All records, counted with noise by themselves.
-        classes: How many such counts `records` is the sum of.
+        spread: Variance of the noise of `records`, that of a count of the table being 1.
         deviation: Standard deviation of the noise of each count.
     """
 
     events: Tally
     withdrawn: Tally
     records: int
-    classes: int
+    spread: float
     deviation: float
 
     @cached_property
@@ -51,7 +51,7 @@ class NoisyLifeTable:
         ended = (self.events + self.withdrawn[:-1]).astype(np.float64)
         later = np.cumsum(ended[::-1])[::-1] + float(self.withdrawn[-1])
         held = float(self.events.sum() + self.withdrawn.sum())
-        lacking = (self.records - held) * self._spread_of_all / self.classes
+        lacking = (self.records - held) * self._spread_of_all / self.spread
         return np.asarray(later + lacking * self._share, np.float64)
 
     @cached_property
@@ -74,7 +74,7 @@ class NoisyLifeTable:
     @property
     def _spread_of_all(self) -> float:
         """Variance of the fitted number of all records, that of a count being 1."""
-        return 1.0 / (1.0 / self.classes + 1.0 / self._counts)
+        return 1.0 / (1.0 / self.spread + 1.0 / self._counts)
 
     @cached_property
     def n_known(self) -> int:

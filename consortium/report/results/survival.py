@@ -48,18 +48,19 @@ def noisy_curve_section(
         noise: What results say of the noise of a Table 1.
         found: The life table of these results.
     """
-    (everybody,) = found["curves"]
+    everybody, *groups = found["curves"]
     told = noise_sentences(recorded, {**noise, "deviation": found["deviation"]}, counted=_ENDS)
     blocks: list[Block] = []
-    if everybody["at_risk"][0]:
-        blocks = [_curves_plot(found, [everybody]), _times_table(found)]
+    told_of = [one for one in groups or [everybody] if one["at_risk"][0]]
+    if told_of:
+        blocks = [_curves_plot(found, told_of[:_MOST_CURVES]), _times_table(found)]
     blocks.append(
         Paragraph(
             "The curve is that of Kaplan and Meier on the declared times, from noisy counts of who "
             "had the event and who was not watched any more: the nearest curve that only falls, "
             "between 0 and 1. It ends where the noise would drown the number of those who are "
-            "still watched. Bands and errors are of chance and of noise. There is no curve by "
-            "group, and no test: each group would have noise of its own.",
+            "still watched. Bands and errors are of chance and of noise. The noise of a group is "
+            "that of one count, so a small group has a wide band. There is no test of groups.",
             "quiet",
         )
     )
@@ -183,7 +184,7 @@ def _times_table(found: Mapping[str, Any]) -> Table:
             (
                 one["group"] or "all",
                 words.count(one["at_risk"][0]),
-                words.count(sum(one["events"])),
+                words.count(max(sum(one["events"]), 0)),
                 words.DASH if one["median"] is None else _time(one["median"], ""),
                 f"{words.percent(one['survival'][place])} ({low} to {high})",
                 _mean_text(one),

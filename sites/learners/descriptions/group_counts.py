@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from privacy.layout import Tally, Vector
 from sites.learners.counted_tables import Columns, TableRecords
+from sites.learners.curve_groups import ONE_CURVE, CurveGroups
 from sites.learners.fine_bins import PIECES, FineBins, bin_size, bins_of_feature
 from sites.schema.tables import ClassLabel, EventTimeLabel, Feature, Number, NumberLabel, Schema
-from sites.statistics.life_tables import LifeTable
 from sites.statistics.tables import BINS, TableStatistics
 from sites.statistics.tally import ImpossibleTally, TallyLayout, fixed_point
 
@@ -35,10 +35,12 @@ class GroupCounts:
         noisy: Whether counts get noise. Then numbers have fewer bins, because the noise of all
             adds up in a quantile; shares are counted from the middle, so that a record moves a sum
             by half as much; deviations follow from the bins; and sites are counted.
+        curves: By which groups life tables are counted, where they are.
     """
 
     schema: Schema
     noisy: bool = False
+    curves: CurveGroups = ONE_CURVE
 
     @property
     def pieces(self) -> int:
@@ -75,7 +77,8 @@ class GroupCounts:
         """Names and sizes of the parts: `GROUP/records`, then `GROUP/COLUMN/WHAT`.
 
         A group stands as its number in the order of the classes. `sites` is 1 of every site. With
-        noise, `life/WHAT` is a life table of all groups on the declared times.
+        noise, `life/CURVE/WHAT` is a life table on the declared times, of the records of all
+        classes that are in a group of `curves`.
         """
         sizes: dict[str, int] = {"sites": 1} if self.noisy else {}
         for group in range(len(self.groups)):
@@ -86,7 +89,8 @@ class GroupCounts:
                     sizes |= {f"{group}/{item.name}/{what}": 2 for what in self._sums}
         if self.ends is not None:
             n_steps = len(self.ends.grid)
-            sizes |= {"life/events": n_steps, "life/withdrawn": n_steps + 1}
+            for curve in range(len(self.curves.names)):
+                sizes |= {f"life/{curve}/events": n_steps, f"life/{curve}/withdrawn": n_steps + 1}
         return TallyLayout(sizes)
 
     @property
@@ -132,9 +136,10 @@ class GroupCounts:
                     parts[f"{place}/sum"] = fixed_point(shares - self.middle)
                     parts[f"{place}/square"] = fixed_point(shares**2)
         if self.ends is not None:
-            times = np.asarray(records.labels[:, 1], np.float64)
-            life = LifeTable.of(times, groups == 1, self.ends.grid)
-            parts |= {"life/events": life.events, "life/withdrawn": life.withdrawn}
+            tables = self.curves.life_tables(records, self.ends.grid)
+            for curve, table in enumerate(tables):
+                parts[f"life/{curve}/events"] = table.events
+                parts[f"life/{curve}/withdrawn"] = table.withdrawn
         return self.layout.join(parts)
 
     @cached_property
@@ -156,8 +161,9 @@ class GroupCounts:
         value is missing, a share from -1/2 to 1/2. It is rounded to u units of 2^-32, u at most
         2^31 in size, and moves a high part by floor(u / 2^16), at most 2^15 in size, and a low
         part by the rest, which is below 2^16. So the parts divided by 2^15 and 2^20 move by at most
-        1 and 1/16. In a life table, if there is one (L = 1, else 0), it ended in one step, with the
-        event or without, and moves one count by 1. All entries together move by at most D in L2,
+        1 and 1/16. In the life tables, if there are any (L = 1, else 0), it is of one group, where
+        it ended in one step, with the event or without, and moves one count by 1: curves by group
+        cost no more than one of all. All entries together move by at most D in L2,
         where D^2 = 1 + C + N (1 + 1/256) + L. The scales are D, times 1 for a count, 2^15 for a
         high part and 2^20 for a low one. `sites` does not depend on records.
 

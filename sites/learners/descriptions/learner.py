@@ -16,6 +16,7 @@ from privacy.layout import Field, Layout, Tally, Vector
 from sites.evaluation.score_bins import EQUAL_BINS, ScoreBins
 from sites.learners.count_noise import CountNoise
 from sites.learners.counted_tables import BoundedTable, CappedRecords, Columns, TableSides
+from sites.learners.curve_groups import CurveGroups
 from sites.learners.descriptions.group_counts import GroupCounts
 from sites.learners.descriptions.site_columns.exchange import SiteColumns
 from sites.learners.descriptions.site_columns.results import site_results, written_columns
@@ -45,15 +46,18 @@ class Description:
         noise: What every site adds to its counts; None for nothing.
         members: Whose columns stand beside those of all, where policies allow it; nobody's if
             there are none.
+        curves_by: The category by which survival curves with noise are drawn; empty for one curve.
 
     Raises:
         UnfitSchema: The records are texts.
-        BadPlan: Columns of single sites are asked beside counts with noise.
+        BadPlan: Columns of single sites are asked beside counts with noise, or curves by what is no
+            category.
     """
 
     schema: AnySchema
     noise: CountNoise | None = None
     members: tuple[str, ...] = ()
+    curves_by: str = ""
 
     def __post_init__(self) -> None:
         if not isinstance(self.schema, Schema):
@@ -66,6 +70,7 @@ class Description:
                 "describe.by-site shows exact figures of single sites, and noise protects persons "
                 "in the counts of all: set describe.by-site to false, or dp.unit to off"
             )
+        CurveGroups.named(self.schema, self.curves_by)
 
     @property
     def name(self) -> str:
@@ -77,7 +82,8 @@ class Description:
         """What a site counts."""
         if not isinstance(self.schema, Schema):
             raise UnfitSchema("texts have no columns")
-        return GroupCounts(self.schema, noisy=self.noise is not None)
+        curves = CurveGroups.named(self.schema, self.curves_by)
+        return GroupCounts(self.schema, noisy=self.noise is not None, curves=curves)
 
     @cached_property
     def columns(self) -> SiteColumns | None:

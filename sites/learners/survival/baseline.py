@@ -46,8 +46,8 @@ def cumulative_hazard(form: Form, state: State, top: float) -> float:
 
 def curve_of_all(form: Form, state: State) -> LifeTable:
     """Return the life table of all groups together."""
-    events = state["group_events"].reshape(len(form.groups), -1).sum(axis=0)
-    withdrawn = state["group_withdrawn"].reshape(len(form.groups), -1).sum(axis=0)
+    events = state["group_events"].reshape(len(form.groups.names), -1).sum(axis=0)
+    withdrawn = state["group_withdrawn"].reshape(len(form.groups.names), -1).sum(axis=0)
     return LifeTable(events.astype(np.int64), withdrawn.astype(np.int64))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from privacy.contribution import ExactTally
 from privacy.layout import Tally, Vector
+from sites.learners.curve_groups import CurveGroups
 from sites.learners.plans import NEWTON_EXCHANGES, LearnerPlans
 from sites.learners.survival.design import Design
 from sites.learners.survival.form import Form
@@ -14,7 +15,7 @@ from sites.learners.survival.results import results_of
 from sites.learners.survival.step import NewtonStep
 from sites.learners.survival.task import CoxTask
 from sites.plans import BadPlan
-from sites.schema.tables import Category, EventTimeLabel, Schema
+from sites.schema.tables import EventTimeLabel, Schema
 from sites.schema.texts import AnySchema
 from sites.task import Task
 
@@ -43,10 +44,7 @@ class Cox:
                 "learner cox needs a time until an event as its label, of kind event-time; "
                 f"{self.schema.label.column} is none"
             )
-        group, categories = self.plans.cox.group, _categories(self.schema)
-        if group and group not in categories:
-            known = ", ".join(categories) or "none is declared"
-            raise BadPlan(f"cox.group must be a category of the schema ({known}), got {group}")
+        CurveGroups.named(self.schema, self.plans.cox.group)
 
     @property
     def name(self) -> str:
@@ -94,9 +92,5 @@ class Cox:
             label=self.schema.label,
             design=Design(self.schema, indicators=self.plans.glm.missing_values == "indicator"),
             plan=self.plans.cox,
-            grouping=_categories(self.schema).get(self.plans.cox.group),
+            groups=CurveGroups.named(self.schema, self.plans.cox.group),
         )
-
-
-def _categories(schema: Schema) -> dict[str, Category]:
-    return {item.name: item for item in schema.features if isinstance(item, Category)}

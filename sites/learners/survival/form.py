@@ -8,11 +8,12 @@ import numpy as np
 from privacy.contribution import ExactTally
 from privacy.layout import Field, Layout, Tally, Vector
 from sites.evaluation.pairs import PAIR_ENTRIES
+from sites.learners.curve_groups import CurveGroups
 from sites.learners.exact_numbers import as_float32_pairs, from_float32_pairs
 from sites.learners.plans import CoxPlan
 from sites.learners.survival.design import Design
 from sites.learners.survival.wide_sums import LARGEST_PART, WideSums
-from sites.schema.tables import Category, EventTimeLabel
+from sites.schema.tables import EventTimeLabel
 from sites.statistics.normalisation import Constants
 from sites.statistics.tables import TableStatistics
 from sites.statistics.tally import TallyLayout
@@ -29,25 +30,18 @@ class Form:
         label: Of the times.
         design: Of the covariates.
         plan: What the run asks.
-        grouping: The column of categories by which curves are drawn; None for none.
+        groups: By which curves are drawn.
     """
 
     label: EventTimeLabel
     design: Design
     plan: CoxPlan
-    grouping: Category | None
+    groups: CurveGroups
 
     @property
     def pools_baseline(self) -> bool:
         """Whether all sites have one baseline hazard."""
         return self.plan.baseline == "pooled"
-
-    @property
-    def groups(self) -> tuple[str, ...]:
-        """Names of the groups: one without a name, or each declared value, and missing."""
-        if self.grouping is None:
-            return ("",)
-        return (*self.grouping.values, *(("missing",) if self.grouping.missing else ()))
 
     @property
     def n_steps(self) -> int:
@@ -62,7 +56,7 @@ class Form:
     @cached_property
     def exchange(self) -> TallyLayout:
         """What a site counts in an exchange."""
-        p, steps, groups = len(self.design), self.n_steps, len(self.groups)
+        p, steps, groups = len(self.design), self.n_steps, len(self.groups.names)
         pooled = steps if self.pools_baseline else 0
         return TallyLayout(
             {
@@ -92,7 +86,7 @@ class Form:
     @cached_property
     def state_sizes(self) -> dict[str, int]:
         """The numbers of a state, by name."""
-        p, steps, groups = len(self.design), self.n_steps, len(self.groups)
+        p, steps, groups = len(self.design), self.n_steps, len(self.groups.names)
         return {
             "exchanges": 1,
             "next": p,  # the coefficients of the next exchange

@@ -160,11 +160,11 @@ def _chi_square_tail(statistic: float, degrees: int) -> float | None:
 
 
 def _tables(form: Form, state: State) -> list[tuple[str, LifeTable]]:
-    events = state["group_events"].reshape(len(form.groups), -1).astype(np.int64)
-    withdrawn = state["group_withdrawn"].reshape(len(form.groups), -1).astype(np.int64)
+    events = state["group_events"].reshape(len(form.groups.names), -1).astype(np.int64)
+    withdrawn = state["group_withdrawn"].reshape(len(form.groups.names), -1).astype(np.int64)
     each = [LifeTable(*one) for one in zip(events, withdrawn, strict=True)]
     found = [("", curve_of_all(form, state))]
-    return found if len(each) == 1 else [*found, *zip(form.groups, each, strict=True)]
+    return found if len(each) == 1 else [*found, *zip(form.groups.names, each, strict=True)]
 
 
 def _curve(form: Form, name: str, table: LifeTable) -> Mapping[str, Any]:
@@ -173,12 +173,12 @@ def _curve(form: Form, name: str, table: LifeTable) -> Mapping[str, Any]:
 
 
 def _log_rank(form: Form, state: State) -> dict[str, Any] | None:
-    if form.grouping is None:
+    if form.groups.by is None:
         return None
     _, *each = _tables(form, state)
     found = log_rank([table for _, table in each])
     return {
-        "by": form.grouping.name,
+        "by": form.groups.by.name,
         "groups": [name for name, _ in each],
         "observed": list(found.observed),
         "expected": list(found.expected),

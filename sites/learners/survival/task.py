@@ -95,15 +95,7 @@ class CoxTask(CountedTable):
         }
 
     def _life_tables(self, table: TableRecords) -> dict[str, Tally]:
-        form, (codes, times) = self.form, table.labels.T
-        groups = np.zeros(len(times), np.int64)
-        if form.grouping is not None:
-            of_group = table.columns[form.grouping.name]
-            groups = np.where(of_group < 0, len(form.grouping.values), of_group)
-        tables = [
-            LifeTable.of(times[groups == one], codes[groups == one] == 1, form.label.grid)
-            for one in range(len(form.groups))
-        ]
+        tables = self.form.groups.life_tables(table, self.form.label.grid)
         return {
             "group_events": np.concatenate([one.events for one in tables]),
             "group_withdrawn": np.concatenate([one.withdrawn for one in tables]),

@@ -55,7 +55,7 @@ def test_a_half_that_nobody_signed_or_that_is_signed_for_another_kind_of_party_i
     site, hub = halves(tmp_path / "other")
     assert {site.signed_bytes[:24], hub.signed_bytes[:24]} == {
         b"consortium.public-half/1",
-        b"consortium.hub-half/1\n{\"",
+        b'consortium.hub-half/1\n{"',
     }
 
 

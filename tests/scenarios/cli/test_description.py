@@ -120,14 +120,16 @@ def test_noise_that_a_description_cannot_have_is_refused_in_words(tmp_path: Path
 
 def test_with_noise_a_survival_curve_stands_beside_the_table(tmp_path: Path) -> None:
     command = ["describe", "lung-survival", "--out", str(tmp_path / "run"), *NOISE]
-    amount = ["--set", "dp.epsilon=200", "--set", "dp.delta=1e-5"]
+    amount = ["--set", "dp.epsilon=200", "--set", "dp.delta=1e-5", "--set", "cox.group=sex"]
     done = CliRunner().invoke(app, [*command, *amount], env=WIDE)
     assert done.exit_code == 0, done.output
     run = RunDirectory(tmp_path / "run")
     found = json.loads((run.model / "results.json").read_text())["life_table"]
-    (curve,) = found["curves"]
-    falls = [1.0, *curve["survival"]]
-    assert all(0 <= after <= before for before, after in pairwise(falls))
+    curve, *groups = found["curves"]
+    assert [one["group"] for one in groups] == ["male", "female"]
+    for one in found["curves"]:
+        falls = [1.0, *one["survival"]]
+        assert all(0 <= after <= before for before, after in pairwise(falls))
     assert abs(curve["at_risk"][0] - 180) < 80  # about 180 are trained on
     page = run.report.read_text()
     assert "How long until the event?" in page

@@ -27,7 +27,7 @@ def noisy(table: LifeTable, deviation: float, seed: int) -> NoisyLifeTable:
         drawn(table.events),
         drawn(table.withdrawn),
         records=int(by_class.sum()),
-        classes=2,
+        spread=2,
         deviation=deviation,
     )
 

@@ -4,7 +4,7 @@ Whatever is done here with the noisy sums reveals nothing more, so small counts 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,7 @@ from sites.learners.count_noise import CountNoise
 from sites.learners.descriptions.group_counts import GroupCounts
 from sites.learners.descriptions.tables.table_one import OVERALL, QUANTILES
 from sites.learners.fine_bins import FineBins
-from sites.schema.tables import Category, Number
+from sites.schema.tables import Category, EventTimeLabel, Number
 from sites.statistics.life_tables import curve_values
 from sites.statistics.noisy_life_tables import NoisyLifeTable
 
@@ -65,24 +65,11 @@ class NoisyTableOne:
 
     @property
     def _life_table(self) -> Mapping[str, Any]:
-        """The survival curve of all groups; nothing if no time until an event was counted."""
-        label, layout = self.counts.ends, self.counts.layout
+        """The survival curves; nothing if no time until an event was counted."""
+        label = self.counts.ends
         if label is None:
             return {}
         deviation = self._deviation(1)
-        table = NoisyLifeTable(
-            layout.part("life/events", self.pooled),
-            layout.part("life/withdrawn", self.pooled),
-            records=int(self._records.sum()),
-            classes=len(self._records),
-            deviation=deviation,
-        )
-        # Beyond what is known nobody is shown. Events stay below 0, where noise says so: sums of
-        # counts that are cut at 0 would be too large.
-        known = np.arange(len(label.grid)) < table.n_known
-        at_risk = np.where(known, np.rint(table.at_risk), 0.0).astype(np.int64)
-        horizon = label.judged_at
-        curve = curve_values("", table, label.grid, horizon=horizon, at_risk=at_risk)
         return {
             "life_table": {
                 "time": label.time,
@@ -90,9 +77,51 @@ class NoisyTableOne:
                 "horizon": label.judged_at,
                 "floor": 1,
                 "deviation": _rounded(deviation),
-                "curves": [curve],
+                "curves": [
+                    _curve(label, name, table) for name, table in self._life_tables(deviation)
+                ],
             }
         }
+
+    def _life_tables(self, deviation: float) -> Iterator[tuple[str, NoisyLifeTable]]:
+        """Yield the life table of all records, then that of each group, with its name.
+
+        Args:
+            deviation: Of the noise of a count.
+        """
+        layout, names = self.counts.layout, self.counts.curves.names
+        events, withdrawn = (
+            np.stack(
+                [layout.part(f"life/{curve}/{what}", self.pooled) for curve in range(len(names))]
+            )
+            for what in ("events", "withdrawn")
+        )
+        yield (
+            "",
+            NoisyLifeTable(
+                events.sum(axis=0),
+                withdrawn.sum(axis=0),
+                records=int(self._records.sum()),
+                spread=len(self._records) / len(names),
+                deviation=deviation * math.sqrt(len(names)),
+            ),
+        )
+        by, classes = self.counts.curves.by, range(len(self.counts.groups))
+        if by is None:
+            return
+        by_class = [layout.part(f"{one}/{by.name}/bins", self.pooled) for one in classes]
+        held = np.sum(by_class, axis=0)
+        for curve, name in enumerate(names):
+            yield (
+                name,
+                NoisyLifeTable(
+                    events[curve],
+                    withdrawn[curve],
+                    records=int(held[curve]),
+                    spread=len(classes),
+                    deviation=deviation,
+                ),
+            )
 
     @cached_property
     def _sites(self) -> int:
@@ -183,6 +212,14 @@ class NoisyTableOne:
         variance = float((histogram[: len(squares)] * squares).sum()) / held
         noise = self._deviation(groups) * math.sqrt(float((squares**2).sum())) / held
         return math.sqrt(variance) if variance > _SEEN * noise else None
+
+
+def _curve(label: EventTimeLabel, name: str, table: NoisyLifeTable) -> Mapping[str, Any]:
+    # Beyond what is known nobody is shown. Events stay below 0, where noise says so: sums of counts
+    # that are cut at 0 would be too large.
+    known = np.arange(len(label.grid)) < table.n_known
+    at_risk = np.where(known, np.rint(table.at_risk), 0.0).astype(np.int64)
+    return curve_values(name, table, label.grid, horizon=label.judged_at, at_risk=at_risk)
 
 
 def _bounds(number: Number, bins: FineBins) -> Vector:

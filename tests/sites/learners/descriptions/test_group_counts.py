@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sites.learners.curve_groups import CurveGroups
 from sites.learners.descriptions.group_counts import GroupCounts
 from sites.schema.tables import EventTimeLabel, Schema
 from sites.statistics.life_tables import LifeTable
@@ -127,8 +128,26 @@ def test_a_life_table_is_counted_with_noise_and_not_without() -> None:
     assert isinstance(label, EventTimeLabel)
     times = np.asarray(records.labels[:, 1], np.float64)
     life = LifeTable.of(times, records.labels[:, 0] == 1, label.grid)
-    assert noisy.layout.part("life/events", tally).tolist() == life.events.tolist()
-    assert noisy.layout.part("life/withdrawn", tally).tolist() == life.withdrawn.tolist()
-    assert "life/events" not in exact.layout.sizes
+    assert noisy.layout.part("life/0/events", tally).tolist() == life.events.tolist()
+    assert noisy.layout.part("life/0/withdrawn", tally).tolist() == life.withdrawn.tolist()
+    assert "life/0/events" not in exact.layout.sizes
     places = np.arange(noisy.layout.size)
-    assert set(noisy.noise_scales[noisy.layout.part("life/events", places)]) == {noisy.count_scale}
+    assert set(noisy.noise_scales[noisy.layout.part("life/0/events", places)]) == {
+        noisy.count_scale
+    }
+
+
+def test_life_tables_by_group_add_up_to_that_of_all_and_have_the_same_noise() -> None:
+    records, none = drawn(ENDS, 200, 4), np.zeros(TableStatistics(ENDS).layout.size, np.int64)
+    groups = CurveGroups.named(ENDS, "sex")
+    one, each = GroupCounts(ENDS, noisy=True), GroupCounts(ENDS, noisy=True, curves=groups)
+    alone, split = one.tally(records, none), each.tally(records, none)
+    assert len(groups.names) > 1
+    for what in ("events", "withdrawn"):
+        parts = [each.layout.part(f"life/{k}/{what}", split) for k in range(len(groups.names))]
+        assert sum(map(np.count_nonzero, parts)) > 0
+        total = one.layout.part(f"life/0/{what}", alone)
+        assert np.sum(parts, axis=0).tolist() == total.tolist()
+    assert each.count_scale == one.count_scale
+    places = each.layout.part("life/1/events", np.arange(each.layout.size))
+    assert set(each.noise_scales[places]) == {each.count_scale}

@@ -28,6 +28,6 @@ def test_a_state_is_read_back_and_an_exchange_has_its_size(baseline: str) -> Non
     assert all(np.allclose(back[name], numbers[name], rtol=2**-46) for name in numbers)
     assert task.layout.dim == 2 * sum(form.state_sizes.values())
     assert learner.contribution.size == form.exchange.size
-    assert form.groups == ("a", "b", "c", "missing")
+    assert form.groups.names == ("a", "b", "c", "missing")
     # With one baseline the products of covariates are summed in each step of time.
     assert (form.exchange.sizes["second"] > 0) == (baseline == "pooled")

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from privacy.differential.noisy_counts import noisy_tally
 from privacy.layout import Tally
 from sites.learners.count_noise import CountNoise
+from sites.learners.curve_groups import ONE_CURVE, CurveGroups
 from sites.learners.descriptions.group_counts import GroupCounts
 from sites.learners.descriptions.tables.csv_file import written_table
 from sites.learners.descriptions.tables.noisy_table import NoisyTableOne
-from sites.schema.tables import Schema
+from sites.schema.tables import EventTimeLabel, Schema
 from sites.statistics.tables import TableStatistics
-from tests.sites.learners.descriptions.described import CLASSES, NUMBERS, Records, drawn
+from tests.sites.learners.descriptions.described import CLASSES, ENDS, NUMBERS, Records, drawn
 
 
 def noise_of(multiplier: float) -> CountNoise:
@@ -98,3 +99,34 @@ def test_what_noise_drowns_is_not_shown() -> None:
     found = table_of(CLASSES, counted(CLASSES, drawn(CLASSES, 50, 1), noise), noise)
     for column in found["columns"]:
         assert not any(column.get("values", []))
+
+
+def test_curves_by_group_are_those_of_the_groups_and_each_has_the_noise_of_its_own_counts() -> None:
+    groups, noise = CurveGroups.named(ENDS, "sex"), noise_of(1e-3)
+    counts, records = GroupCounts(ENDS, noisy=True, curves=groups), drawn(ENDS, 3000, 8)
+    statistics = np.zeros(TableStatistics(ENDS).layout.size, np.int64)
+    tally = counts.tally(records, statistics)
+    found = NoisyTableOne(counts, statistics, tally, noise).results["life_table"]
+    assert [one["group"] for one in found["curves"]] == ["", "female", "male", "missing"]
+    assert isinstance(ENDS.label, EventTimeLabel)
+    exact = [
+        *ONE_CURVE.life_tables(records, ENDS.label.grid),
+        *groups.life_tables(records, ENDS.label.grid),
+    ]
+    for one, table in zip(found["curves"], exact, strict=True):
+        assert one["at_risk"] == table.at_risk.tolist()
+        np.testing.assert_allclose(one["survival"], table.survival)
+        assert one["median"] == table.median(ENDS.label.grid)
+
+
+def test_much_noise_hides_a_small_group_before_it_hides_all() -> None:
+    groups, records = CurveGroups.named(ENDS, "sex"), drawn(ENDS, 900, 8)
+    counts = GroupCounts(ENDS, noisy=True, curves=groups)
+    few = records.part((records.columns["sex"] != 0) | (np.arange(900) < 30))
+    statistics = np.zeros(TableStatistics(ENDS).layout.size, np.int64)
+    tally = counts.tally(few, statistics)
+    table = NoisyTableOne(counts, statistics, tally, noise_of(3.0)).results["life_table"]
+    known = {one["group"]: sum(number > 0 for number in one["at_risk"]) for one in table["curves"]}
+    assert known["female"] == 0
+    assert known["male"] > 0
+    assert known[""] > 0
