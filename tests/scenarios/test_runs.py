@@ -54,7 +54,13 @@ def test_every_scenario_runs_and_learns_something(name: str, tmp_path: Path) -> 
     assert set(over.summary.evaluated) == set(over.scenario.sites)
     value = over.summary.metrics[over.scenario.headline.name].value
     if over.scenario.headline.higher_is_better:
-        least = {"roc_auc": 0.55, "macro_f1": 0.15, "entity_f1": 0.15, "concordance": 0.55}
+        least = {
+            "roc_auc": 0.55,
+            "macro_f1": 0.15,
+            "entity_f1": 0.15,
+            "concordance": 0.55,
+            "recall_at_1_percent": 0.05,  # by chance 0.01
+        }
         assert value > least[over.scenario.headline.name]
     else:
         assert over.summary.metrics["r2"].value > 0.0
