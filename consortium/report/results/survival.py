@@ -149,6 +149,7 @@ def _curves_plot(found: Mapping[str, Any], told: Sequence[Mapping[str, Any]]) ->
             f"{one['group'] or 'all'}: {words.percent(one['survival'][_horizon(found)])} without "
             f"the event at {_time(found['horizon'], found['unit'])}"
             for one in told
+            if _reaches_horizon(one, found)
         ),
         caption="Bands are 95 % intervals. The numbers below the axis are of records still watched "
         f"at that time; few: fewer than {floor}.",
@@ -157,6 +158,10 @@ def _curves_plot(found: Mapping[str, Any], told: Sequence[Mapping[str, Any]]) ->
 
 def _horizon(found: Mapping[str, Any]) -> int:
     return int(found["curves"][0]["times"].index(found["horizon"]))
+
+
+def _reaches_horizon(one: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
+    return bool(one["at_risk"][_horizon(found)] >= found["floor"])
 
 
 def _curve(one: Mapping[str, Any], found: Mapping[str, Any], places: Sequence[int]) -> Curve:
@@ -180,13 +185,14 @@ def _times_table(found: Mapping[str, Any]) -> Table:
     rows = []
     for one in found["curves"]:
         low, high = (words.percent(one[name][place]) for name in ("low", "high"))
+        share = f"{words.percent(one['survival'][place])} ({low} to {high})"
         rows.append(
             (
                 one["group"] or "all",
                 words.count(one["at_risk"][0]),
                 words.count(max(sum(one["events"]), 0)),
                 words.DASH if one["median"] is None else _time(one["median"], ""),
-                f"{words.percent(one['survival'][place])} ({low} to {high})",
+                share if _reaches_horizon(one, found) else words.DASH,
                 _mean_text(one),
             )
         )
@@ -208,7 +214,7 @@ def _times_table(found: Mapping[str, Any]) -> Table:
         rows=tuple(rows),
         note=f"With 95 % intervals. The mean time without the event within {horizon} is the area "
         f"under the curve. The median is the first declared time by which half had the event; "
-        f"{words.DASH}: fewer had.",
+        f"{words.DASH}: fewer had, or the curve ends before.",
     )
 
 

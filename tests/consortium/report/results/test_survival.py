@@ -56,6 +56,22 @@ def test_fewer_records_than_the_floor_are_neither_counted_nor_drawn(
     assert not [number for number in range(1, 10) if f">{number}<" in under]
 
 
+def test_a_curve_that_ends_before_the_horizon_tells_no_share_there(
+    of_lung: dict[str, Any], tmp_path: Path
+) -> None:
+    """A number after the end of a curve would be that of its end."""
+    horizon = of_lung["curves"][2]["times"].index(of_lung["horizon"])
+    women = dict(of_lung["curves"][2])
+    women["at_risk"] = [*women["at_risk"][:horizon], of_lung["floor"] - 1]
+    women["at_risk"] += [0] * (len(women["times"]) - horizon - 1)
+    found = {**of_lung, "curves": [*of_lung["curves"][:2], women]}
+    plot, table, *_ = pages_of(found, tmp_path)["survival"].blocks
+    assert isinstance(plot, Plot)
+    assert "female" not in plot.alt
+    assert isinstance(table, Table)
+    assert [row[4] == DASH for row in table.rows] == [False, False, True]
+
+
 def test_ratios_have_a_table_a_picture_and_notes(of_lung: dict[str, Any], tmp_path: Path) -> None:
     plot, table, notes = pages_of(of_lung, tmp_path)["hazard-ratios"].blocks
     assert isinstance(plot, Plot)
