@@ -213,8 +213,8 @@ def test_an_encrypted_run_counts_the_same_words(
 @pytest.mark.slow
 @pytest.mark.timeout(3_600)
 def test_ten_hospitals_learn_to_find_diseases_and_drugs(tmp_path: Path) -> None:
-    """The founding text reaches a token accuracy of 0.93 in this shape; all records 0.92 in F1."""
+    """The founding text reaches a token accuracy of 0.93 in this shape; all records 0.94 in F1."""
     metrics = done(SCENARIO.name, tmp_path, {}).summary.metrics
     assert metrics["token_accuracy"].value >= 0.93
     assert metrics["token_accuracy"].value > metrics["outside_share"].value + 0.1
-    assert metrics["entity_f1"].value >= 0.9
+    assert metrics["entity_f1"].value >= 0.915
