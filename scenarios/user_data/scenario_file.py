@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from consortium.charter.document import Floors
 from consortium.cli.options import parse_data_source
@@ -25,7 +25,20 @@ from sites.tasks.registry import usual_task
 ENDING = ".toml"
 SCHEMA_FILE = "scenario.schema.json"
 
-SiteName: TypeAlias = Annotated[str, Field(pattern=NAME)]
+# What a comparison calls its other ways of training, beside each site alone.
+_TAKEN = ("federated", "pooled", "trained", "personal")
+
+
+def _require_free(name: str) -> str:
+    if name in _TAKEN:
+        raise ValueError(
+            f"a site cannot be called {name}, as a comparison with each site alone calls a model "
+            "so: choose another name"
+        )
+    return name
+
+
+SiteName: TypeAlias = Annotated[str, Field(pattern=NAME), AfterValidator(_require_free)]
 Setting: TypeAlias = Scalar | dict[str, Scalar]
 
 

@@ -132,6 +132,8 @@ def test_a_name_without_the_ending_is_one_of_the_library() -> None:
         ("low = 0,", "low = 200,", "needs low clearly below high"),
         ('words = ["dec', 'wrods = ["dec', "did you mean 'words'"),
         ("[sites.ward-b]", '[sites."Ward B"]', "Ward B"),
+        ("[sites.ward-b]", "[sites.pooled]", "a site cannot be called pooled.*another name"),
+        ("[sites.ward-c]", "[sites.personal]", "a site cannot be called personal"),
         ("[schema]", "[schemas]", "there is no key 'schemas'.*did you mean 'schema'"),
         ("[schema]", "[schema", "no TOML in UTF-8"),
         ("full_class_examples", "full_class", "did you mean 'full_class_examples'"),
