@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from flwr.app import Context, Message
 
-from consortium.charter.document import Charter
-from consortium.charter.signatures import OtherKeys
+from consortium.charter.document import Charter, OtherKeys
 from consortium.cli.main import app as consortium
 from consortium.client.policy_dry_run import dry_run
 from consortium.client_app import app as client_app

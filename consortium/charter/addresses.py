@@ -5,6 +5,7 @@ charter without hubs, reach the coordinator.
 """
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from consortium.charter.document import BadCharter, Charter
 from consortium.charter.hubs import Hub
@@ -86,13 +87,56 @@ def hub_named(charter: Charter, name: str) -> Hub:
     return found
 
 
-def _door(whose: str, address: str, authority: str, guests: tuple[str, ...]) -> Door:
+def host_and_port(address: str) -> tuple[str, int]:
+    """Return the host and the port of an address.
+
+    Raises:
+        ValueError: It is not HOST:PORT, or the port is none.
+    """
     host, _, port = address.rpartition(":")
-    if not host or not 0 < int(port) < 65_536:
+    if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+        raise ValueError(f"'{address}' is not HOST:PORT with a port from 1 to 65535")
+    return host.strip("[]"), int(port)
+
+
+def require_own_addresses(charter: Charter) -> None:
+    """Check that the coordinator and each hub, where the charter says how to reach them, differ.
+
+    Raises:
+        BadCharter: Two have one address, or the port of one is none.
+    """
+    held: dict[tuple[str, int], str] = {}
+    hubs = ((f"the hub {hub.name}", hub.address) for hub in charter.hubs)
+    for whose, address in (("the coordinator", charter.coordinator), *hubs):
+        if not address:
+            continue
+        host, port = _reached(whose, address)
+        other = held.setdefault((_one_spelling(host), port), whose)
+        if other != whose:
+            raise BadCharter(
+                f"{other} and {whose} have one address, {address}, and each needs its own: give "
+                "another port or host"
+            )
+
+
+def _door(whose: str, address: str, authority: str, guests: tuple[str, ...]) -> Door:
+    host, port = _reached(whose, address)
+    return Door(whose=whose, host=host, port=port, authority=authority, guests=guests)
+
+
+def _reached(whose: str, address: str) -> tuple[str, int]:
+    try:
+        return host_and_port(address)
+    except ValueError as error:
         raise BadCharter(
-            f"a deployment needs the address of {whose} in the charter as HOST:PORT, but this "
-            f"charter has '{address}'"
-        )
-    return Door(
-        whose=whose, host=host.strip("[]"), port=int(port), authority=authority, guests=guests
-    )
+            f"a deployment needs the address of {whose} in the charter as HOST:PORT, with a port "
+            f"from 1 to 65535, but this charter has '{address}'"
+        ) from error
+
+
+def _one_spelling(host: str) -> str:
+    """Return a host as all its spellings are: names ignore case, addresses have short forms."""
+    try:
+        return str(ip_address(host))
+    except ValueError:
+        return host.lower().removesuffix(".")

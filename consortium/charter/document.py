@@ -52,6 +52,10 @@ class UnknownMember(ConsortiumError, LookupError, code="unknown-member"):
     """A name is not that of a member of this consortium."""
 
 
+class OtherKeys(ConsortiumError, PermissionError, code="other-keys"):
+    """A charter's or a kit's keys for a party differ from the party's own."""
+
+
 class _Agreed(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 

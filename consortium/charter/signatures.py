@@ -5,7 +5,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from consortium.charter.document import BadCharter, Charter
+from consortium.charter.document import BadCharter, Charter, OtherKeys
 from privacy.errors import ConsortiumError
 from privacy.identity.public_identity import BadIdentity, BadSignature, NotAMember, PublicIdentity
 from privacy.secrets.keys import Identity
@@ -18,10 +18,6 @@ _HEX = r"^[0-9a-f]{128}$"
 
 class Unsigned(ConsortiumError, PermissionError, code="unsigned"):
     """A charter lacks the signature of a member."""
-
-
-class OtherKeys(ConsortiumError, PermissionError, code="other-keys"):
-    """A charter's keys for a member differ from the member's own."""
 
 
 class _SignatureFile(BaseModel):

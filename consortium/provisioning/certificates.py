@@ -162,9 +162,21 @@ def require_server_certificate(
         certificate.verify_directly_issued_by(authority)
     except (ValueError, TypeError, InvalidSignature) as error:
         raise BadCertificate("the server's certificate was not issued by this authority") from error
-    if _general_name(host) not in _alternative_names(certificate):
+    require_host(certificate, host)
+
+
+def require_host(certificate: x509.Certificate, host: str) -> None:
+    """Check that a server's certificate is for a host.
+
+    Raises:
+        BadCertificate: It is for other hosts.
+    """
+    named = _alternative_names(certificate)
+    if _general_name(host) not in named:
         raise BadCertificate(
-            f"the server's certificate is not for {host}: request one that names this host"
+            f"the server's certificate is not for {host}, but for "
+            f"{', '.join(str(one.value) for one in named)}: give an address with one of these, or "
+            "request a certificate that names this host"
         )
 
 

@@ -6,12 +6,14 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from consortium.charter.addresses import require_own_addresses
 from consortium.charter.document import BadCharter, Charter, Floors, UnknownMember
 from consortium.charter.hubs import Hub
 from consortium.charter.signatures import Signature, Signatures
 from consortium.config import RunConfig
 from consortium.provisioning.enrolment import PublicHalf
 from consortium.provisioning.hub_enrolment import HubHalf
+from consortium.provisioning.kits import require_kit_names
 from consortium.site.site import model_plan
 from privacy.errors import number_of
 from privacy.protocol.masks.groups import smallest_sum
@@ -111,7 +113,7 @@ def draft_charter(
     except ValidationError as error:
         mistakes = document_mistakes(error, Charter)
         raise BadCharter(f"the draft is not a valid charter: {mistakes}") from error
-    _require_usable_keys(charter)
+    _require_workable(charter)
     return charter
 
 
@@ -169,7 +171,7 @@ def revise_charter(
     except ValidationError as error:
         mistakes = document_mistakes(error, Charter)
         raise BadCharter(f"the revision is not a valid charter: {mistakes}") from error
-    _require_usable_keys(changed)
+    _require_workable(changed)
     return changed
 
 
@@ -226,15 +228,17 @@ def with_hubs(charter: Charter, hubs: Sequence[tuple[HubHalf, Sequence[str]]]) -
 
     Raises:
         BadCharter: A member stands behind no hub or behind several, or a hub has no name, key or
-            address of its own.
+            address of its own, or has the coordinator's.
         BadPublicHalf: A public half holds no certificate.
     """
     described = [hub.model_dump() for hub in _placed(charter, hubs)]
     try:
-        return Charter.model_validate({**charter.model_dump(), "hubs": described})
+        changed = Charter.model_validate({**charter.model_dump(), "hubs": described})
     except ValidationError as error:
         mistakes = document_mistakes(error, Charter)
         raise BadCharter(f"the draft is not a valid charter: {mistakes}") from error
+    _require_workable(changed)
+    return changed
 
 
 def with_hubs_to_come(charter: Charter, hubs: Sequence[tuple[HubHalf, Sequence[str]]]) -> Charter:
@@ -299,7 +303,12 @@ def read_signatures(charter: Path) -> Signatures:
     return Signatures(signatures=tuple(Signature.read(path) for path in found))
 
 
-def _require_usable_keys(charter: Charter) -> None:
-    """Check, before anybody signs, that the keys are usable and the floors can be met."""
+def _require_workable(charter: Charter) -> None:
+    """Check, before anybody signs, what would else be noticed only by whoever installs a kit.
+
+    That is: usable keys, floors that can be met, and names and addresses that no two parties share.
+    """
+    require_kit_names([*charter.names, *(hub.name for hub in charter.hubs)])
+    require_own_addresses(charter)
     if charter.floors.encrypted:
         charter.agreement.roster(charter.names)

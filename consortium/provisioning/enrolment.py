@@ -6,6 +6,7 @@ from typing import ClassVar
 from pydantic import ValidationError
 
 from consortium.charter.document import Member
+from consortium.provisioning.kits import COORDINATOR
 from consortium.provisioning.public_halves import SignedHalf, create_node_key, public_node_key
 from consortium.run.party_directory import CoordinatorDirectory
 from consortium.site.directory import BadSite, SiteConfig, SiteDirectory, read_identity
@@ -77,6 +78,8 @@ def init_site(
         raise BadSite(
             f"{directory} is the directory of a coordinator: give the site one of its own"
         )
+    if name == COORDINATOR:
+        raise BadSite(f"a site cannot be called {name}, as a kit is: give it another name")
     try:
         config = SiteConfig(name=name, source=source, data_set=data_set)
     except ValidationError as error:

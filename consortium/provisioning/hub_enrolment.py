@@ -7,12 +7,19 @@ from pathlib import Path
 from typing import ClassVar
 
 from cryptography import x509
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
+from consortium.charter.addresses import host_and_port
 from consortium.charter.document import BadCharter, Charter
 from consortium.charter.hubs import ADDRESS, Hub
-from consortium.provisioning.certificates import certificate_digest, pem_bytes, read_certificate
+from consortium.provisioning.certificates import (
+    certificate_digest,
+    pem_bytes,
+    read_certificate,
+    require_host,
+)
 from consortium.provisioning.installation import init_coordinator
+from consortium.provisioning.kits import COORDINATOR
 from consortium.provisioning.public_halves import (
     BadPublicHalf,
     SignedHalf,
@@ -20,7 +27,7 @@ from consortium.provisioning.public_halves import (
     public_node_key,
 )
 from consortium.run.hub_directory import HubDirectory, require_hub
-from consortium.run.party_directory import PartyDirectory
+from consortium.run.party_directory import CoordinatorDirectory
 from consortium.site.directory import SiteDirectory
 from privacy.identity.log_signing_key import SigningKey
 from privacy.protocol.hub_sums import require_hub_signature
@@ -44,6 +51,12 @@ class HubHalf(SignedHalf):
     address: str = Field(pattern=ADDRESS, min_length=1)
     signing: str = Field(pattern=r"^[0-9a-f]{64}$")
     authority: str = Field(max_length=16_384)
+
+    @field_validator("address")
+    @classmethod
+    def _port_is_one(cls, address: str) -> str:
+        host_and_port(address)
+        return address
 
     @property
     def certificate(self) -> x509.Certificate:
@@ -99,6 +112,8 @@ def init_hub(directory: Path, *, name: str, hosts: tuple[str, ...], now: datetim
             f"a hub cannot be called '{name}': a name begins with a small letter; small letters, "
             "digits and . _ - follow"
         )
+    if name == COORDINATOR:
+        raise BadPublicHalf(f"a hub cannot be called {name}, as a kit is: give it another name")
     authority = init_coordinator(directory, hosts=hosts, now=now)
     paths = HubDirectory(directory)
     SigningKey.at(paths.key)
@@ -108,7 +123,7 @@ def init_hub(directory: Path, *, name: str, hosts: tuple[str, ...], now: datetim
 
 
 def hub_half(directory: Path, *, address: str) -> HubHalf:
-    """Return the public half of a hub's keys.
+    """Return the public half of a hub's keys. If the key that signs was lost, a new one is made.
 
     Args:
         directory: The hub's directory.
@@ -117,19 +132,22 @@ def hub_half(directory: Path, *, address: str) -> HubHalf:
     Raises:
         NotACoordinator: The directory is not a hub's.
         BadPublicHalf: The address is none, or a key cannot be read.
+        BadCertificate: The hub's certificate is not for the host of the address, or cannot be read.
     """
+    paths = CoordinatorDirectory(directory)
     name, key = require_hub(directory), SigningKey.at(HubDirectory(directory).key)
     try:
         half = HubHalf(
             name=name,
             address=address,
             signing=key.public.hex(),
-            authority=pem_bytes(read_certificate(PartyDirectory(directory).authority)).decode(),
+            authority=pem_bytes(read_certificate(paths.authority)).decode(),
             node=public_node_key(SiteDirectory(HubDirectory(directory).node).node_key),
             signature="",
         )
     except ValidationError as error:
         raise BadPublicHalf(document_mistakes(error, HubHalf)) from error
+    require_host(read_certificate(paths.server_certificate), host_and_port(address)[0])
     return half.with_signature(key.sign)
 
 

@@ -8,8 +8,9 @@ from types import MappingProxyType
 from cryptography import x509
 from pydantic import TypeAdapter, ValidationError
 
-from consortium.charter.addresses import Door, door_for, own_door
-from consortium.charter.document import Charter
+from consortium.charter.addresses import Door, door_for, hub_named, own_door
+from consortium.charter.document import Charter, OtherKeys
+from consortium.charter.hub_keys import own_hub_key
 from consortium.charter.signatures import Signatures, require_own_keys
 from consortium.provisioning.certificates import (
     Authority,
@@ -25,11 +26,13 @@ from consortium.provisioning.certificates import (
     signing_request,
 )
 from consortium.provisioning.kits import COORDINATOR, HUB, SITE, BadKit, Role, open_kit, read_kit
+from consortium.provisioning.public_halves import BadPublicHalf, public_node_key
 from consortium.run.hub_directory import HubDirectory, hub_name
 from consortium.run.party_directory import (
     AUTHORITY_FILE,
     CHARTER_FILE,
     COORDINATOR_AUTHORITY_FILE,
+    NODE_KEY_FILE,
     NODES_FILE,
     SERVER_FILE,
     SIGNATURES_FILE,
@@ -76,7 +79,7 @@ _FILES: Mapping[Role, frozenset[str]] = MappingProxyType(
     {
         SITE: frozenset(_COMMON),
         COORDINATOR: frozenset({*_COMMON, NODES_FILE}),
-        HUB: frozenset({*_COMMON, NODES_FILE, COORDINATOR_AUTHORITY_FILE}),
+        HUB: frozenset({*_COMMON, NODES_FILE, NODE_KEY_FILE, COORDINATOR_AUTHORITY_FILE}),
     }
 )
 
@@ -184,6 +187,7 @@ def install_coordinator(directory: Path, kit: Path, *, now: datetime) -> Charter
         BadKit: The kit is not complete, or not for this party.
         Unsigned, BadSignature: Not every member signed the charter.
         BadCharter: The charter names no such hub, or no valid address.
+        OtherKeys: A hub does not hold the keys that the charter and the kit name.
         EarlierCharter: The party has a later revision.
         BadCertificate: Sites would not accept the certificate, or it is for another key; or the
             authority is not the one in the charter.
@@ -204,6 +208,7 @@ def install_coordinator(directory: Path, kit: Path, *, now: datetime) -> Charter
         require_server_certificate(server, authority, host=door.host, now=now)
         _require_nodes_of(door, read_nodes(folder))
         if hub:
+            _require_keys_of_hub(directory, charter, hub, files[NODE_KEY_FILE])
             _require_authority(folder, COORDINATOR_AUTHORITY_FILE, own_door(charter), now=now)
         _require_not_earlier(directory, charter)
         _install_files(directory, files)
@@ -249,6 +254,23 @@ def _require_authority(folder: Path, file: str, door: Door, *, now: datetime) ->
     require_agreed_authority(authority, door)
     require_valid(authority, now=now)
     return authority
+
+
+def _require_keys_of_hub(directory: Path, charter: Charter, hub: str, node: bytes) -> None:
+    """Check that a hub signs, and comes to the coordinator, with the keys that others expect."""
+    own_hub_key(HubDirectory(directory).key, hub_named(charter, hub))
+    path = SiteDirectory(HubDirectory(directory).node).node_key
+    try:
+        held = public_node_key(path)
+    except BadPublicHalf:
+        held = "no readable one"
+    if held.encode() != node:
+        raise OtherKeys(
+            f"the coordinator lets the hub {hub} in with the SuperNode key {node.decode()}, which "
+            f"has to be in {path}, and that is {held}: bring the file back, or have the kits made "
+            "again with the hub's public half of now (`consortium coordinator public`); a hub "
+            "without such a key is set up anew"
+        )
 
 
 def _require_not_earlier(directory: Path, charter: Charter) -> None:

@@ -5,13 +5,15 @@ import io
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from consortium.charter.document import BadCharter
 from privacy.errors import ConsortiumError
 from privacy.storage.document_mistakes import document_mistakes
 from privacy.storage.durable_files import write_atomically
@@ -24,10 +26,29 @@ COORDINATOR: Role = "coordinator"
 HUB: Role = "hub"
 
 _PRIVATE = b"PRIVATE KEY-----"
+_PACKED = ".tar.gz"
 
 
 class BadKit(ConsortiumError, ValueError, code="bad-kit"):
     """A kit is incomplete, for another party, or does not match its manifest."""
+
+
+def require_kit_names(parties: Iterable[str]) -> None:
+    """Check that the kits of all members and hubs, and that of the coordinator, have other names.
+
+    A kit is a folder of its party's name, and beside it a file that ends in `.tar.gz`.
+
+    Raises:
+        BadCharter: Two kits would have one name, and one of them would be lost.
+    """
+    kits = Counter(kit for name in (COORDINATOR, *parties) for kit in (name, name + _PACKED))
+    twice = sorted(kit for kit, times in kits.items() if times > 1)
+    if twice:
+        raise BadCharter(
+            f"each party needs a kit with a name of its own, and two would be called {twice[0]} "
+            f"(the coordinator's is called {COORDINATOR}): set the site or the hub up under "
+            "another name"
+        )
 
 
 class Manifest(BaseModel):
@@ -109,7 +130,7 @@ def read_kit(directory: Path, *, role: Role, party: str) -> tuple[Manifest, dict
 
 def _pack_kit(directory: Path) -> None:
     """Pack a directory, with fixed modes, times and owners in the archive."""
-    with tarfile.open(directory.with_name(f"{directory.name}.tar.gz"), "w:gz") as archive:
+    with tarfile.open(directory.with_name(directory.name + _PACKED), "w:gz") as archive:
         for path in sorted(directory.iterdir()):
             info = tarfile.TarInfo(path.name)
             content = path.read_bytes()

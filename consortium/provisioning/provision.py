@@ -11,22 +11,33 @@ from pathlib import Path
 
 from cryptography import x509
 
-from consortium.charter.addresses import Door, hub_of, own_door
-from consortium.charter.document import BadCharter, Charter
-from consortium.charter.signatures import OtherKeys, Signatures
+from consortium.charter.addresses import Door, hub_of, own_door, require_own_addresses
+from consortium.charter.document import BadCharter, Charter, OtherKeys
+from consortium.charter.signatures import Signatures
 from consortium.provisioning.certificates import (
     Authority,
+    Expired,
     pem_bytes,
     require_agreed_authority,
     require_server_certificate,
+    require_valid,
 )
 from consortium.provisioning.enrolment import PublicHalf
 from consortium.provisioning.hub_enrolment import HubHalf, require_halves
-from consortium.provisioning.kits import COORDINATOR, HUB, SITE, Manifest, Role, write_kit
+from consortium.provisioning.kits import (
+    COORDINATOR,
+    HUB,
+    SITE,
+    Manifest,
+    Role,
+    require_kit_names,
+    write_kit,
+)
 from consortium.run.party_directory import (
     AUTHORITY_FILE,
     CHARTER_FILE,
     COORDINATOR_AUTHORITY_FILE,
+    NODE_KEY_FILE,
     NODES_FILE,
     SERVER_FILE,
     SIGNATURES_FILE,
@@ -89,7 +100,9 @@ def write_kits(
     Raises:
         Unsigned, BadSignature: Not every member signed the charter.
         OtherKeys: A public half has keys other than the charter's, or two SuperNodes share a key.
-        BadCharter: A public half is missing, or the charter names no address.
+        BadCharter: A public half is missing, the charter names no address or one for two parties,
+            or two kits would have one name.
+        Expired: An authority is not valid now.
         BadCertificate: The authority is not the one in the charter, or sites would not accept the
             coordinator's certificate.
     """
@@ -97,7 +110,10 @@ def write_kits(
     signatures.require_all(charter)
     given = require_halves(charter, tls.hubs)
     nodes = _node_keys(charter, halves, given)
+    require_own_addresses(charter)
+    require_kit_names(nodes)
     require_agreed_authority(tls.authority, door)
+    _require_valid_authorities(tls, now=now)
     if tls.server is not None:
         require_server_certificate(tls.server, tls.authority, host=door.host, now=now)
     common = {
@@ -113,6 +129,19 @@ def write_kits(
         manifest = Manifest(party=kit.party, role=kit.role, charter=charter.fingerprint, files={})
         write_kit(out / kit.folder, manifest, {**common, **kit.files})
     return tuple(out / kit.folder for kit in kits)
+
+
+def _require_valid_authorities(tls: Tls, *, now: datetime) -> None:
+    """Check every authority that some party is to trust: its own would refuse the kit."""
+    hubs = ((f"the hub {half.name}", half.certificate) for half in tls.hubs)
+    for whose, authority in (("the coordinator", tls.authority), *hubs):
+        try:
+            require_valid(authority, now=now)
+        except Expired as error:
+            raise Expired(
+                f"no party would take its kit over, as of the authority of {whose} {error}: make "
+                "another there, and revise the charter with it"
+            ) from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +169,7 @@ def _hub_kits(
         files = {
             AUTHORITY_FILE: pem_bytes(half.certificate),
             COORDINATOR_AUTHORITY_FILE: pem_bytes(tls.authority),
+            NODE_KEY_FILE: half.node.encode(),
             NODES_FILE: _guests(own_door(charter, name), nodes),
         }
         yield _Kit(folder=name, party=name, role=HUB, files=files)

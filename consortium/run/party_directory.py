@@ -14,6 +14,7 @@ SIGNATURES_FILE = "signatures.json"
 AUTHORITY_FILE = "authority.pem"
 SERVER_FILE = "server.pem"
 NODES_FILE = "nodes.json"
+NODE_KEY_FILE = "node.pub"  # in the kit of a hub: the key by which the coordinator lets it in
 COORDINATOR_AUTHORITY_FILE = "coordinator.pem"  # in the kit of a hub, which has an authority itself
 LOG_FILE = "log.jsonl"
 SITE_FILE = "site.json"

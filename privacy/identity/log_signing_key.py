@@ -47,6 +47,16 @@ class SigningKey:
             with suppress(FileExistsError):
                 path.hardlink_to(made)
             made.unlink()
+        return cls.read(path)
+
+    @classmethod
+    def read(cls, path: Path) -> "SigningKey":
+        """Return the key in a secret file, of which others know the public half already.
+
+        Raises:
+            SecretMissing: There is no such file; none is made.
+            ExposedSecret, MalformedSecretFile: As `read_secret`.
+        """
         return cls(read_secret(path, tag=_TAG, size=KEY_SIZE))
 
     def sign(self, message: bytes) -> bytes:

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from flwr.app import Context, Message
 
 from consortium.charter.document import Charter
+from consortium.charter.hub_keys import own_hub_key
 from consortium.charter.hubs import Hub
 from consortium.config import RunConfig
 from consortium.coordinator.hubs.regional_hub import RegionalHub
 from consortium.run.directory import RunDirectory
 from consortium.run.evidence_store import EvidenceStore
-from privacy.identity.log_signing_key import SigningKey
 from scenarios.engines.in_process import InProcessGrid, SiteApp
 
 
@@ -48,7 +48,7 @@ def _hub_app(
         grid=InProcessGrid(behind, len(sites), config.flat()),
         charter=charter,
         config=config,
-        sign=SigningKey.at(run.hub(hub.name).key).sign,
+        sign=own_hub_key(run.hub(hub.name).key, hub).sign,
         keep=vault.keep,
     )
 

@@ -109,7 +109,9 @@ def found_with_hubs(path: Path) -> Founded:
     return replace(without, charter=with_hubs(without.charter, behind))
 
 
-def provide(founded: Founded, *, hubs: tuple[HubHalf, ...] | None = None) -> None:
+def provide(
+    founded: Founded, *, hubs: tuple[HubHalf, ...] | None = None, now: datetime = NOW
+) -> None:
     """Make the kits of a consortium with hubs, again if need be."""
     given = tuple(half_of(founded, name) for name in BEHIND) if hubs is None else hubs
     authority = read_certificate(founded.coordinator / "authority.pem")
@@ -119,7 +121,7 @@ def provide(founded: Founded, *, hubs: tuple[HubHalf, ...] | None = None) -> Non
         founded.signatures(),
         founded.halves,
         Tls(authority=authority, hubs=given),
-        now=NOW,
+        now=now,
     )
 
 

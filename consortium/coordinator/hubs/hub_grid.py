@@ -4,6 +4,7 @@ All messages for the members of a hub go to it together, and their answers come 
 what leads a run asks its members by their own names, as it does without hubs.
 """
 
+import logging
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -40,6 +41,8 @@ _PAUSE_S = 0.1
 _LONGEST_GREETING_S = 20.0
 _LONGEST_FAREWELL_S = 10.0
 _NO_ID = ""
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,9 +221,11 @@ class HubGrid(WrappedGrid):
     def _meet(self, node: int, reply: Message, challenge: bytes) -> None:
         if not reply.has_content():
             return
+        named = "no hub of the charter"
         try:
             said = HubIsHere.read(reply.content)
             hub = self._hubs[said.hub]
+            named = f"the hub {hub.name}"
             presence = HubPresence.at(
                 charter=self._charter.fingerprint,
                 run=reply.metadata.run_id,
@@ -229,8 +234,16 @@ class HubGrid(WrappedGrid):
                 hub=said.hub,
             )
             require_hub_signature(bytes.fromhex(hub.signing), presence.encode(), said.proof)
-        except (wire.MalformedRecord, MalformedEnvelope, BadSignature, LookupError):
+        except (wire.MalformedRecord, MalformedEnvelope, BadSignature, LookupError) as error:
             self._strangers.add(node)
+            why = error.code if isinstance(error, ConsortiumError) else "unknown-hub"
+            _LOG.warning(
+                "node %d proved to be none of the charter's hubs (it named %s: %s) and is asked no "
+                "more: at a hub, repeat `consortium coordinator install`, which checks its keys",
+                node,
+                named,
+                why,
+            )
             return
         if self._sessions.setdefault(said.hub, said.session) != said.session:
             self._sessions[said.hub] = said.session

@@ -15,6 +15,7 @@ from flwr.serverapp import Grid
 
 from consortium.charter.addresses import hub_named
 from consortium.charter.document import Charter
+from consortium.charter.hub_keys import own_hub_key
 from consortium.config import RunConfig
 from consortium.coordinator.hubs.bridge import Bridge, HubQuestion
 from consortium.coordinator.hubs.regional_hub import RegionalHub
@@ -24,7 +25,6 @@ from consortium.run.directory import COORDINATOR, RunDirectory
 from consortium.run.evidence_store import EvidenceStore
 from consortium.run.hub_directory import HubDirectory, hub_name
 from privacy.errors import ConsortiumError
-from privacy.identity.log_signing_key import SigningKey
 from privacy.wire.hub_messages import HUB_END
 
 _LONGEST_SILENCE_S = 900.0
@@ -60,6 +60,7 @@ def serve_hub(
 
     Raises:
         BadCharter: The charter names no such hub.
+        OtherKeys: The hub does not hold the key that the charter names.
     """
     hub = _regional_hub(directory, run, grid, charter, config)
     heard = clock()
@@ -87,12 +88,13 @@ def _regional_hub(
     directory: Path, run: RunDirectory, grid: Grid, charter: Charter, config: RunConfig
 ) -> RegionalHub:
     counted = most_counted(config, charter)
+    hub = hub_named(charter, hub_name(directory))
     return RegionalHub(
-        hub=hub_named(charter, hub_name(directory)),
+        hub=hub,
         grid=grid,
         charter=charter,
         config=config,
-        sign=SigningKey.at(HubDirectory(directory).key).sign,
+        sign=own_hub_key(HubDirectory(directory).key, hub).sign,
         keep=EvidenceStore(run.vault, keeps_all=config.keep_uploads == "all").keep,
         note_dim=lambda dim: note_numbers(max(dim, counted)),
     )

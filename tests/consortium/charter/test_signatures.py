@@ -2,9 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from consortium.charter.document import BadCharter, Member
+from consortium.charter.document import BadCharter, Member, OtherKeys
 from consortium.charter.signatures import (
-    OtherKeys,
     Signature,
     Signatures,
     Unsigned,

@@ -40,14 +40,19 @@ def test_what_is_no_schema_is_refused(tmp_path: Path) -> None:
 
 
 def drafted(
-    founded: Founded, *, name: str = "banks", task: str = "credit", members: int = 3
+    founded: Founded,
+    *,
+    name: str = "banks",
+    task: str = "credit",
+    members: int = 3,
+    address: str = "host:9443",
 ) -> None:
     draft_charter(
         name,
         task=task,
         table=TABLE,
         members=founded.halves[:members],
-        coordinator=NamedCoordinator(address="host:9443", authority="ab" * 32),
+        coordinator=NamedCoordinator(address=address, authority="ab" * 32),
         floors=Floors(encrypted=True),
     )
 
@@ -59,6 +64,8 @@ def test_what_nobody_could_run_is_not_drafted(founded: Founded) -> None:
         drafted(founded, name="Not A Name")
     with pytest.raises(BadAgreement):
         drafted(founded, members=2)
+    with pytest.raises(BadCharter, match="a port from 1 to 65535"):
+        drafted(founded, address="host:94430")
 
 
 def test_a_charter_for_tables_is_drafted_where_nothing_that_learns_is_installed(
@@ -104,6 +111,12 @@ def test_who_leaves_opens_no_more_runs(founded: Founded, tmp_path: Path) -> None
 def test_a_stranger_cannot_leave(founded: Founded) -> None:
     with pytest.raises(UnknownMember):
         revise_charter(founded.charter, without=["south"])
+
+
+def test_nobody_joins_under_the_name_of_the_coordinators_kit(founded: Founded) -> None:
+    joining = founded.halves[0].model_copy(update={"name": "coordinator"})
+    with pytest.raises(BadCharter, match="another name"):
+        revise_charter(founded.charter, without=["east"], joining=[joining])
 
 
 def test_nobody_joins_twice(founded: Founded) -> None:

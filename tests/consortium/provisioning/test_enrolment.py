@@ -55,6 +55,12 @@ def test_a_name_that_cannot_be_is_refused_before_anything_is_written(
     assert not (tmp_path / "north").exists()
 
 
+def test_no_site_has_the_name_of_the_coordinators_kit(tmp_path: Path) -> None:
+    with pytest.raises(BadSite, match="another name"):
+        init_site(tmp_path / "north", name="coordinator", source=SOURCE)
+    assert not (tmp_path / "north").exists()
+
+
 def test_a_site_is_not_set_up_twice(site: Path) -> None:
     before = (site / "secrets" / "identity.secret").read_bytes()
     with pytest.raises(SecretExists, match=r"copy its site\.json to"):

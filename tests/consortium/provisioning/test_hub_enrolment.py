@@ -2,22 +2,24 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from consortium.charter.addresses import door_for, own_door
-from consortium.charter.document import BadCharter, Charter
+from consortium.charter.document import BadCharter, Charter, OtherKeys
 from consortium.charter.hubs import Hub
-from consortium.provisioning.certificates import BadCertificate
+from consortium.provisioning.certificates import Authority, BadCertificate, Expired, pem_bytes
 from consortium.provisioning.charter_drafts import revise_charter, with_hubs, with_hubs_to_come
 from consortium.provisioning.hub_enrolment import HubHalf, hub_half, init_hub
 from consortium.provisioning.installation import install_coordinator, install_site, read_nodes
 from consortium.provisioning.kits import BadKit
-from consortium.provisioning.public_halves import BadPublicHalf
+from consortium.provisioning.public_halves import BadPublicHalf, create_node_key
 from consortium.run.hub_directory import HubDirectory, require_leading
 from consortium.run.party_directory import NotACoordinator, PartyDirectory
 from consortium.site.directory import SiteDirectory
+from privacy.identity.log_signing_key import SigningKey
 from privacy.identity.public_identity import BadSignature
 from privacy.storage.secret_files import SecretExists
 from tests.consortium.founded import (
@@ -73,6 +75,89 @@ def test_all_keys_of_a_hub_are_its_own_and_only_its_owner_reads_them(founded: Fo
         init_hub(founded.path / "other", name="The Alps", hosts=(HOST,), now=NOW)
     with pytest.raises(BadPublicHalf, match="address"):
         hub_half(hub, address="nowhere")
+
+
+def test_an_address_at_which_no_member_would_accept_the_hub_is_refused_before_anybody_signs(
+    founded: Founded,
+) -> None:
+    hub = founded.path / "alps"
+    with pytest.raises(BadCertificate, match=rf"not for alps\.example, but for {HOST}"):
+        hub_half(hub, address="alps.example:9444")
+    for port in (0, 99_444):
+        with pytest.raises(BadPublicHalf, match="a port from 1 to 65535"):
+            hub_half(hub, address=f"{HOST}:{port}")
+
+
+def test_no_hub_has_the_name_of_the_coordinators_kit(founded: Founded) -> None:
+    with pytest.raises(BadPublicHalf, match="another name"):
+        init_hub(founded.path / "other", name="coordinator", hosts=(HOST,), now=NOW)
+    assert not (founded.path / "other").exists()
+    hubs = [hub.model_dump() for hub in founded.charter.hubs]
+    said = {**founded.charter.model_dump(), "hubs": [{**hubs[0], "name": "coordinator"}, hubs[1]]}
+    signed = Charter.model_validate(said)  # who has signed one can still read it
+    half = half_of(founded, "alps").model_copy(update={"name": "coordinator"})
+    half = half.with_signature(SigningKey.read(HubDirectory(founded.path / "alps").key).sign)
+    with pytest.raises(BadCharter, match="another name"):
+        provide(replace(founded, charter=signed), hubs=(half, half_of(founded, "sea")))
+    with pytest.raises(BadCharter, match="another name"):
+        with_hubs(
+            founded.charter.model_copy(update={"hubs": ()}),
+            [(half, BEHIND["alps"]), (half_of(founded, "sea"), BEHIND["sea"])],
+        )
+
+
+def test_no_hub_is_drafted_or_gets_a_kit_at_the_coordinators_address(founded: Founded) -> None:
+    there = hub_half(founded.path / "sea", address=founded.charter.coordinator)
+    with pytest.raises(BadCharter, match="the coordinator and the hub sea have one address"):
+        with_hubs(founded.charter, [(there, BEHIND["sea"])])
+    moved = founded.charter.model_copy(update={"coordinator": f"{HOST}:9444"})
+    with pytest.raises(BadCharter, match="the coordinator and the hub alps have one address"):
+        provide(replace(founded, charter=moved))
+
+
+def test_no_kits_with_an_authority_that_expired(founded: Founded) -> None:
+    with pytest.raises(Expired, match="authority of the coordinator"):
+        provide(founded, now=NOW + timedelta(days=4_000))
+    old = Authority.create("old", now=NOW - timedelta(days=20), days=10).certificate
+    hub = founded.path / "alps"
+    authority, made = PartyDirectory(hub).authority, PartyDirectory(hub).authority.read_bytes()
+    try:
+        authority.write_bytes(pem_bytes(old))
+        behind = [(half_of(founded, name), members) for name, members in BEHIND.items()]
+        changed = replace(founded, charter=with_hubs(founded.charter, behind))
+        with pytest.raises(Expired, match="authority of the hub alps"):
+            provide(changed)
+    finally:
+        authority.write_bytes(made)
+
+
+def test_a_hub_that_lost_a_key_installs_no_kit_for_it_and_makes_none(tmp_path: Path) -> None:
+    """Every member would be absent for the whole run: the coordinator takes it for a stranger."""
+    founded = found_with_hubs(tmp_path)
+    provide(founded)
+    hub = founded.path / "alps"
+    key, node = HubDirectory(hub).key, SiteDirectory(HubDirectory(hub).node).node_key
+    for path, kept, why in ((key, key.read_bytes(), "none"), (node, node.read_bytes(), "no read")):
+        path.unlink()
+        with pytest.raises(OtherKeys, match=f"{why}.*: bring the file back"):
+            install_coordinator(hub, founded.kit("alps"), now=NOW)
+        assert not path.exists()
+        path.write_bytes(kept)
+        path.chmod(0o600)
+    install_coordinator(hub, founded.kit("alps"), now=NOW)
+    node.unlink()
+    create_node_key(HubDirectory(hub).node)
+    with pytest.raises(OtherKeys, match="lets the hub alps in with the SuperNode key"):
+        install_coordinator(hub, founded.kit("alps"), now=NOW)
+    provide(founded)
+    key.unlink()
+    renewed = half_of(founded, "alps")
+    with pytest.raises(OtherKeys, match="signs with the key"):
+        install_coordinator(hub, founded.kit("alps"), now=NOW)
+    revised = revise_charter(with_hubs_to_come(founded.charter, [(renewed, BEHIND["alps"])]))
+    again = replace(founded, charter=revised)
+    provide(again)
+    assert install_coordinator(hub, again.kit("alps"), now=NOW) == revised
 
 
 def test_a_hub_is_no_coordinator_of_runs_and_a_coordinator_is_no_hub(founded: Founded) -> None:

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from consortium.charter.document import Charter
-from consortium.charter.signatures import OtherKeys, Unsigned
+from consortium.charter.document import Charter, OtherKeys
+from consortium.charter.signatures import Unsigned
 from consortium.provisioning.certificates import (
     Authority,
     BadCertificate,

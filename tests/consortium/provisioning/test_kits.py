@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from consortium.provisioning.kits import BadKit, Manifest, open_kit, read_kit, write_kit
+from consortium.charter.document import BadCharter
+from consortium.provisioning.kits import (
+    BadKit,
+    Manifest,
+    open_kit,
+    read_kit,
+    require_kit_names,
+    write_kit,
+)
 
 FILES = {"charter.json": b"{}", "authority.pem": b"certificate"}
 MANIFEST = Manifest(party="north", role="site", charter="c" * 64, files={})
@@ -23,6 +31,13 @@ def test_a_directory_and_its_package_hold_the_same(kit: Path) -> None:
             manifest, files = read_kit(folder, role="site", party="north")
         assert files == FILES
         assert manifest.charter == MANIFEST.charter
+
+
+@pytest.mark.parametrize("names", [("east", "coordinator"), ("east", "east"), ("a", "a.tar.gz")])
+def test_each_kit_has_a_name_of_its_own(names: tuple[str, str]) -> None:
+    with pytest.raises(BadCharter, match="another name"):
+        require_kit_names(names)
+    require_kit_names(["east", "west"])
 
 
 def test_no_kit_holds_a_private_key(tmp_path: Path) -> None:

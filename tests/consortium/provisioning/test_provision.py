@@ -5,8 +5,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from consortium.charter.addresses import own_door
-from consortium.charter.document import BadCharter
-from consortium.charter.signatures import OtherKeys, Signatures, Unsigned
+from consortium.charter.document import BadCharter, OtherKeys
+from consortium.charter.signatures import Signatures, Unsigned
 from consortium.provisioning import provision as provisioning
 from consortium.provisioning.certificates import (
     Authority,

@@ -217,7 +217,9 @@ def test_an_answer_that_a_hub_cannot_add_is_passed_on_and_refused_as_without_hub
     assert through.model == flat.model
 
 
-def test_a_node_that_cannot_sign_for_a_hub_is_none(tmp_path: Path) -> None:
+def test_a_node_that_cannot_sign_for_a_hub_is_none(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     consortium = placed_behind(tmp_path, TWO)
     stranger = SigningKey(bytes([9]) * 32)
 
@@ -232,6 +234,27 @@ def test_a_node_that_cannot_sign_for_a_hub_is_none(tmp_path: Path) -> None:
     grid = hub_bus(consortium, Course(), configured({}), hook=forged)
     assert len([*grid.get_node_ids()]) == 2
     assert grid.away == {"north", "south"}
+    grid.get_node_ids()
+    (said,) = [one.getMessage() for one in caplog.records if "none of the" in one.getMessage()]
+    assert "it named the hub hub-b: bad-signature" in said
+
+
+def test_a_hub_that_is_not_in_the_charter_is_logged_once_without_what_it_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    consortium = placed_behind(tmp_path, TWO)
+
+    def renamed(hub: str, asked: Message, context: Context, app: SiteApp) -> Message:
+        said = HubIsHere.read(app(asked, context).content)
+        other = replace(said, hub="hub-z") if hub == "hub-b" else said
+        return Message(other.content(), reply_to=asked)
+
+    grid = hub_bus(consortium, Course(), configured({}), hook=renamed)
+    for _ in range(2):
+        assert len([*grid.get_node_ids()]) == 2
+    (said,) = [one.getMessage() for one in caplog.records if "none of the" in one.getMessage()]
+    assert "it named no hub of the charter: unknown-hub" in said
+    assert "hub-z" not in said
 
 
 def test_in_the_clear_hubs_pass_on_and_the_bits_are_the_same(tmp_path: Path) -> None:

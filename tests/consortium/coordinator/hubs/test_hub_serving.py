@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from flwr.app import Context, Message, RecordDict
 
-from consortium.charter.document import BadCharter
+from consortium.charter.document import BadCharter, OtherKeys
 from consortium.config import RunConfig
 from consortium.coordinator.hubs import bridge as bridges
 from consortium.coordinator.hubs import hub_serving
@@ -147,6 +147,17 @@ def test_a_hub_that_hears_nothing_for_too_long_ends(
     thread = serving(consortium, "hub-a", config, sites)
     thread.join(10)
     assert not thread.is_alive()
+
+
+def test_a_hub_whose_key_was_lost_serves_nothing_and_makes_none(tmp_path: Path) -> None:
+    consortium, config = placed_behind(tmp_path, TWO), configured({})
+    hub = consortium.run.hub("hub-a")
+    hub.named.write_text("hub-a\n")
+    hub.key.unlink()
+    grid = InProcessGrid({}, 0, config.flat())
+    with pytest.raises(OtherKeys, match="the hub hub-a signs with"):
+        serve_hub(hub.path, hub_run(consortium, "hub-a"), grid, consortium.charter, config)
+    assert not hub.key.exists()
 
 
 def test_only_the_directory_of_a_hub_is_served(
