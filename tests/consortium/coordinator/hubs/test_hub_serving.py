@@ -149,7 +149,10 @@ def test_a_hub_that_hears_nothing_for_too_long_ends(
     assert not thread.is_alive()
 
 
-def test_a_hub_whose_key_was_lost_serves_nothing_and_makes_none(tmp_path: Path) -> None:
+def test_a_hub_whose_key_was_lost_serves_nothing_and_makes_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_serving, "_LONGEST_SILENCE_S", 0.1)
     consortium, config = placed_behind(tmp_path, TWO), configured({})
     hub = consortium.run.hub("hub-a")
     hub.named.write_text("hub-a\n")
