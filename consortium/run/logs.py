@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
+from privacy.block_values import value_in_block
+
 LEVEL = "CONSORTIUM_LOG_LEVEL"  # in the environment, so that it reaches every process of a party
 PACKAGES = ("consortium", "sites", "strategies", "privacy", "scenarios")
 ENTRY = "--- "  # starts each entry; the lines of a traceback follow it
@@ -43,11 +45,8 @@ def logging_to(path: Path) -> Iterator[None]:
         path: The party's log file, created with its first entry.
     """
     _install_handler()
-    token = _file.set(path)
-    try:
+    with value_in_block(_file, path):
         yield
-    finally:
-        _file.reset(token)
 
 
 def last_error(lines: list[str]) -> str:

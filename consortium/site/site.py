@@ -27,6 +27,7 @@ from consortium.site.periods import (
 )
 from consortium.site.person_sides import sides_of
 from consortium.site.validation_part import with_validation_part
+from privacy.block_values import value_in_block
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally
 from privacy.policy.document import Policy, read_policy
@@ -302,11 +303,8 @@ def sites_read_once() -> Iterator[None]:
     The block is the answer to one message, during which the context lives. All that answers it
     then goes by the same charter.
     """
-    token = _READ_ONCE.set({})
-    try:
+    with value_in_block(_READ_ONCE, {}):
         yield
-    finally:
-        _READ_ONCE.reset(token)
 
 
 _READ_ONCE: ContextVar[dict[int, Site] | None] = ContextVar("sites", default=None)

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from privacy.block_values import value_in_block
+
 _WORTH_KEEPING = 4_096  # bytes: to hash fewer costs no more than to look them up
 
 # The bytes themselves are kept beside their digest: as long as they live, nothing else has their
@@ -19,11 +21,8 @@ _SHARED: ContextVar[dict[int, tuple[bytes, bytes]] | None] = ContextVar("digests
 @contextmanager
 def digests_shared() -> Iterator[None]:
     """Hash the same bytes once within this block, and keep nothing after it."""
-    token = _SHARED.set({})
-    try:
+    with value_in_block(_SHARED, {}):
         yield
-    finally:
-        _SHARED.reset(token)
 
 
 def sha256_of(data: bytes) -> bytes:

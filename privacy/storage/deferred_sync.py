@@ -10,6 +10,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from privacy.block_values import value_in_block
+
 
 @dataclass(frozen=True, eq=False)
 class Deferral:
@@ -37,11 +39,8 @@ def deferral_of(file: Path) -> Deferral | None:
 @contextmanager
 def nothing_deferred() -> Iterator[None]:
     """Let no sync wait within this block."""
-    token = _CURRENT.set(None)
-    try:
+    with value_in_block(_CURRENT, None):
         yield
-    finally:
-        _CURRENT.reset(token)
 
 
 @contextmanager

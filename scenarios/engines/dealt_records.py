@@ -8,6 +8,7 @@ from io import BytesIO
 
 import pandas as pd
 
+from privacy.block_values import value_in_block
 from privacy.errors import ConsortiumError
 from scenarios.data.datasets import load_dataset
 from scenarios.scenario import Scenario
@@ -46,11 +47,8 @@ class KeptDeal:
     @contextmanager
     def in_use(self) -> Iterator[None]:
         """Deal the records of a scenario once, however often it is staged by this thread."""
-        token = _IN_USE.set(self)
-        try:
+        with value_in_block(_IN_USE, self):
             yield
-        finally:
-            _IN_USE.reset(token)
 
     def clear(self) -> None:
         """Let go of the records."""

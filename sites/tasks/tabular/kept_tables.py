@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from privacy.block_values import value_in_block
 from sites.data.fingerprint import fingerprint_of
 from sites.data.holdout import Mask, PersonRecords
 from sites.data.source import DataSource, TableFile
@@ -77,11 +78,8 @@ class KeptTables:
     @contextmanager
     def in_use(self) -> Iterator[None]:
         """Let this thread read tables from here."""
-        token = _IN_USE.set(self)
-        try:
+        with value_in_block(_IN_USE, self):
             yield
-        finally:
-            _IN_USE.reset(token)
 
     def clear(self) -> None:
         """Let go of all tables."""
