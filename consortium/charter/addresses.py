@@ -95,7 +95,7 @@ def host_and_port(address: str) -> tuple[str, int]:
     """
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
-        raise ValueError(f"'{address}' is not HOST:PORT with a port from 1 to 65535")
+        raise ValueError("it has to be HOST:PORT, with a port from 1 to 65535")
     return host.strip("[]"), int(port)
 
 

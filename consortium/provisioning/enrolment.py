@@ -79,7 +79,7 @@ def init_site(
             f"{directory} is the directory of a coordinator: give the site one of its own"
         )
     if name == COORDINATOR:
-        raise BadSite(f"a site cannot be called {name}, as a kit is: give it another name")
+        raise BadSite(f"no site is called {name}, as the coordinator's kit is: give another name")
     try:
         config = SiteConfig(name=name, source=source, data_set=data_set)
     except ValidationError as error:

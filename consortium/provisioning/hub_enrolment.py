@@ -113,7 +113,9 @@ def init_hub(directory: Path, *, name: str, hosts: tuple[str, ...], now: datetim
             "digits and . _ - follow"
         )
     if name == COORDINATOR:
-        raise BadPublicHalf(f"a hub cannot be called {name}, as a kit is: give it another name")
+        raise BadPublicHalf(
+            f"no hub is called {name}, as the coordinator's kit is: give another name"
+        )
     authority = init_coordinator(directory, hosts=hosts, now=now)
     paths = HubDirectory(directory)
     SigningKey.at(paths.key)

@@ -139,8 +139,9 @@ def _require_valid_authorities(tls: Tls, *, now: datetime) -> None:
             require_valid(authority, now=now)
         except Expired as error:
             raise Expired(
-                f"no party would take its kit over, as of the authority of {whose} {error}: make "
-                "another there, and revise the charter with it"
+                f"the authority of {whose} is not valid now, and no party would take a kit over "
+                f"({error}): set up another with `consortium coordinator init`, and revise the "
+                "charter with it"
             ) from error
 
 
