@@ -50,8 +50,15 @@ def test_what_the_page_shows_is_a_command_that_is_run_or_a_section_that_is_there
     assert {command for command, _ in GIVES.findall(FOUNDING.read_text())} <= {*shown_commands()}
 
 
+# In tests/scenarios/library/test_ten_hospitals.py, because it takes as long as all others together.
+RUN_ELSEWHERE = "scenario run ten-hospitals"
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("command", shown_commands())
+@pytest.mark.timeout(1_200)
+@pytest.mark.parametrize(
+    "command", [command for command in shown_commands() if command != RUN_ELSEWHERE]
+)
 def test_a_command_gives_the_figure_that_the_page_says(
     command: str, tmp_path: Path, forked: Forked
 ) -> None:
