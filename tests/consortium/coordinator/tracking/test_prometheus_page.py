@@ -51,6 +51,12 @@ def test_a_reader_gets_the_last_round(page: PrometheusPage, port: int) -> None:
     assert answer(port) == (200, exposition(told(2), NAME))
 
 
+def test_a_reader_gets_the_last_metrics_that_are_known(page: PrometheusPage, port: int) -> None:
+    page.note_round(told(1, auc=0.5))
+    page.note_round(told(2))
+    assert answer(port) == (200, exposition(told(2), NAME, told(1, auc=0.5)))
+
+
 def test_another_path_or_host_gets_nothing(page: PrometheusPage, port: int) -> None:
     """A page in a browser that points its own name at 127.0.0.1 asks for that name."""
     page.note_round(told(1))
