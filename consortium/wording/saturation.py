@@ -46,7 +46,7 @@ def saturation_warning(
     # A liar's huge value is cut off as well, and may be all there is.
     whose = " They may be those of sites that lie, which this run expects." if liars else ""
     rest = (
-        f" {count_with_noun(uncounted, 'other round')} did not count such values: there may be more."
+        f" {count_with_noun(uncounted, 'other round')} counted no such values: there may be more."
         if uncounted
         else ""
     )

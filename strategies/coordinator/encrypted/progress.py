@@ -46,7 +46,8 @@ class Untold:
     """A round that is done and not yet reported: its figures are released in the next round.
 
     `score_bins` are the bins of its counts: empty for those of equal width, None if they follow
-    from counts that the sites opened and did not release. `counted` says whether it asked for counts.
+    from counts that the sites opened and did not release. `counted` says whether the round
+    asked for counts.
     """
 
     server_round: int

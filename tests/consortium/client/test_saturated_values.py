@@ -87,7 +87,10 @@ def test_the_released_number_is_that_of_all_sites_together(consortium: Consortiu
 def test_a_round_without_counts_tells_no_number(consortium: Consortium, *, every: int) -> None:
     """And no later round tells it instead."""
     course = consortium.start(
-        num_server_rounds=2, first_scale=TOO_SMALL, scale_rule="following", evaluate_every=every
+        num_server_rounds=2,
+        first_scale=TOO_SMALL / 64,
+        scale_rule="following",
+        evaluate_every=every,
     )
     assert course.error is None, course.error
     numbers = [one.saturated for one in course.rounds]

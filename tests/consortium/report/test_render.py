@@ -317,8 +317,8 @@ def test_a_run_that_stops_after_a_round_without_counts_keeps_its_last_figures(
     """And nobody is said to withhold what was not asked for."""
     text = text_of(reports["stopped-between"])
     assert "of the last completed round in which the model was evaluated." in text
-    said = "The model is the one that round 1 started with: nobody counted in the rounds after it, 2 to 3,"
-    assert said in text
+    assert "The model is the one that round 1 started with: nobody counted in the rounds" in text
+    assert "in the rounds after it, 2 to 3, before the run stopped." in text
     assert "Measured on 240 held-out records" in text
     silent = "because of their policy or too few records: cedar-bank and dune-bank."
     assert silent in text
