@@ -113,7 +113,7 @@ def _terms(policy: Policy, asked: Asked) -> Iterator[PolicyFinding]:
         ("rounds", f"{asked.rounds}", f"at most {rounds:,}", "too-many-rounds"),
         (
             "evaluations",
-            f"{asked.rounds + 1}",
+            f"{asked.evaluations}",
             f"at most {policy.most_evaluations(asked.rounds):,}",
             "too-many-evaluations",
         ),

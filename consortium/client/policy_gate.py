@@ -19,6 +19,7 @@ from consortium.client.site_modes import at_site, reply_forms
 from consortium.config import ENCODER, RunConfig
 from consortium.modes.registry import mode_of
 from consortium.protocol.learning import learner_of
+from consortium.protocol.round_counts import num_evaluations
 from consortium.site.directory import SiteDirectory
 from consortium.site.site import Site
 from privacy.contribution import LARGEST_ENTRY
@@ -217,6 +218,7 @@ def asked_of(config: RunConfig, charter: Charter, task: Task[SiteData]) -> Asked
         encrypted=not mode.coordinator_reads,
         crowd=mode.crowd(config, charter),
         rounds=config.num_server_rounds,
+        evaluations=num_evaluations(config, charter),
         message_bytes=at_site(config).largest_bytes(
             charter, config, sizes_of(task, charter, config)
         ),

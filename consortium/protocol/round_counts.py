@@ -59,6 +59,11 @@ def asks_for_counts(config: RunConfig, charter: Charter, server_round: int) -> b
     return (server_round - 1) % evaluation_step(config, charter) == 0
 
 
+def num_evaluations(config: RunConfig, charter: Charter) -> int:
+    """Return how often a run asks for counts: in some rounds, and of the final state."""
+    return -(-config.num_server_rounds // evaluation_step(config, charter)) + 1
+
+
 def round_counts_placement(config: RunConfig, charter: Charter, evaluation: int) -> Placement:
     """Return where the counts of a round stand in their ciphertexts."""
     return count_placement(config, charter, round_counts(config, charter, evaluation).size)

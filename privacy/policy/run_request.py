@@ -54,6 +54,7 @@ class Asked:
         encrypted: Whether the run is encrypted.
         crowd: Fewest sites in any sum that the run allows.
         rounds: Rounds of training.
+        evaluations: How often a model is evaluated, the final one included.
         message_bytes: Bytes of the largest answer.
         privacy: The differential privacy that the run offers, or None.
         noisy_instead: What to choose instead, if the learner needs exact sums of single persons'
@@ -70,6 +71,7 @@ class Asked:
     encrypted: bool
     crowd: int
     rounds: int
+    evaluations: int
     message_bytes: int
     privacy: AskedPrivacy | None = None
     noisy_instead: str = ""
@@ -129,13 +131,12 @@ def _size_violations(policy: Policy, asked: Asked) -> Iterator[PolicyViolation]:
             allowed=rounds,
             asked=asked.rounds,
         )
-    # Each round evaluates the state that it starts from, and the last message the final one.
-    evaluations, most = asked.rounds + 1, policy.most_evaluations(asked.rounds)
-    if evaluations > most:
+    most = policy.most_evaluations(asked.rounds)
+    if asked.evaluations > most:
         yield TooManyEvaluations(
-            f"the policy allows {most} evaluations a run, the run asks for {evaluations}",
+            f"the policy allows {most} evaluations a run, the run asks for {asked.evaluations}",
             allowed=most,
-            asked=evaluations,
+            asked=asked.evaluations,
         )
 
 

@@ -51,8 +51,9 @@ def noisy_curve_section(
     everybody, *groups = found["curves"]
     told = noise_sentences(recorded, {**noise, "deviation": found["deviation"]}, counted=_ENDS)
     blocks: list[Block] = []
-    told_of = [one for one in groups or [everybody] if one["at_risk"][0]]
-    if told_of:
+    # Where noise drowns each group, all of them together may still have a curve.
+    told_of = [one for one in groups if one["at_risk"][0]] or [everybody]
+    if told_of[0]["at_risk"][0]:
         blocks = [_curves_plot(found, told_of[:_MOST_CURVES]), _times_table(found)]
     blocks.append(
         Paragraph(

@@ -55,6 +55,16 @@ def test_a_site_that_would_take_part_says_so(fresh: Ward) -> None:
         assert what in told
 
 
+def test_a_run_asks_for_as_many_evaluations_as_it_makes(fresh: Ward) -> None:
+    decide(fresh.site.directory, evaluations_a_run=2)
+    code, told = checked(fresh)
+    assert code != 0
+    assert "too-many-evaluations" in told
+    code, told = checked(fresh, "evaluate-every=100")
+    assert code == 0, told
+    assert "would take part" in told
+
+
 DECISIONS: dict[str, dict[str, object]] = {
     "task-not-allowed": {"tasks": ("credit",)},
     "learner-not-allowed": {"learners": ("describe",)},

@@ -14,6 +14,7 @@ from consortium.protocol.round_counts import (
     check_pairs,
     check_saturation,
     evaluation_step,
+    num_evaluations,
     round_counts,
     round_counts_placement,
 )
@@ -77,6 +78,9 @@ def test_counts_are_asked_for_of_each_model_that_has_its_turn(
     assert evaluation_step(config, HEART.charter) == step
     asked = [n for n in range(1, 3 * step + 2) if asks_for_counts(config, HEART.charter, n)]
     assert asked == [1, step + 1, 2 * step + 1, 3 * step + 1]
+    run = HEART.config_with({**chosen, "num-server-rounds": 3 * step + 1})
+    if not trees:
+        assert num_evaluations(run, HEART.charter) == len(asked) + 1
 
 
 @pytest.mark.parametrize("count", [-1, 31, 2**41])

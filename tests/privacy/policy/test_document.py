@@ -53,6 +53,7 @@ ASKED = Asked(
     encrypted=True,
     crowd=4,
     rounds=20,
+    evaluations=21,
     message_bytes=10_000,
     privacy=DP,
 )

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ LARGEST_SHARE = 0.25
 STEPS = np.array([float(f"{m}e{power}") for power in range(-40, 41) for m in (1, 2, 5)])
 _MOST_STEPS = 2.0**30
 _MOMENTS = 3
-_MANY = 1_000  # values, of whose mean a further digit tells no more of a single one
+_MANY = 1_000  # persons, of whose mean a further digit tells no more of a single one
 
 
 @dataclass(frozen=True)
@@ -105,37 +105,39 @@ class OwnCells:
             cells = np.bincount(codes * self.num_groups + groups, minlength=rows * self.num_groups)
             parts[f"{item.name}/cells"] = cells
             if isinstance(item, Number):
-                given = self._values_by_part(item, columns, groups)
+                given = self._values_by_part(item, columns, groups, _numbered(records))
                 moments = [_moments(item, values) for values in given]
                 parts[f"{item.name}/moments"] = np.array(moments, np.int64).reshape(-1)
         return self.layout.join(parts)
 
     def has_enough(self, records: TableRecords) -> bool:
-        """Return whether a site may show figures at all: of ten persons of every class or more."""
+        """Return whether a site may show figures at all: of a crowd of every class."""
         groups = self.counts.groups_of(records)
-        return bool((_persons_of(records, groups, self.num_groups) >= SMALLEST_SHOWN).all())
+        return bool(_crowds(records, groups, self.num_groups)[1].all())
 
     def columns_to_show(self, records: TableRecords) -> Mask:
         """Return which columns this site alone would show, shape (columns,).
 
         A column is shown whole, all values by all classes, or not at all. Every cell of it must be
-        of nobody or of at least ten persons. Of a number, ten persons of every class must have a
-        value: if one site had none, the bins of the others would be those of fewer. These values
-        must be at least ten different ones, because a mean and a deviation tell the counts of two
-        or three, and none may carry more than a quarter of the variance, because a deviation tells
-        where such a one is.
+        of nobody, or of at least ten persons of whom none has more than a quarter of its records.
+        Of a number, ten persons of every class must have a
+        value: if one site had none, the bins of the others would be those of fewer. The means of
+        these persons must be at least ten different ones, because a mean and a deviation tell the
+        counts of two or three. Nobody may have more than a quarter of the values, because their
+        mean would be that person's, nor carry more than a quarter of the variance, because a
+        deviation tells where such a one is.
         """
         groups, columns = self.counts.groups_of(records), self.counts.columns_of(records)
         shown = []
         for item in self.described:
             places = self._codes(item, columns) * self.num_groups + groups
             size = len(self.levels(item)) * self.num_groups
-            persons = _persons_of(records, places, size)
-            fits = bool(((persons == 0) | (persons >= SMALLEST_SHOWN)).all())
+            persons, crowds = _crowds(records, places, size)
+            fits = bool(((persons == 0) | crowds).all())
             if fits and isinstance(item, Number):
-                given = self._values_by_part(item, columns, groups)
+                given = self._values_by_part(item, columns, groups, _numbered(records))
                 held = bool((persons[: self.num_groups] > 0).all())
-                fits = held and all(_is_spread(values) for values in given)
+                fits = held and all(values.are_spread for values in given)
             shown.append(fits)
         return np.array(shown, np.bool_)
 
@@ -187,36 +189,79 @@ class OwnCells:
         return np.isnan(np.asarray(values, np.float64)).astype(np.int64)
 
     def _values_by_part(
-        self, item: Number, columns: Columns, groups: NDArray[np.int64]
-    ) -> Sequence[Vector]:
+        self,
+        item: Number,
+        columns: Columns,
+        groups: NDArray[np.int64],
+        persons: NDArray[np.int64],
+    ) -> Sequence["_Values"]:
         """Return the values that are there: of all records and, if there are several, by class."""
         values = np.asarray(columns[item.name], np.float64)
         held = ~np.isnan(values)
         parts = [held]
         if self.num_groups > 1:
             parts += [held & (groups == group) for group in range(self.num_groups)]
-        return [values[part].clip(item.low, item.high) for part in parts]
+        return [_Values(values[part].clip(item.low, item.high), persons[part]) for part in parts]
 
 
-def _persons_of(records: TableRecords, places: NDArray[np.int64], size: int) -> Tally:
-    """Return how many persons have a record in each place, shape (size,)."""
-    _, person = np.unique(np.asarray(records.persons), return_inverse=True)
-    found = np.unique(person.astype(np.int64) * size + places)
-    return np.bincount(found % size, minlength=size).astype(np.int64)
+@dataclass(frozen=True)
+class _Values:
+    """Some values of a number, each of shape (n,).
+
+    Args:
+        values: The values.
+        persons: Whose each is, as a number.
+    """
+
+    values: Vector
+    persons: NDArray[np.int64]
+
+    @property
+    def num_persons(self) -> int:
+        """Of how many persons these are."""
+        return len(np.unique(self.persons))
+
+    @property
+    def are_spread(self) -> bool:
+        """Whether a mean and a deviation of these values tell those of no single person."""
+        _, place, records = np.unique(self.persons, return_inverse=True, return_counts=True)
+        if len(np.unique(np.bincount(place, self.values) / records)) < FEWEST_VALUES:
+            return False
+        squares = np.bincount(place, (self.values - _mean_and_deviation(self.values)[0]) ** 2)
+        return all(bool(held.max() <= LARGEST_SHARE * held.sum()) for held in (records, squares))
 
 
-def _moments(item: Number, values: Vector) -> tuple[int, int, int]:
+def _numbered(records: TableRecords) -> NDArray[np.int64]:
+    """Return whose each record is, as a number, shape (n,)."""
+    return np.unique(np.asarray(records.persons), return_inverse=True)[1].astype(np.int64)
+
+
+def _crowds(records: TableRecords, places: NDArray[np.int64], size: int) -> tuple[Tally, Mask]:
+    """Return how many persons have a record in each place, and whether they are a crowd.
+
+    Both of shape (size,). A crowd is of ten persons or more, of whom nobody has more than a quarter
+    of the records: else their number would be about that person's.
+    """
+    found, each = np.unique(_numbered(records) * size + places, return_counts=True)
+    persons = np.bincount(found % size, minlength=size).astype(np.int64)
+    largest = np.zeros(size, np.int64)
+    np.maximum.at(largest, found % size, each)
+    total = np.bincount(places, minlength=size)
+    return persons, (persons >= SMALLEST_SHOWN) & (largest <= LARGEST_SHARE * total)
+
+
+def _moments(item: Number, some: _Values) -> tuple[int, int, int]:
     """Return step, mean and deviation of some values as whole numbers; zeros of fewer than ten.
 
-    The step is at most a tenth of the deviation, and from a thousand values on a hundredth. So of
+    The step is at most a tenth of the deviation, and from a thousand persons on a hundredth. So of
     a hundred values or more the sum is known to a few deviations at best, and no single value
     follows from it.
     """
-    if len(values) < SMALLEST_SHOWN:
+    if len(some.values) < SMALLEST_SHOWN:
         return 0, 0, 0
-    mean, deviation = _mean_and_deviation(values)
+    mean, deviation = _mean_and_deviation(some.values)
     # Beyond 2^30 steps between the bounds nobody reads a digit more.
-    finest_told = deviation / (100 if len(values) >= _MANY else 10)
+    finest_told = deviation / (100 if some.num_persons >= _MANY else 10)
     place = max(int(np.searchsorted(STEPS, finest_told, side="right")) - 1, _finest(item))
     step = float(STEPS[place])
     steps = round(mean / step) - math.floor(item.low / step)
@@ -236,14 +281,6 @@ def _told(item: Number, place: int, mean: int, deviation: int) -> tuple[float, f
         float(f"{(mean + math.floor(item.low / step)) * step:.12g}"),
         float(f"{deviation * step:.12g}"),
     )
-
-
-def _is_spread(values: NDArray[Any]) -> bool:
-    """Return whether a mean and a deviation of these values tell no single one of them."""
-    if len(np.unique(values)) < FEWEST_VALUES:
-        return False
-    squares = (values - _mean_and_deviation(values)[0]) ** 2
-    return bool(squares.max() <= LARGEST_SHARE * squares.sum())
 
 
 def _mean_and_deviation(values: Vector) -> tuple[float, float]:

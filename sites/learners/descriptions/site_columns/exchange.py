@@ -13,7 +13,9 @@ All of it is inside of the sums: under encryption the coordinator sees none of i
 computes the same from the same sum.
 
 What members learn, beside the pooled counts and what is shown, is one bit a column. Let j be one of
-them, who has the pooled counts exactly and can take off its own.
+them, who has the pooled counts exactly and can take off its own. The proof is of each column by
+itself, as if the others did not depend on it: where the values of one follow from another's, as a
+clinic from its wards, the shown cells of one can tell a hidden cell of the other.
 
 - *The silent sites.* What follows about them is their sum, in every column that is shown. They are
   none, or as many as any sum needs (`Standing.crowd`), so j learns a sum over a crowd, which it may

@@ -7,7 +7,7 @@ import pytest
 
 from consortium.report.elements.blocks import Paragraph, Plot, Points, Section, Table
 from consortium.report.elements.run_reader import Recorded
-from consortium.report.results.survival import survival_sections
+from consortium.report.results.survival import noisy_curve_section, survival_sections
 from consortium.wording.formatting import DASH, SPACE
 from sites.learners.plans import CoxPlan
 from tests.consortium.sample_run import Sample
@@ -70,6 +70,25 @@ def test_a_curve_that_ends_before_the_horizon_tells_no_share_there(
     assert "female" not in plot.alt
     assert isinstance(table, Table)
     assert [row[4] == DASH for row in table.rows] == [False, False, True]
+
+
+def test_where_noise_drowns_each_group_the_curve_of_all_is_drawn(
+    of_lung: dict[str, Any], tmp_path: Path
+) -> None:
+    everybody, *groups = of_lung["curves"]
+    drowned = [{**one, "at_risk": [0] * len(one["times"])} for one in groups]
+    recorded = Recorded.read(Sample().write(tmp_path))
+    noise = {"unit": "person", "most_records": 1, "sites": 18, "deviations": [3.0]}
+    found = {**of_lung, "floor": 1, "deviation": 3.0}
+    for curves, drawn in (
+        ([everybody, *groups], ["male", "female"]),
+        ([everybody, *drowned], ["all"]),
+    ):
+        section = noisy_curve_section(recorded, noise, {**found, "curves": curves})
+        (plot,) = section.plots
+        assert [part.partition(":")[0] for part in plot.alt.split("; ")] == drawn
+    nobody = {**found, "curves": [{**everybody, "at_risk": drowned[0]["at_risk"]}, *drowned]}
+    assert not noisy_curve_section(recorded, noise, nobody).plots
 
 
 def test_ratios_have_a_table_a_picture_and_notes(of_lung: dict[str, Any], tmp_path: Path) -> None:

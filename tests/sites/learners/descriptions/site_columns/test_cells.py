@@ -1,5 +1,7 @@
 """What one site would show: columns without small cells, and numbers that tell no single value."""
 
+from dataclasses import dataclass, field
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -110,6 +112,52 @@ def test_a_cell_is_as_small_as_it_has_persons() -> None:
     assert not OWN.has_enough(many)
     assert OWN.has_enough(weighed(spread(20)))
     assert not OWN.has_enough(weighed(spread(19)))
+
+
+@dataclass(frozen=True)
+class Owned(Records):
+    """Records of which it is said whose they are."""
+
+    owners: NDArray[np.str_] = field(default_factory=lambda: np.array([], np.str_))
+
+    @property
+    def persons(self) -> NDArray[np.str_]:
+        """As it was said."""
+        return self.owners
+
+
+def with_much_of_one_person(share: float, own: NDArray[np.float64]) -> Owned:
+    """Sixty persons with a record each, and one person with so large a share of each class."""
+    labels = np.arange(60) % 2
+    n = round(30 * share / (1 - share))
+    values = np.concatenate([spread(60), np.resize(own, 2 * n)])
+    owners = np.array([*map(str, range(60)), *["patient"] * n, *["other"] * n])
+    columns = {"weight": values}
+    return Owned(columns, np.concatenate([labels, np.repeat([0, 1], n)]), owners)
+
+
+def test_what_is_mostly_of_one_person_is_not_shown() -> None:
+    """Many records of one person would make the mean, or the number, that person's own."""
+    much = with_much_of_one_person(0.9, np.linspace(40, 60, 270))
+    assert not OWN.has_enough(much)
+    assert OWN.columns_to_show(much).tolist() == [False]
+    some = with_much_of_one_person(0.2, np.linspace(40, 60, 8))
+    assert OWN.has_enough(some)
+    assert OWN.columns_to_show(some).tolist() == [True]
+    # A fifth of the records, which are all far away, carries most of the variance.
+    far = with_much_of_one_person(0.2, np.full(8, 900.0))
+    assert OWN.has_enough(far)
+    assert OWN.columns_to_show(far).tolist() == [False]
+
+
+def test_values_of_few_persons_are_as_few_as_these_are() -> None:
+    """Thirty persons, of whom each has the same two values: their means are one number."""
+    values = np.tile([10.0, 90.0], 60)
+    pairs = Owned(
+        {"weight": values}, np.repeat([0, 1], 60), np.repeat(np.arange(60), 2).astype(np.str_)
+    )
+    assert OWN.has_enough(pairs)
+    assert OWN.columns_to_show(pairs).tolist() == [False]
 
 
 def test_cells_that_no_site_may_show_are_not_possible() -> None:
