@@ -194,7 +194,8 @@ class RunConfig(BaseModel):
             ge=1,
             le=100_000,
             description="After how many rounds the model is evaluated; after the last one it "
-            "always is. In the other rounds no evaluation counts are made or sent. Where a learner "
+            "always is. In the other rounds no evaluation counts are made or sent, "
+            "nor is the number of values that encryption cut off. Where a learner "
             "needs several exchanges for a step, as trees do, it counts steps.",
         ),
         Since("0.2.0"),

@@ -112,6 +112,7 @@ class Recorder:
         run: The run's directory.
         evaluation: Turns evaluation tallies into metrics.
         missing: The last reason of each site that has not answered since.
+        last_counted: The last round in which the sites counted: what is kept of the evaluation.
     """
 
     run: RunDirectory
@@ -120,6 +121,7 @@ class Recorder:
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     joined: SitesJoined | None = None
     last_round: RoundFinished | None = None
+    last_counted: RoundFinished | None = None
     withheld: EvaluationWithheld | None = None
     quarantined: list[QuarantineRecord] = field(default_factory=list)
     missing: dict[str, QuarantineRecord] = field(default_factory=dict)
@@ -331,19 +333,23 @@ class Recorder:
         ]
 
     def site_metrics(self) -> Entries:
-        """Yield the sites that released figures in the last round, with their metrics."""
-        if self.last_round:
+        """Yield the sites that released figures in the last counted round, with their metrics."""
+        if self.last_counted:
             for site, tally in self._last_released.tallies():
-                yield site, _plain_metrics(self.metrics_of(self.last_round, tally))
+                yield site, _plain_metrics(self.metrics_of(self.last_counted, tally))
 
     def write_evaluation(self) -> None:
-        """Write the tallies of the last round, if there was one, for the report."""
-        last = self.last_round
+        """Write the tallies of the last round in which the sites counted, for the report.
+
+        A resumed run that stops before it counts again leaves what is on the disk.
+        """
+        last = self.last_counted
         if last:
             counted = Tallies(
                 pooled=last.evaluation.tolist(),
                 score_bins=last.score_bins.hex(),
                 pairs=self._pairs_of(last),
+                server_round=last.server_round,
             )
             _write_tallies(self.run.evaluation, counted, self._last_released)
 
@@ -360,7 +366,9 @@ class Recorder:
 
     def _record_round(self, event: RoundFinished) -> None:
         self.last_round = event
-        self._last_released, self._released = self._released, self._last_released
+        if event.counted:
+            self.last_counted = event
+            self._last_released, self._released = self._released, self._last_released
         self._released.clear()
         self._note_traffic(event.bytes_down, event.bytes_up)
         self._note_saturated(event.server_round, event.saturated)
@@ -382,8 +390,10 @@ class Recorder:
             "bytes_up": event.bytes_up,
             "seconds": round(event.seconds, 6),
             **({} if event.saturated is None else {"saturated": event.saturated}),
+            **({} if event.counted else {"counted": False}),
         }
-        self._append_line(self.run.metrics, line, site_metrics=self.site_metrics())
+        released = self.site_metrics() if event.counted else ()
+        self._append_line(self.run.metrics, line, site_metrics=released)
         course = {"asked_in": event.asked_in, "unchanged": event.unchanged}
         said = {name: value for name, value in course.items() if value}
         self._append_event(event, {**line, "answered": event.answered, **said})

@@ -71,7 +71,7 @@ class LossCourse:
 
     @property
     def convergence(self) -> Convergence | None:
-        """How the loss ended; None if too few rounds have one."""
+        """How the loss ended; None if too few evaluations have one."""
         return convergence_of(self.loss, self.values)
 
 
@@ -156,9 +156,9 @@ def convergence_sentence(found: Convergence) -> str:
     )
 
 
-def too_few_rounds(fewest: int) -> str:
-    """Return that nobody can tell from so few rounds."""
+def too_few_evaluations(evaluations: int) -> str:
+    """Return that nobody can tell from so few evaluations of a trained model."""
     return (
         "Whether the model had converged cannot be told: that takes the pooled loss of at least "
-        f"{fewest} rounds."
+        f"{FEWEST_EVALUATIONS} evaluations since training began, and this run has {evaluations}."
     )

@@ -177,6 +177,7 @@ class Summary(_Record):
             values,
             first_scale=float(self.config.get("first-scale", 1.0)),
             liars=int(self.config.get("rule.num-byzantine", 0)),
+            uncounted=max(0, self.rounds - self.saturation.rounds) if self.saturation else 0,
         )
 
     @property
@@ -240,12 +241,15 @@ class Tallies(_Record):
         by_site: Tallies of single sites, only where the site releases its own.
         score_bins: By which scores are counted, hexadecimal; empty for bins of equal width.
         pairs: The pairs within sites, if the sites counted them sealed and released the sum.
+        server_round: The round of an evaluation, which is of the model that it started with; None
+            if it is not known, as in version 0.1.0.
     """
 
     version: Literal[1] = 1
     pooled: list[int]
     score_bins: str = ""
     pairs: SitePairs | None = None
+    server_round: int | None = None
     by_site: dict[str, list[int]] = Field(default_factory=dict)
 
 

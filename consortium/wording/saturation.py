@@ -14,13 +14,16 @@ UNCOUNTED = (
 )
 
 
-def saturation_warning(values: Mapping[int, int], *, first_scale: float, liars: int = 0) -> str:
+def saturation_warning(
+    values: Mapping[int, int], *, first_scale: float, liars: int = 0, uncounted: int = 0
+) -> str:
     """Return how many values were cut off, in which rounds, and what to set; "" if none were.
 
     Args:
         values: Saturated values by round, none of them 0.
         first_scale: The setting `first-scale` of the run.
         liars: The number of lying sites that the run expects.
+        uncounted: Rounds of training of which nobody released the number.
     """
     if not values:
         return ""
@@ -42,7 +45,12 @@ def saturation_warning(values: Mapping[int, int], *, first_scale: float, liars: 
     )
     # A liar's huge value is cut off as well, and may be all there is.
     whose = " They may be those of sites that lie, which this run expects." if liars else ""
-    return f"{cut}{whose} {advice}"
+    rest = (
+        f" {count_with_noun(uncounted, 'other round')} counted no such values: there may be more."
+        if uncounted
+        else ""
+    )
+    return f"{cut}{rest}{whose} {advice}"
 
 
 def _named_rounds(rounds: list[int]) -> str:

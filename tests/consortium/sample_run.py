@@ -181,17 +181,21 @@ class Sample:
         tallies = {
             name: _predictions(self, self.members.index(name), server_round) for name in answered
         }
-        self._answer(recorder, server_round, tallies)
+        asked = (server_round - 1) % self.config.get("evaluate-every", 1) == 0
+        counted = asked or server_round > self.rounds
+        self._answer(recorder, server_round, tallies, counted=counted)
+        pooled = np.sum(list(tallies.values()), axis=0)
         recorder(
             RoundFinished(
                 server_round=server_round,
                 answered=tuple(answered),
-                evaluation=np.sum(list(tallies.values()), axis=0),
+                evaluation=pooled if counted else np.zeros_like(pooled),
+                counted=counted,
                 bytes_down=12_000 * len(answered),
                 bytes_up=23_500 * len(answered),
                 seconds=0.25,
                 saturated=self.saturated.get(server_round),
-                pairs=self._pairs(tallies.values()),
+                pairs=self._pairs(tallies.values()) if counted else None,
             )
         )
 
@@ -204,9 +208,16 @@ class Sample:
         evaluation = evaluation_for(self.schema)
         return sum((pair_counts(evaluation, one) for one in tallies), PairCounts()).entries
 
-    def _answer(self, recorder: Recorder, server_round: int, tallies: Mapping[str, Tally]) -> None:
+    def _answer(
+        self,
+        recorder: Recorder,
+        server_round: int,
+        tallies: Mapping[str, Tally],
+        *,
+        counted: bool = True,
+    ) -> None:
         for name, tally in tallies.items():
-            shown = tally if name in self.shown else None
+            shown = tally if counted and name in self.shown else None
             recorder(SiteAnswered(server_round=server_round, site=name, released=shown))
 
     def _summary(self, recorder: Recorder, reached: int) -> Summary:

@@ -4,7 +4,7 @@ The format is that of
 https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format, version 0.0.4.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from consortium.coordinator.tracking.contract import RoundFigures, RunName
@@ -18,14 +18,16 @@ _HELP = {
     "round_seconds": "Seconds that the round took.",
     "round_bytes_down": "Bytes that the coordinator sent in the round.",
     "round_bytes_up": "Bytes that the coordinator received in the round.",
+    "metric_round": "The last round with released metrics; they are of the model it began with.",
     "metric": "Pooled metrics, as far as they are released.",
 }
 
 
 class PrometheusFile:
-    """Holds the last round's figures.
+    """Holds the last round's figures, and the last metrics that are known.
 
-    Guarantee: a reader sees the figures of one round, complete.
+    Guarantee: a reader sees the figures of one round, complete. Not every round has metrics: until
+    the next one that has, those of the last one stay, and `consortium_metric_round` names it.
 
     Args:
         path: The file.
@@ -34,26 +36,41 @@ class PrometheusFile:
 
     def __init__(self, path: Path, name: RunName) -> None:
         self._path, self._name = path, name
+        self._measured: RoundFigures | None = None
 
     def note_round(self, told: RoundFigures) -> None:
         """Replace the file."""
-        write_atomically(self._path, exposition(told, self._name))
+        self._measured = told if told.metrics else self._measured
+        write_atomically(self._path, exposition(told, self._name, self._measured))
 
     def close(self, *, finished: bool) -> None:
         """Leave the file: its last figures stay until the next run."""
 
 
-def exposition(told: RoundFigures, name: RunName) -> str:
-    """Return the figures of a round in the text format of Prometheus."""
+def exposition(told: RoundFigures, name: RunName, measured: RoundFigures | None = None) -> str:
+    """Return the figures of a round in the text format of Prometheus.
+
+    Args:
+        told: The round.
+        name: The labels of every sample.
+        measured: The last round with metrics, if it is another one.
+    """
+    measured = told if told.metrics else measured
     labels = {"consortium": name.consortium, "run": name.run}
     course = {f"round_{what}": value for what, value in told.course.items()}
     lines: list[str] = []
     for what, value in {"round": told.server_round, **course}.items():
         lines += [*_head(what), _sample(what, labels, value)]
-    if told.metrics:
-        lines += _head("metric")
-    for metric, value in told.metrics.items():
+    if measured is None:
+        return _text_of(lines)
+    lines += [*_head("metric_round"), _sample("metric_round", labels, measured.server_round)]
+    lines += _head("metric")
+    for metric, value in measured.metrics.items():
         lines.append(_sample("metric", {**labels, "metric": metric}, value))
+    return _text_of(lines)
+
+
+def _text_of(lines: Iterable[str]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -69,6 +69,7 @@ class EventLine(_Line):
     server_round: int = 0
     cohort: tuple[str, ...] = ()
     answered: tuple[str, ...] = ()
+    counted: bool = True
     recounted_by: tuple[str, ...] = ()
     run: str = ""
     exchanges: int = 0
@@ -318,10 +319,18 @@ class Recorded:
         return told[-1] if told else ""
 
     @property
+    def last_counted(self) -> int:
+        """The round of the last evaluation: the last round of all, unless it says another one."""
+        found = self.evaluation_tallies
+        if found is not None and found.server_round is not None:
+            return found.server_round
+        return self.rounds[-1].server_round if self.rounds else 0
+
+    @property
     def evaluated_sites(self) -> frozenset[str]:
         """The sites whose held-out records are in the last pooled evaluation."""
         kinds = {"round-finished", EVALUATED_LATER}
-        ended = [line for line in self.events if line.event in kinds]
+        ended = [line for line in self.events if line.event in kinds and line.counted]
         return frozenset(ended[-1].answered) if ended else frozenset()
 
     @property

@@ -36,11 +36,7 @@ def performance_section(recorded: Recorded) -> Section | None:
 def measured_sentence(recorded: Recorded, tally: Tally) -> str:
     """Return on how many records, whose, and in which model the figures were measured."""
     n = words.count(recorded.evaluation.num_examples(tally))
-    when = (
-        ""
-        if recorded.is_finished
-        else " The model is the one that the last completed round started with."
-    )
+    when = "" if recorded.is_finished else f" {_stopped_sentence(recorded)}"
     if recorded.evaluated_later:
         when = (
             f" Withheld in the run itself, and counted afterwards, in {recorded.evaluated_later}, "
@@ -50,6 +46,19 @@ def measured_sentence(recorded: Recorded, tally: Tally) -> str:
         f"Measured on {n} held-out records from all {recorded.nouns} as if they were in one place: "
         f"each {recorded.noun} counted on its own records, and the counts were added up. This is "
         f"not an average of averages.{when}"
+    )
+
+
+def _stopped_sentence(recorded: Recorded) -> str:
+    """Return which model the figures of a run that stopped are of."""
+    counted, last = recorded.last_counted, recorded.rounds[-1].server_round
+    if counted >= last:
+        return "The model is the one that the last completed round started with."
+    since = "round" if last == counted + 1 else "rounds"
+    named = f"{last}" if last == counted + 1 else f"{counted + 1} to {last}"
+    return (
+        f"The model is the one that round {counted} started with: nobody counted in the {since} "
+        f"after it, {named}, before the run stopped."
     )
 
 

@@ -7,7 +7,7 @@ from consortium.report.elements.headline import Headline
 from consortium.report.elements.run_reader import Recorded
 from consortium.report.plots import style as plots
 from consortium.report.plots.rounds import Course, Level, draw_course
-from consortium.run.convergence import FEWEST_EVALUATIONS, convergence_sentence, too_few_rounds
+from consortium.run.convergence import FEWEST_EVALUATIONS, convergence_sentence, too_few_evaluations
 from consortium.wording import formatting as words
 from consortium.wording.metric_glossary import meaning_of
 from consortium.wording.saturation import UNCOUNTED
@@ -57,8 +57,12 @@ def convergence_blocks(recorded: Recorded) -> tuple[Paragraph, ...]:
     if not recorded.is_finished or recorded.counts_exactly:
         return ()
     if found is None:
-        few = recorded.summary.rounds < FEWEST_EVALUATIONS
-        return (Paragraph(too_few_rounds(FEWEST_EVALUATIONS)),) if few else ()
+        # An encrypted run does not evaluate the start, and the rule leaves it out in the clear.
+        trained = sum(1 for line in recorded.rounds if line.metrics and line.server_round > 1)
+        few = trained < FEWEST_EVALUATIONS
+        # Where nothing at all is shown, the reason is said elsewhere.
+        said = few and (trained or recorded.summary.rounds < FEWEST_EVALUATIONS)
+        return (Paragraph(too_few_evaluations(trained)),) if said else ()
     return (Paragraph(convergence_sentence(found)),)
 
 
@@ -222,9 +226,10 @@ def stopped_section(recorded: Recorded) -> Section | None:
     """Return the section on why a run stopped; None for a finished run."""
     if recorded.is_finished:
         return None
+    earlier = recorded.rounds and recorded.last_counted < recorded.rounds[-1].server_round
     kept = (
         "The results so far are in the run directory; the figures below are of the last completed "
-        "round."
+        f"round{' in which the model was evaluated' if earlier else ''}."
         if recorded.rounds
         else "No round was completed, so there is no model and there are no figures."
     )

@@ -6,6 +6,7 @@ import numpy as np
 
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally
+from privacy.protocol.envelope import EVALUATION
 from strategies.coordinator.encrypted.progress import Untold
 from strategies.coordinator.encrypted.rounds.request import SealedRequest
 from strategies.coordinator.messaging.events import Observer, RoundFinished
@@ -44,10 +45,17 @@ class DelayedMetrics:
             bytes_up=traffic.up - up,
             seconds=time.monotonic() - question.began,
             score_bins=self._bins,
+            counted=EVALUATION in question.sums,
         )
 
-    def report_round(self, question: SealedRequest) -> None:
-        """Report the round held back, with the counts released in the replies to this question."""
+    def report_round(self, question: SealedRequest, *, stopped: bool = False) -> None:
+        """Report the round held back, with the counts released in the replies to this question.
+
+        Args:
+            question: The last one.
+            stopped: Whether the run ended before enough sites could answer it. That they released
+                nothing then says nothing of their policies.
+        """
         if self.untold is None:
             return
         told, released = self.untold, None
@@ -60,7 +68,11 @@ class DelayedMetrics:
         shown = np.zeros(counts.size, np.int64) if released is None else released.copy()
         self._observe(
             RoundFinished(
-                **{**vars(told), "score_bins": told.score_bins or b""},
+                **{
+                    **vars(told),
+                    "score_bins": told.score_bins or b"",
+                    "counted": told.counted and (known or not stopped),
+                },
                 evaluation=counts.evaluation_of(shown),
                 saturated=counts.saturated_of(shown) if known else None,
                 pairs=counts.pairs_of(shown) if known else None,

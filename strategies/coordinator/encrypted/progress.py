@@ -46,7 +46,8 @@ class Untold:
     """A round that is done and not yet reported: its figures are released in the next round.
 
     `score_bins` are the bins of its counts: empty for those of equal width, None if they follow
-    from counts that the sites opened and did not release.
+    from counts that the sites opened and did not release. `counted` says whether the round
+    asked for counts.
     """
 
     server_round: int
@@ -55,6 +56,7 @@ class Untold:
     bytes_up: int
     seconds: float
     score_bins: bytes | None = b""
+    counted: bool = True
 
     def describe(self) -> dict[str, object]:
         """Return it as plain JSON values."""
@@ -193,6 +195,7 @@ def parse_untold(described: dict[str, object]) -> Untold:
         bytes_up=int(str(described["bytes_up"])),
         seconds=float(str(described["seconds"])),
         score_bins=None if bins is None else bytes.fromhex(str(bins)),
+        counted=bool(described.get("counted", True)),  # version 0.1.0 asked in every round
     )
 
 

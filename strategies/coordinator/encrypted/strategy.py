@@ -121,8 +121,10 @@ class Encrypted(Strategy):
                 self._train(reception, server_round)
             models = models or self._finalise(reception, num_rounds + 1)
             self._ask_for_release(reception)
+            self._metrics.report_round(self._question)
         finally:
-            self._metrics.report_round(self._question)  # however the run ends
+            # However the run ends: one round is held back still if it stopped.
+            self._metrics.report_round(self._question, stopped=True)
         return self._standing(models).progress(num_rounds)
 
     def _compare_ledgers(self, exchange: Exchange) -> tuple[str, ...]:

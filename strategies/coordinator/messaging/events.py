@@ -112,7 +112,9 @@ class RoundFinished:
     that is not known. `pairs` are the entries of the pairs of records within sites; None if they
     are not known. `score_bins` are the bins of the counts; empty for those of equal width.
     `asked_in` says of each site in `answered` whose round's question it answered; empty where it is
-    that of this round. `unchanged` are the sites that said that they have nothing new.
+    that of this round. `unchanged` are the sites that said that they have nothing new. If
+    `counted` is false, the round asked for no counts, or the run stopped before any could be
+    released: `evaluation` holds zeros that say nothing.
     """
 
     kind: ClassVar[str] = "round-finished"
@@ -128,6 +130,7 @@ class RoundFinished:
     score_bins: bytes = b""
     asked_in: tuple[int, ...] = ()
     unchanged: tuple[str, ...] = ()
+    counted: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -121,6 +121,7 @@ class Buffered(Synchronous):
         fresh = asked.asked_in == number and sent.tally.size > 0
         if fresh:
             self._round.tally += sent.tally
+            self._round.counted = True
         shown = sent.tally.copy() if fresh and sent.released else None
         self._observe(
             SiteAnswered(server_round=number, site=site, asked_in=asked.asked_in, released=shown)

@@ -54,6 +54,7 @@ class _Round:
     answered: list[str] = field(default_factory=list)
     asked_in: list[int] = field(default_factory=list)  # of each who answered, if not all in this
     unchanged: list[str] = field(default_factory=list)
+    counted: bool = False  # whether a tally came, if only zeros in the place of a withheld one
 
 
 class Synchronous(Strategy):
@@ -345,6 +346,7 @@ class Synchronous(Strategy):
         site = self._site_of(reply)
         if tally.size:
             self._round.tally += tally
+            self._round.counted = True
         self._round.answered.append(site)
         # A copy: an observer may keep it, and a view would keep the whole reply in memory.
         shown = tally.copy() if released and tally.size else None
@@ -395,6 +397,7 @@ class Synchronous(Strategy):
                 asked_in=tuple(done.asked_in),
                 unchanged=tuple(done.unchanged),
                 evaluation=done.tally,
+                counted=done.counted,
                 score_bins=self._progress.score_bins,
                 bytes_down=self._traffic.down - done.traffic.down,
                 bytes_up=self._traffic.up - done.traffic.up,

@@ -83,6 +83,23 @@ def test_the_released_number_is_that_of_all_sites_together(consortium: Consortiu
     assert [one.saturated for one in course.rounds] == [sum(by_hand), 0]
 
 
+@pytest.mark.parametrize("every", [1, 2])
+def test_a_round_without_counts_tells_no_number(consortium: Consortium, *, every: int) -> None:
+    """And no later round tells it instead."""
+    course = consortium.start(
+        num_server_rounds=2,
+        first_scale=TOO_SMALL / 64,
+        scale_rule="following",
+        evaluate_every=every,
+    )
+    assert course.error is None, course.error
+    numbers = [one.saturated for one in course.rounds]
+    assert numbers[0]
+    assert numbers[2] == 0
+    assert numbers[1] is None if every == 2 else numbers[1]
+    assert [one.counted for one in course.rounds] == [True, every == 1, True]
+
+
 def test_nothing_is_cut_off_with_the_settings_of_a_new_run(consortium: Consortium) -> None:
     course = run_of(consortium, 3)
     assert [one.saturated for one in course.rounds] == [0] * 4

@@ -210,6 +210,43 @@ def test_the_last_round_is_what_a_run_is_judged_by(recorder: Recorder) -> None:
     assert set(record.by_site) == {"hungary"}
 
 
+def uncounted(server_round: int) -> RoundFinished:
+    zeros = np.zeros_like(tally())
+    return replace(finished(server_round), evaluation=zeros, counted=False)
+
+
+def test_a_round_without_counts_leaves_the_last_evaluation_as_it_is(recorder: Recorder) -> None:
+    play(recorder, *counted(1, released=("cleveland",)), finished(1))
+    before = dict(recorder.site_metrics())
+    play(recorder, *counted(2, released=()), uncounted(2))  # and then the run is parked
+    recorder.write_evaluation()
+    record = read_record(recorder.run.evaluation, Tallies)
+    assert (record.server_round, record.pooled) == (1, tally().tolist())
+    assert set(record.by_site) == {"cleveland"}
+    assert dict(recorder.site_metrics()) == before
+    told = lines(recorder.run.metrics)
+    assert [line.get("counted", True) for line in told] == [True, False]
+    assert not told[1]["metrics"]
+    assert not told[1]["site_metrics"]
+
+
+def test_a_resumed_run_without_another_evaluation_keeps_the_one_on_the_disk(
+    recorder: Recorder,
+) -> None:
+    play(recorder, *counted(1, released=("cleveland",)), finished(1), uncounted(2))
+    recorder.write_evaluation()
+    kept = recorder.run.evaluation.read_text()
+    later = Recorder(recorder.run, EVALUATION)
+    later.record_resumption(2)
+    play(later, *counted(3, released=()), uncounted(3))
+    later.write_evaluation()
+    assert recorder.run.evaluation.read_text() == kept
+    play(later, *counted(4, released=("hungary",)), finished(4))
+    later.write_evaluation()
+    record = read_record(recorder.run.evaluation, Tallies)
+    assert (record.server_round, set(record.by_site)) == (4, {"hungary"})
+
+
 def test_the_pairs_within_sites_are_kept_if_records_can_have_them(recorder: Recorder) -> None:
     """What most sites told is believed only if it fits the counts that it stands beside."""
     assert isinstance(EVALUATION, BinaryEvaluation)

@@ -37,6 +37,13 @@ MANY = tuple(f"hospital-{place}" for place in range(30))
 OWN = {
     "withheld": Sample(released=(), config={"rule.name": "trimmed-mean", "rule.num-byzantine": 1}),
     "quarantined": Sample(quarantined=NOT_USED),
+    "stopped-between": Sample(
+        completed=3,
+        released=BANKS[:2],
+        config={"evaluate-every": 4},
+        error="run-paused: the model of 2 rounds is judged: resume it",
+    ),
+    "seldom": Sample(rounds=12, config={"evaluate-every": 4}),
     "stopped": Sample(completed=2, error="quorum-not-reached: one of 4 answered; missing: x, y"),
     "never-began": Sample(absent=BANKS, completed=0, error="quorum-not-reached: nobody came"),
     "encrypted": Sample(released=(), config={"aggregation": "encrypted", "scale-rule": "doubling"}),
@@ -302,6 +309,25 @@ def test_a_stopped_run_says_why_and_whose_figures_these_are(
     assert "Failed The run stopped after 2 of 4 rounds." in text
     assert "One of 4 answered; missing: x, y" in text
     assert "The model is the one that the last completed round started with." in text
+
+
+def test_a_run_that_stops_after_a_round_without_counts_keeps_its_last_figures(
+    reports: dict[str, RunDirectory],
+) -> None:
+    """And nobody is said to withhold what was not asked for."""
+    text = text_of(reports["stopped-between"])
+    assert "of the last completed round in which the model was evaluated." in text
+    assert "The model is the one that round 1 started with: nobody counted in the rounds" in text
+    assert "in the rounds after it, 2 to 3, before the run stopped." in text
+    assert "Measured on 240 held-out records" in text
+    silent = "because of their policy or too few records: cedar-bank and dune-bank."
+    assert silent in text
+
+
+def test_convergence_goes_by_evaluations(reports: dict[str, RunDirectory]) -> None:
+    """Twelve rounds of which each fourth is evaluated are three evaluations of a trained model."""
+    text = text_of(reports["seldom"])
+    assert "at least 4 evaluations since training began, and this run has 3." in text
 
 
 def test_a_run_that_never_began_says_so(reports: dict[str, RunDirectory]) -> None:

@@ -40,6 +40,12 @@ def test_a_first_round_that_is_cut_off_needs_a_larger_first_scale() -> None:
     assert "learning-rate" not in said
 
 
+@pytest.mark.parametrize("uncounted", [0, 2])
+def test_rounds_that_did_not_count_are_told_of(uncounted: int) -> None:
+    said = saturation_warning({1: 5}, first_scale=1.0, uncounted=uncounted)
+    assert ("other rounds counted no such values: there may be more." in said) == bool(uncounted)
+
+
 @pytest.mark.parametrize("liars", [0, 2])
 def test_where_liars_are_expected_the_values_may_be_theirs(liars: int) -> None:
     said = saturation_warning({4: 5}, first_scale=1.0, liars=liars)

@@ -34,7 +34,7 @@ def test_a_name_stays_one_label_of_one_line(consortium: str, run: str) -> None:
     """Whatever a charter is called, it adds no sample of its own."""
     text = exposition(told(auc=0.5), RunName(consortium, run))
     samples = [line for line in text.split("\n") if line and not line.startswith("#")]
-    assert len(samples) == 2 + len(COURSE)
+    assert len(samples) == 3 + len(COURSE)
     for sample in samples:
         label, _, rest = sample.partition('{consortium="')
         escaped, end, _ = rest.partition('",run="')
@@ -49,6 +49,20 @@ def _unescaped(text: str) -> str:
         after = next(letters) if letter == "\\" else ""
         plain += {"n": "\n"}.get(after, after) if letter == "\\" else letter
     return plain
+
+
+def test_metrics_stay_with_their_round_until_others_are_known(tmp_path: Path) -> None:
+    path = tmp_path / "consortium.prom"
+    file = PrometheusFile(path, NAME)
+    for figures in (told(1, auc=0.5), told(2), told(3)):
+        file.note_round(figures)
+    labels = 'consortium="heart",run="heart-1"'
+    held = path.read_text().splitlines()
+    assert f"consortium_round{{{labels}}} 3" in held
+    assert f"consortium_metric_round{{{labels}}} 1" in held
+    assert f'consortium_metric{{{labels},metric="auc"}} 0.5' in held
+    file.note_round(told(4, auc=0.75))
+    assert path.read_text() == exposition(told(4, auc=0.75), NAME)
 
 
 def test_the_file_holds_the_last_round_only(tmp_path: Path) -> None:

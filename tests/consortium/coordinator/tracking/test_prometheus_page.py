@@ -4,6 +4,7 @@ import http.client
 import logging
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -49,6 +50,13 @@ def test_a_reader_gets_the_last_round(page: PrometheusPage, port: int) -> None:
     for server_round in (1, 2):
         page.note_round(told(server_round))
     assert answer(port) == (200, exposition(told(2), NAME))
+
+
+def test_a_reader_gets_the_last_metrics_that_are_known(page: PrometheusPage, port: int) -> None:
+    page.note_round(told(1))
+    later = replace(told(2), metrics={})
+    page.note_round(later)
+    assert answer(port) == (200, exposition(later, NAME, told(1)))
 
 
 def test_another_path_or_host_gets_nothing(page: PrometheusPage, port: int) -> None:

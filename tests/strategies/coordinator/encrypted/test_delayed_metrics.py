@@ -2,15 +2,18 @@
 
 import json
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import pytest
 
 from privacy.errors import ConsortiumError
 from privacy.layout import Tally
+from privacy.protocol.envelope import EVALUATION
 from privacy.wire.encrypted_messages import SealedReply, SealedRound
 from strategies.coordinator.encrypted.delayed_metrics import DelayedMetrics
 from strategies.coordinator.encrypted.progress import Untold, parse_untold
+from strategies.coordinator.encrypted.rounds.ciphertext_sums import CiphertextSums
 from strategies.coordinator.encrypted.rounds.request import SealedRequest
 from strategies.coordinator.messaging.events import RoundFinished, RunEvent
 from strategies.coordinator.messaging.exchange import ByteCount
@@ -22,7 +25,11 @@ COUNTS = RoundCounts(evaluation=SIZE)
 
 
 def asked(
-    server_round: int, released: Sequence[int | None] = (), *, shown: bytes = b""
+    server_round: int,
+    released: Sequence[int | None] = (),
+    *,
+    shown: bytes = b"",
+    counts: bool = False,
 ) -> SealedRequest:
     """Return a question with a reply of each site, which releases this number or nothing.
 
@@ -30,13 +37,14 @@ def asked(
         server_round: Of the question.
         released: By each site.
         shown: The sum of counts that it shows.
+        counts: Whether it asks for counts.
     """
     question = SealedRequest(
         request=SealedRound(
             charter="", server_round=server_round, attempt=1, opening=b"", count_sum=shown
         ),
         nodes={},
-        sums={},
+        sums={EVALUATION: cast(CiphertextSums, None)} if counts else {},
         read=lambda _reply: SealedReply(),
         observe=lambda _event: None,
         traffic=(10, 20),
@@ -120,6 +128,37 @@ def test_what_was_released_in_a_round_is_not_of_that_round(
     (event,) = told
     assert isinstance(event, RoundFinished)
     assert not event.evaluation.any()
+
+
+@pytest.mark.parametrize(
+    ("released", "stopped", "figures"),
+    [([], True, False), ([], False, True), ([5, 5], True, True)],
+)
+def test_a_run_that_stopped_before_a_release_does_not_say_that_sites_withheld(
+    telling: DelayedMetrics,
+    told: list[RunEvent],
+    released: list[int | None],
+    *,
+    stopped: bool,
+    figures: bool,
+) -> None:
+    telling.hold_round(asked(1, [None], counts=True), ByteCount())
+    telling.report_round(asked(2, released), stopped=stopped)
+    (event,) = told
+    assert isinstance(event, RoundFinished)
+    assert event.counted == figures
+
+
+@pytest.mark.parametrize("counts", [False, True])
+def test_a_round_that_asked_for_no_counts_says_so_after_an_interruption_too(
+    telling: DelayedMetrics, told: list[RunEvent], *, counts: bool
+) -> None:
+    telling.hold_round(asked(1, [None], counts=counts), ByteCount())
+    telling.untold = stored(telling.untold)
+    telling.report_round(asked(2, [None]))
+    (event,) = told
+    assert isinstance(event, RoundFinished)
+    assert event.counted == counts
 
 
 class Impossible(ConsortiumError, code="impossible-tally"):

@@ -104,6 +104,7 @@ def test_a_round_that_asks_for_no_counts_brings_none_and_changes_no_model(
     assert course.model == honest[1].model
     told = {one.server_round: one for one in course.rounds}
     assert [number for number, one in told.items() if one.evaluation.any()] == [3, 4]
+    assert [number for number, one in told.items() if one.counted] == [1, 3, 4]
     whole = {one.server_round: one.evaluation.sum() for one in honest[1].rounds}
     assert told[3].evaluation.sum() == whole[3]  # each held-out person is counted once
     sent = {asked.number: read_reply(answer) for asked, answer in course.answers("train")}
@@ -392,6 +393,7 @@ def test_a_run_that_loses_its_sites_still_tells_of_its_last_round(
         (2, True),
         (3, False),
     ]
+    assert [one.counted for one in done.rounds] == [True, True, False]
 
 
 def test_a_tally_that_lacks_a_site_is_not_released(place: Callable[..., Consortium]) -> None:

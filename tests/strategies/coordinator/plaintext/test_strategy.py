@@ -248,6 +248,7 @@ def test_a_round_that_asks_for_no_counts_has_no_figures_and_moves_the_same_model
         2: [0] * EVALUATION_SIZE,
     }
     assert not outcome.released(2)
+    assert [one.counted for one in outcome.rounds] == [True, False, True, True]
 
 
 def test_counts_that_nobody_asked_for_leave_their_site_out() -> None:
