@@ -23,7 +23,7 @@ from scenarios.sweep.search.space import parse_searches
 from scenarios.sweep.sweep import run_sweep
 from tests.benchmarks.figures import options, print_figures
 
-SCENARIO, TRIALS, ROUNDS = "bank-credit", 16, 16
+SCENARIO, TRIALS, ROUNDS = "bank-credit", 48, 16
 AT_LEAST = 1.6
 
 
