@@ -30,7 +30,7 @@ SCENARIO = Scenario(
     site_of_row=hospital_of,
     sites=HOSPITALS,
     run_config={
-        "num-server-rounds": 4,
+        "num-server-rounds": 6,
         "batch-size": 16,
         **ENCODER_TRAINING,
     },
