@@ -33,6 +33,10 @@ CONFIG = BANKS.config_with(
 )
 
 
+# Of all, because the first one in whatever order makes the run.
+pytestmark = pytest.mark.timeout(1_200)
+
+
 @dataclass(frozen=True)
 class Ended:
     """A finished run, and the processes that are alive all the same."""
@@ -51,7 +55,6 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Ended:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
 def test_two_superlinks_of_three_sites_end_in_the_bits_of_a_run_without_hubs(
     deployed: Ended, tmp_path: Path
 ) -> None:
