@@ -106,9 +106,11 @@ def regression_notes(found: Mapping[str, Any]) -> Iterator[str]:
     yield f"{_counted(found)} {_INTERCEPTS[found['site_effects']]}"
     if found["status"] == "separated":
         yield (
-            f"Outcomes are separated by {words.name_list(found['separating'])}: a likelihood that "
-            "always rises has no finite estimate, so no coefficient is shown. Leave the column out "
-            "or merge values in a revision of the charter, or set ridge."
+            f"Outcomes are separated by {words.name_list(found['separating'])}, as far as "
+            f"{words.count_with_noun(found['exchanges'], 'exchange')} can tell: a likelihood that "
+            "always rises has no finite estimate, so no coefficient is shown. If some records "
+            "contradict it, more rounds find one (num-server-rounds). Else leave the column out or "
+            "merge values in a revision of the charter, or set ridge."
         )
         return
     if found["status"] != "fitted":

@@ -4,7 +4,6 @@ The population stability index compares two histograms: sum of (q - p) ln(q / p)
 and q are the shares of earlier and later records (Siddiqi 2006). It is 0 for equal shares.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,7 +60,9 @@ class ColumnDrift:
     missing_now: float
 
 
-def stability(before: Tally, now: Tally, *, ordered: bool = True) -> Stability | None:
+def stability(
+    before: Tally, now: Tally, *, ordered: bool = True, missing: tuple[int, int] = (0, 0)
+) -> Stability | None:
     """Return how far two histograms are apart; None if either has fewer than `FEWEST` records.
 
     Guarantee: it depends on the sums over all sites alone, and 0 is returned for equal shares.
@@ -70,17 +71,21 @@ def stability(before: Tally, now: Tally, *, ordered: bool = True) -> Stability |
         before: Counts of earlier records by bin, shape (n_bins,).
         now: Counts of later records by the same bins.
         ordered: Whether neighbouring bins may be merged into about ten of equal numbers; those of
-            a category are merged only where they have too few.
+            a category are merged only where they have too few. A bin that has a tenth by itself
+            is merged with others only if those have too few.
+        missing: Earlier and later records without a value. They are a bin of their own, unless
+            they have too few.
     """
-    if min(before.sum(), now.sum()) < FEWEST:
+    sizes = int(before.sum()) + missing[0], int(now.sum()) + missing[1]
+    if min(sizes) < FEWEST:
         return None
-    wanted = max(FEWEST, int(before.sum()) // _MOST_BINS) if ordered else FEWEST
-    counts = np.array(list(_merged(before + now if not ordered else before, before, now, wanted)))
+    wanted = max(FEWEST, sizes[0] // _MOST_BINS) if ordered else None
+    counts = np.array(_with_rest(_merged(before, now, wanted), missing))
     bins = len(counts)
     shares = (counts + _HALF) / (counts + _HALF).sum(axis=0)
     apart = (shares[:, 1] - shares[:, 0]) * np.log(shares[:, 1] / shares[:, 0])
-    by_chance = (bins - 1) * (1 / float(before.sum()) + 1 / float(now.sum()))
-    same = (counts[:, 0] * now.sum() == counts[:, 1] * before.sum()).all()
+    by_chance = (bins - 1) * (1 / sizes[0] + 1 / sizes[1])
+    same = (counts[:, 0] * sizes[1] == counts[:, 1] * sizes[0]).all()
     return Stability(index=0.0 if same else float(apart.sum()), bins=bins, by_chance=by_chance)
 
 
@@ -97,11 +102,14 @@ def column_drifts(schema: Schema, before: Tally, now: Tally) -> tuple[ColumnDrif
         name = column_name(item)
         missing = [layout.count(f"{name}/missing", tally) for tally in (before, now)]
         histograms = [layout.part(f"{name}/histogram", tally) for tally in (before, now)]
-        # Missing values last: they merge with nothing unless they are few.
-        both = [np.append(*one) for one in zip(histograms, missing, strict=True)]
-        compared = stability(both[0], both[1], ordered=item.kind == "number")
+        compared = stability(
+            *histograms, ordered=item.kind == "number", missing=(missing[0], missing[1])
+        )
         if compared is not None:
-            shares = [gone / int(one.sum()) for gone, one in zip(missing, both, strict=True)]
+            shares = [
+                gone / (gone + int(one.sum()))
+                for gone, one in zip(missing, histograms, strict=True)
+            ]
             found.append(
                 ColumnDrift(
                     name=name,
@@ -113,15 +121,37 @@ def column_drifts(schema: Schema, before: Tally, now: Tally) -> tuple[ColumnDrif
     return tuple(found)
 
 
-def _merged(sizes: Tally, before: Tally, now: Tally, wanted: int) -> Iterator[tuple[int, int]]:
-    """Yield earlier and later counts of neighbouring bins, merged until each has enough."""
-    held = [0, 0, 0]
-    left = int(sizes.sum())
-    for size, earlier, later in zip(sizes.tolist(), before.tolist(), now.tolist(), strict=True):
-        held = [held[0] + size, held[1] + earlier, held[2] + later]
-        left -= size
-        # What is left over would make a bin that is too small: it belongs to this one.
-        if held[0] >= wanted and left >= wanted:
-            yield held[1], held[2]
-            held = [0, 0, 0]
-    yield held[1], held[2]
+_Pair = tuple[int, int]
+
+
+def _merged(before: Tally, now: Tally, wanted: int | None) -> list[_Pair]:
+    """Return earlier and later counts of neighbouring bins, merged until each has enough.
+
+    Args:
+        before: Counts of earlier records by bin.
+        now: Counts of later records by bin.
+        wanted: Earlier records that are enough; None if `FEWEST` are, earlier and later together.
+    """
+    found: list[_Pair] = []
+    held = (0, 0)
+    for pair in zip(before.tolist(), now.tolist(), strict=True):
+        # A value that many have stands alone: with it, what few others do would not be seen.
+        if wanted is not None and pair[0] >= wanted and sum(held) >= FEWEST:
+            found.append(held)
+            held = (0, 0)
+        held = _sum(held, pair)
+        if sum(held) >= FEWEST and (wanted is None or held[0] >= wanted):
+            found.append(held)
+            held = (0, 0)
+    return _with_rest(found, held)
+
+
+def _with_rest(found: list[_Pair], rest: _Pair) -> list[_Pair]:
+    """Return bins with what is left: a bin of its own, or part of the last if it has too few."""
+    if sum(rest) >= FEWEST or not found:
+        return [*found, rest]
+    return [*found[:-1], _sum(found[-1], rest)]
+
+
+def _sum(one: _Pair, other: _Pair) -> _Pair:
+    return one[0] + other[0], one[1] + other[1]

@@ -46,6 +46,27 @@ def test_the_index_is_that_of_the_formula() -> None:
     assert far.level == "shifted"
 
 
+@pytest.mark.parametrize("few", [0, 31])
+def test_what_few_do_is_seen_beside_a_value_that_most_have(few: int) -> None:
+    """Nine of ten were never late; now half are."""
+    before, now = np.zeros(32, np.int64), np.zeros(32, np.int64)
+    before[[few, 9]], now[[few, 9]] = (900, 9_100), (5_000, 5_000)
+    found = stability(before, now)
+    assert found is not None
+    assert (found.bins, found.level) == (2, "shifted")
+
+
+def test_high_values_that_are_no_longer_measured_are_no_high_values() -> None:
+    before, now = np.full(10, 1_000), np.full(10, 1_000)
+    now[-1] = 0
+    found = stability(before, now, missing=(0, 1_000))
+    assert found is not None
+    assert (found.bins, found.level) == (11, "shifted")
+    few = stability(before, before, missing=(0, FEWEST - 1))
+    assert few is not None
+    assert few.bins == 10
+
+
 def test_no_change_stays_within_chance() -> None:
     rng = np.random.default_rng(1)
     share = np.full(20, 1 / 20)

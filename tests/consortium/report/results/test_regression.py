@@ -90,7 +90,8 @@ def test_a_page_names_what_separates(tmp_path: Path) -> None:
     found = {**results(CLASSES, exchanges=2), "status": "separated", "separating": ["age"]}
     warning = page_of(found, tmp_path).blocks[0]
     assert isinstance(warning, Paragraph)
-    assert warning.text.startswith("Outcomes are separated by age")
+    assert warning.text.startswith("Outcomes are separated by age, as far as 2")
+    assert "more rounds find one (num-server-rounds)" in warning.text
 
 
 def test_inputs_that_were_left_out_are_named_with_the_reason() -> None:

@@ -69,6 +69,19 @@ def test_the_model_is_that_of_pooled_records_stratified_by_site(
     assert run.of_coefficients("settled").all()
 
 
+def test_a_column_that_says_only_which_site_it_is_has_no_coefficient() -> None:
+    """Records are compared within sites, where it is the same for all: nothing is left to tell."""
+    sites = [made_up(1, 70, missing=False), made_up(2, 60, missing=False)]
+    for place, one in enumerate(sites):
+        one.training.columns["age"][:] = (37.3, 61.9)[place]
+    run = fitted(SCHEMA, sites)
+    age, *others = run.results["coefficients"]
+    assert age["left_out"]
+    assert all(one["settled"] for one in others)
+    assert run.results["likelihood_ratio"]["degrees"] == len(others)
+    assert run.learner._form.read(run.states[-1])["next"][0] == 0  # noqa: SLF001 -- it predicts
+
+
 def test_eighteen_institutions_of_the_lung_trial_give_the_stratified_model() -> None:
     data, institutions = lung()
     run = fitted(LUNG, divided(data, institutions), CoxPlan(group="sex"))
