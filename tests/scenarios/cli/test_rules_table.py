@@ -25,6 +25,11 @@ def test_every_rule_is_listed_with_the_sites_it_needs_and_its_proven_bound() -> 
     assert all(spec.breakdown in text for spec in RULES.values())
 
 
+def test_it_says_what_a_lie_can_do_to_an_exact_count() -> None:
+    text = " ".join(" ".join(line) for line in table_words(15, 1))
+    assert "a lie is bounded by what a tally can hold, and is not outvoted" in text
+
+
 def test_five_buckets_of_three_survive_two_liars_with_none_to_spare() -> None:
     (row,) = [line for line in table_words(15, 2) if line[:2] == ["5", "trimmed-mean"]]
     assert row[2:6] == ["yes", "15", "3", "0"]

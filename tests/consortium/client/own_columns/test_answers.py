@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from flwr.app import ConfigRecord, Message, RecordDict
 
@@ -83,6 +84,16 @@ def test_a_site_shows_what_it_agreed_to_and_nothing_before(hungary: Ward) -> Non
     cells = columns.layout.part(f"{place}/cells", last)
     assert columns.own.are_possible(cells, standing.columns)
     assert not columns.layout.part("counted", last).any()
+
+
+def test_a_site_whose_records_are_mostly_of_three_persons_shows_none(hungary: Ward) -> None:
+    path = hungary.run.site(hungary.name) / "data.parquet"
+    records = pd.read_parquet(path)
+    owners, whose = records["patient"].to_numpy(), np.arange(len(records)) % 4
+    owners = np.where(whose < 3, owners[whose], owners)  # three, of whom not all are held out
+    records.assign(patient=owners).to_parquet(path, index=False)
+    columns, first = columns_of(hungary), summed(hungary, start(hungary), 1)
+    assert columns.layout.part(f"{place_of(hungary)}/head", first)[0] == 0
 
 
 def test_vetoes_are_drawn_anew_at_each_site_and_not_from_the_seed(

@@ -79,7 +79,7 @@ def test_a_column_that_says_only_which_site_it_is_has_no_coefficient() -> None:
     assert age["left_out"]
     assert all(one["settled"] for one in others)
     assert run.results["likelihood_ratio"]["degrees"] == len(others)
-    assert run.learner._form.read(run.states[-1])["next"][0] == 0  # noqa: SLF001 -- it predicts
+    assert run.learner._form.read(run.states[-1])["next"][0] == 0  # it predicts
 
 
 def test_eighteen_institutions_of_the_lung_trial_give_the_stratified_model() -> None:
