@@ -32,8 +32,8 @@ _LEGEND = (
     "down: bytes that a site downloads in a round\nyes: the liars are outvoted; bounded: each liar "
     "moves the model, but by no more than the proven bound, which matters where voters are few; a "
     "liar that sends nothing, or no number, cannot spoil the model, but it can stop the run if "
-    "there are fewer spare voters than liars\nlearners that count have no rule, as all sites are in "
-    "an exact sum: a lie is bounded by what a tally can hold, and is not outvoted\nproven bounds:"
+    "there are fewer spare voters than liars\nlearners that count have no rule, as all sites are "
+    "in an exact sum: a lie is bounded by what a tally can hold, and is not outvoted\nproven bounds:"
 )
 _ANY_TABLE = Schema(
     name="any",
