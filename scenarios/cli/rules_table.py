@@ -33,7 +33,8 @@ _LEGEND = (
     "moves the model, but by no more than the proven bound, which matters where voters are few; a "
     "liar that sends nothing, or no number, cannot spoil the model, but it can stop the run if "
     "there are fewer spare voters than liars\nlearners that count have no rule, as all sites are "
-    "in an exact sum: a lie is bounded by what a tally can hold, and is not outvoted\nproven bounds:"
+    "in an exact sum: a lie is bounded by what a tally can hold, and is not outvoted\n"
+    "proven bounds:"
 )
 _ANY_TABLE = Schema(
     name="any",
