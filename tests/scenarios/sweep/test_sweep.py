@@ -131,9 +131,10 @@ def test_table_and_page_have_every_trial(
     lines = outcome_lines(record)
     assert [one.number for one in lines] == [one.number for one in record.trials]
     assert lines[0].remark == "the best"
-    write_sweep_page(record, tmp_path / "sweep.html")
+    write_sweep_page(record, tmp_path / "sweep.html", made_up="All records are SYNTHETIC.")
     page = (tmp_path / "sweep.html").read_text()
     assert page.count("<figure>") == 2
+    assert "All records are SYNTHETIC." in page
     for one in lines:
         assert all(value in page for value in (*one.values, one.figure))
 
