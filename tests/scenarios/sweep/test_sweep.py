@@ -206,19 +206,15 @@ def test_what_counts_and_does_not_train_is_refused() -> None:
         _ = order.plan
 
 
-def test_a_run_that_leaves_models_unjudged_is_refused() -> None:
-    heart = scenario_named("heart-diagnosis")
-    order = SweepOrder(
-        name=heart.name,
-        scenario=heart,
-        config=heart.config_with({"evaluate-every": 2}),
-        chosen={},
-        searches=parse_searches(["learning-rate=log(1e-3,1)"]),
-        trials=4,
-        reduction=2,
-    )
-    with pytest.raises(NotTunable, match="evaluate-every=2"):
-        _ = order.plan
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("evaluate-every", 2), ("schedule", "triggered"), ("schedule", "buffered")],
+)
+def test_a_run_that_does_not_judge_each_model_by_all_sites_is_refused(
+    key: str, value: Scalar
+) -> None:
+    with pytest.raises(NotTunable, match=f"{key}={value}"):
+        _ = order_of(chosen={key: value}).plan
 
 
 @pytest.mark.slow
