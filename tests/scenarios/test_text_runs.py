@@ -138,8 +138,9 @@ def test_misclassified_notes_are_at_the_site_that_asked_for_them_and_nowhere_els
 @pytest.mark.slow
 def test_each_site_makes_only_its_normalisation_layers_its_own(tmp_path: Path) -> None:
     """With `own-norms`: nothing else of the encoder and its head moves, and sites differ."""
-    once = {"num_server_rounds": 1, "personal_epochs": 1}
-    run = run_texts(tmp_path, travels="full", personalise="own-norms", **once)[0]
+    run, _ = run_texts(
+        tmp_path, travels="full", num_server_rounds=1, personalise="own-norms", personal_epochs=1
+    )
     shared, own = read_model(run.model), set()
     for name in SITES:
         model = read_model(personal_folder(run.site(name)))
