@@ -151,6 +151,6 @@ def require_personal_folder(site: Path) -> Path:
     if not folder.is_dir():
         raise NoPersonalModel(
             f"{site} has no model of its own made out of the shared one: begin a run with "
-            "personalise=fine-tune, ditto or own-head"
+            "personalise=fine-tune, ditto, own-head or, of an encoder, own-norms"
         )
     return folder

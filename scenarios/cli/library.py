@@ -4,6 +4,7 @@ They have a file of their own because they load no engine.
 """
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -45,7 +46,7 @@ def _description_of(scenario: Scenario) -> dict[str, object]:
         "name": scenario.name,
         "title": scenario.title,
         "story": scenario.story,
-        "data": scenario.dataset or "generated",
+        "data": scenario.dataset or _generator_of(scenario),
         "synthetic": scenario.synthetic,
         "sites": list(scenario.sites),
         "task": scenario.task,
@@ -53,6 +54,13 @@ def _description_of(scenario: Scenario) -> dict[str, object]:
         "metric": scenario.headline.name,
         "mode": config.aggregation,
     }
+
+
+def _generator_of(scenario: Scenario) -> str:
+    """Return the module that makes the records, in `scenarios/data`."""
+    made_by = scenario.records
+    made_by = made_by.func if isinstance(made_by, partial) else made_by
+    return getattr(made_by, "__module__", "").rpartition(".")[2]
 
 
 @app.command("practice")

@@ -147,10 +147,19 @@ def resume(
 
 
 def _print_end(directory: RunDirectory, summary: Summary) -> None:
+    print_whether_made_up(directory)
     for warning in (*summary.warnings, *alarms_of(directory, summary)):
         console.print(f"warning: {warning}", soft_wrap=True, highlight=False)
     print_absences(directory)
     console.print(f"report: {directory.report}", soft_wrap=True, highlight=False)
+
+
+def print_whether_made_up(directory: RunDirectory) -> None:
+    """Print whose records are SYNTHETIC, if any are, as the report says it."""
+    from consortium.report.elements.run_reader import Recorded  # which loads what runs load
+
+    if said := Recorded.read(directory).synthetic_sentence:
+        console.print(said, soft_wrap=True, highlight=False)
 
 
 def _print_metrics(scenario: Scenario, summary: Summary) -> None:

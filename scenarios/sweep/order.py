@@ -79,6 +79,12 @@ class SweepOrder:
                 f"evaluate-every={self.config.evaluate_every} leaves models unjudged that trials "
                 "are compared by: leave it at 1 in a sweep"
             )
+        if self.config.schedule.name != "synchronous":
+            raise NotTunable(
+                f"schedule={self.config.schedule.name} judges a model by those sites that trained "
+                "in its round, so that two trials would be judged by different records: set "
+                "schedule to synchronous in a sweep"
+            )
         require_in_range(self.searches, self.config)
         headline, rounds = self.scenario.headline, self.config.num_server_rounds
         rungs = halving_schedule(self.trials, rounds, reduction=self.reduction)

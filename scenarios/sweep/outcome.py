@@ -41,12 +41,19 @@ def outcome_lines(record: SweepRecord) -> tuple[OutcomeLine, ...]:
     return tuple(_line(record, one) for one in record.trials)
 
 
-def write_sweep_page(record: SweepRecord, path: Path) -> None:
-    """Write the page of a sweep, which refers to no other file."""
+def write_sweep_page(record: SweepRecord, path: Path, *, made_up: str = "") -> None:
+    """Write the page of a sweep, which refers to no other file.
+
+    Args:
+        record: What came of the sweep.
+        path: Of the page.
+        made_up: Whose records are SYNTHETIC, in a sentence; "" if nobody's are.
+    """
     keys = _keys(record)
     page = render_page(
         "sweep.html.j2",
         record=record,
+        made_up=made_up,
         keys=keys,
         best=[(key, shown_value(record.best.settings[key])) for key in keys],
         lines=outcome_lines(record),

@@ -95,6 +95,7 @@ def figures(experiment: Experiment, comparison: Comparison, seconds: float) -> d
     gain = comparison.over_mean_alone
     return {
         "theirs": experiment.theirs,
+        "synthetic": scenario_named(experiment.scenario).synthetic,
         "metric": comparison.metric_title,
         "held out": comparison.held_out,
         "together": round(arm(comparison, "federated").value, 4),

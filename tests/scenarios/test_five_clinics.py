@@ -58,6 +58,7 @@ def test_a_run_ends_with_the_class_report_of_its_pooled_predictions(tmp_path: Pa
     ended = CliRunner().invoke(app, words)
     assert ended.exit_code == 0, ended.output
     printed = [line.split() for line in ended.output.splitlines()]
+    assert "The records of all clinics are SYNTHETIC" in " ".join(ended.output.split())
 
     trained, config = read_model(out / "model"), SCENARIO.config_with({})
     parts = [

@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 
 from consortium.config import Scalar
+from consortium.model.files import read_model
+from consortium.model.personal import personal_folder
 from consortium.report.render import render_report
 from consortium.run.directory import RunDirectory
 from consortium.run.records import Summary
@@ -131,6 +133,23 @@ def test_misclassified_notes_are_at_the_site_that_asked_for_them_and_nowhere_els
     written = b"".join(path.read_bytes() for path in others)
     assert (run.site("north") / "model" / "model.json") in others
     assert not [mark for mark in marks if mark in written]
+
+
+@pytest.mark.slow
+def test_each_site_makes_only_its_normalisation_layers_its_own(tmp_path: Path) -> None:
+    """With `own-norms`: nothing else of the encoder and its head moves, and sites differ."""
+    run, _ = run_texts(
+        tmp_path, travels="full", num_server_rounds=1, personalise="own-norms", personal_epochs=1
+    )
+    shared, own = read_model(run.model), set()
+    for name in SITES:
+        model = read_model(personal_folder(run.site(name)))
+        change = model.task.layout.unflatten(model.vector - shared.vector)
+        moved = {part for part, numbers in change.items() if np.any(numbers)}
+        assert moved
+        assert {part for part in change if "LayerNorm" in part} >= moved
+        own.add(model.vector.tobytes())
+    assert len(own) == len(SITES)
 
 
 def test_the_encrypted_model_is_as_good_as_the_plaintext_one(

@@ -15,6 +15,7 @@ from consortium.cli.options import SET_HELP, parse_overrides
 from consortium.wording.formatting import escape_controls
 from privacy.errors import ConsortiumError, number_of, require_library
 from scenarios.cli.run_request import RunRequest
+from scenarios.cli.runs import print_whether_made_up
 from scenarios.cli.terminal import FAILED, console, errors, exit_on_refusal, exit_refused
 from scenarios.sweep.ahead import load_trials_ahead
 from scenarios.sweep.records import SweepDirectory, SweepRecord
@@ -132,14 +133,17 @@ def _tune_alone(order: SweepOrder, directory: SweepDirectory, workers: int) -> N
 
 def _search(order: SweepOrder, directory: SweepDirectory, workers: int) -> None:
     """Search, print the table, and write the page and the winner's report."""
+    from consortium.report.elements.run_reader import Recorded
     from consortium.report.render import render_report  # matplotlib, where it is needed
     from scenarios.sweep.outcome import write_sweep_page
     from scenarios.sweep.sweep import run_sweep
 
     record = run_sweep(order, directory, tell=_tell, workers=workers)
     _print_table(record)
-    write_sweep_page(record, directory.page)
-    render_report(directory.trial(record.winner))
+    winner = directory.trial(record.winner)
+    write_sweep_page(record, directory.page, made_up=Recorded.read(winner).synthetic_sentence)
+    render_report(winner)
+    print_whether_made_up(winner)
     for price in record.prices:
         _tell(
             f"{price.site}: epsilon {price.epsilon:.3f} for the whole sweep (delta {price.delta:g})"
@@ -147,7 +151,7 @@ def _search(order: SweepOrder, directory: SweepDirectory, workers: int) -> None:
     _tell("the records that judged the trials also chose the best: its figure is too good by some")
     _tell(f"run config: scenario run {directory.best}")
     _tell(f"page: {directory.page}")
-    _tell(f"report: {directory.trial(record.winner).report}")
+    _tell(f"report: {winner.report}")
 
 
 def _print_table(record: SweepRecord) -> None:

@@ -29,8 +29,8 @@ _FITTING: dict[type, str] = {
 _NAMES = """
 aggregation attempts buckets continues deadline-s dp.delta dp.epsilon dp.max-records-per-person
 dp.noise-multiplier dp.sampling-rate dp.steps dp.unit evaluate-model fraction join-deadline-s
-keep-uploads learner masks num-server-rounds on-finding parameter-set period quorum score-bins
-seed subgroups without
+keep-uploads learner masks num-server-rounds on-finding parameter-set period quorum schedule
+score-bins seed subgroups without
 """
 _ALIKE = frozenset(_NAMES.split())
 

@@ -52,7 +52,9 @@ def test_list_for_programs_says_data_sites_learner_and_mode() -> None:
     assert set(by_name) == set(SCENARIOS)
     card = by_name["bank-scorecard"]
     assert (card["data"], card["learner"], card["mode"]) == ("taiwan-credit", "scorecard", "clear")
-    assert by_name["five-clinics"]["data"] == "generated"
+    assert by_name["five-clinics"]["data"] == "synthetic_clinics"
+    assert by_name["card-fraud-hard"]["data"] == "synthetic_cards"
+    assert by_name["clinical-notes"]["data"] == "icd10_phrases"
     assert by_name["lung-survival"]["learner"] == "cox"
     assert "switzerland" in by_name["heart-diagnosis"]["sites"]
 

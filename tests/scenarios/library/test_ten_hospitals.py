@@ -219,4 +219,4 @@ def test_ten_hospitals_learn_to_find_diseases_and_drugs(tmp_path: Path) -> None:
     metrics = read_record(run.summary, Summary).metrics
     assert metrics["token_accuracy"].value >= 0.93
     assert metrics["token_accuracy"].value > metrics["outside_share"].value + 0.1
-    assert metrics["entity_f1"].value >= 0.915
+    assert metrics["entity_f1"].value >= 0.941 - 0.02  # of the best model of all records

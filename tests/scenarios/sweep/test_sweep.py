@@ -131,9 +131,10 @@ def test_table_and_page_have_every_trial(
     lines = outcome_lines(record)
     assert [one.number for one in lines] == [one.number for one in record.trials]
     assert lines[0].remark == "the best"
-    write_sweep_page(record, tmp_path / "sweep.html")
+    write_sweep_page(record, tmp_path / "sweep.html", made_up="All records are SYNTHETIC.")
     page = (tmp_path / "sweep.html").read_text()
     assert page.count("<figure>") == 2
+    assert "All records are SYNTHETIC." in page
     for one in lines:
         assert all(value in page for value in (*one.values, one.figure))
 
@@ -205,19 +206,15 @@ def test_what_counts_and_does_not_train_is_refused() -> None:
         _ = order.plan
 
 
-def test_a_run_that_leaves_models_unjudged_is_refused() -> None:
-    heart = scenario_named("heart-diagnosis")
-    order = SweepOrder(
-        name=heart.name,
-        scenario=heart,
-        config=heart.config_with({"evaluate-every": 2}),
-        chosen={},
-        searches=parse_searches(["learning-rate=log(1e-3,1)"]),
-        trials=4,
-        reduction=2,
-    )
-    with pytest.raises(NotTunable, match="evaluate-every=2"):
-        _ = order.plan
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("evaluate-every", 2), ("schedule", "triggered"), ("schedule", "buffered")],
+)
+def test_a_run_that_does_not_judge_each_model_by_all_sites_is_refused(
+    key: str, value: Scalar
+) -> None:
+    with pytest.raises(NotTunable, match=f"{key}={value}"):
+        _ = order_of(chosen={key: value}).plan
 
 
 @pytest.mark.slow

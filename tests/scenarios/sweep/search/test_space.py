@@ -64,6 +64,7 @@ def test_blanks_do_not_count() -> None:
         ("batch-size=choice(8,8)", "batch-size: a choice stands twice"),
         ("lerning-rate=log(1e-3,1)", "did you mean 'learning-rate'"),
         ("seed=int(1,9)", "seed: it is the same in all trials"),
+        ("schedule=choice(synchronous,triggered)", "schedule: it is the same in all trials"),
         ("dp.epsilon=uniform(1,3)", "one roster, one split and one budget"),
     ],
 )
