@@ -34,7 +34,6 @@ from scenarios.engines.staging import new_run_directory
 from scenarios.library.registry import scenario_named
 from strategies.coordinator.encrypted.rounds.ciphertext_sums import CiphertextSums, UploadForm
 from strategies.coordinator.encrypted.rounds.request import SealedRequest
-from strategies.coordinator.messaging.reply_validation import reply_content
 from tests.benchmarks.encrypted_rounds import round_over_parts
 from tests.benchmarks.figures import options, print_figures
 from tests.benchmarks.peak import keep_peak
@@ -144,8 +143,8 @@ def held_bytes(num_sites: int, upload_path: Path, placement: Placement) -> int:
             request=SealedRound(charter="", server_round=1, attempt=1, opening=b""),
             nodes=nodes,
             sums={TRAINING: CiphertextSums(form=form, slot=SLOT, roster=roster, keep=keep)},
-            read=lambda reply: SealedReply.read(
-                reply_content(reply),
+            read=lambda content: SealedReply.read(
+                content,
                 upload_bytes=placement.upload_bytes,
                 count_bytes=0,
                 tally_size=1,

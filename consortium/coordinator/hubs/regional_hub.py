@@ -44,6 +44,7 @@ from strategies.coordinator.encrypted.rounds.request import SealedRequest
 from strategies.coordinator.masked.parameters import MaskedTerms
 from strategies.coordinator.masked.rounds.request import MaskedQuestions
 from strategies.coordinator.messaging.exchange import Exchange
+from strategies.coordinator.messaging.reply_validation import reply_content
 from strategies.coordinator.messaging.roster import Roster
 
 _SHARE = 0.8  # of the time that the coordinator waits: the rest is for the way to it
@@ -206,7 +207,7 @@ def _brought(kind: str, site: str, reply: Message, summing: SealedRequest | None
     if summing is None:
         return whole
     try:
-        sent = summing.read(reply)
+        sent = summing.read(reply_content(reply))
         summing.take(site, sent)
     except ConsortiumError:
         return whole  # the coordinator refuses it, as it would without a hub

@@ -23,11 +23,30 @@ _HELP = {
 }
 
 
-class PrometheusFile:
-    """Holds the last round's figures, and the last metrics that are known.
+class PrometheusText:
+    """Writes the last round's figures, and the last metrics that are known.
 
-    Guarantee: a reader sees the figures of one round, complete. Not every round has metrics: until
-    the next one that has, those of the last one stay, and `consortium_metric_round` names it.
+    Guarantee: not every round has metrics. Until the next one that has, those of the last one
+    stay, and `consortium_metric_round` names it.
+
+    Args:
+        name: The labels of every sample.
+    """
+
+    def __init__(self, name: RunName) -> None:
+        self._name = name
+        self._measured: RoundFigures | None = None
+
+    def after_round(self, told: RoundFigures) -> str:
+        """Return the text once a round has finished."""
+        self._measured = told if told.metrics else self._measured
+        return exposition(told, self._name, self._measured)
+
+
+class PrometheusFile:
+    """Holds the text of `PrometheusText`.
+
+    Guarantee: a reader sees the figures of one round, complete.
 
     Args:
         path: The file.
@@ -35,13 +54,11 @@ class PrometheusFile:
     """
 
     def __init__(self, path: Path, name: RunName) -> None:
-        self._path, self._name = path, name
-        self._measured: RoundFigures | None = None
+        self._path, self._text = path, PrometheusText(name)
 
     def note_round(self, told: RoundFigures) -> None:
         """Replace the file."""
-        self._measured = told if told.metrics else self._measured
-        write_atomically(self._path, exposition(told, self._name, self._measured))
+        write_atomically(self._path, self._text.after_round(told))
 
     def close(self, *, finished: bool) -> None:
         """Leave the file: its last figures stay until the next run."""

@@ -7,7 +7,7 @@ from socketserver import TCPServer
 from urllib.parse import urlsplit
 
 from consortium.coordinator.tracking.contract import RoundFigures, RunName
-from consortium.coordinator.tracking.prometheus_file import exposition
+from consortium.coordinator.tracking.prometheus_file import PrometheusText
 
 LOOPBACK = "127.0.0.1"
 PATH = "/metrics"  # what Prometheus asks for unless told otherwise
@@ -29,7 +29,7 @@ def loopback_port(url: str) -> int | None:
 
 
 class PrometheusPage:
-    """Serves the text of `PrometheusFile`, from the first round's end until the run is over.
+    """Serves the text of `PrometheusText`, from the first round's end until the run is over.
 
     Guarantee: it listens on 127.0.0.1 only, answers only who asks for that host, so that no page
     in a browser reads it under another name, and waits for no reader.
@@ -43,16 +43,14 @@ class PrometheusPage:
     """
 
     def __init__(self, port: int, name: RunName) -> None:
-        self._name = name
-        self._measured: RoundFigures | None = None
+        self._text = PrometheusText(name)
         self._server = _Server((LOOPBACK, port), _Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
 
     def note_round(self, told: RoundFigures) -> None:
         """Replace what is served."""
-        self._measured = told if told.metrics else self._measured
-        self._server.text = exposition(told, self._name, self._measured).encode()
+        self._server.text = self._text.after_round(told).encode()
 
     def close(self, *, finished: bool) -> None:
         """Stop listening: Prometheus then marks the run as gone."""

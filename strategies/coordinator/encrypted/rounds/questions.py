@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from flwr.app import Message, RecordDict
+from flwr.app import RecordDict
 
 from privacy.protocol.envelope import Slot
 from privacy.protocol.key_messages import Opening
@@ -16,7 +16,6 @@ from strategies.coordinator.encrypted.rounds.ciphertext_sums import (
 )
 from strategies.coordinator.encrypted.rounds.request import SealedRequest, nodes_of
 from strategies.coordinator.messaging.events import Observer
-from strategies.coordinator.messaging.reply_validation import reply_content
 from strategies.coordinator.messaging.roster import Roster
 
 
@@ -50,9 +49,8 @@ class Questions:
             request=self.terms.sign_question(request),
             nodes=nodes_of(self.roster, sites),
             sums=self.sums(request, forms),
-            read=lambda reply: self.read(reply, request.server_round),
+            read=lambda content: self.read(content, request.server_round),
             observe=self.observe,
-            read_content=lambda record: self.read_content(record, request.server_round),
             hubs=self.terms.hubs,
         )
 
@@ -77,16 +75,7 @@ class Questions:
             for purpose, form in forms.items()
         }
 
-    def read(self, reply: Message, server_round: int) -> SealedReply:
-        """Return a reply, read with the agreed bounds.
-
-        Raises:
-            ReplyRefused: The site is silent, failed or refused.
-            MalformedRecord: The form is not the agreed one.
-        """
-        return self.read_content(reply_content(reply), server_round)
-
-    def read_content(self, record: RecordDict, server_round: int) -> SealedReply:
+    def read(self, content: RecordDict, server_round: int) -> SealedReply:
         """Return the content of a reply, read with the agreed bounds.
 
         Raises:
@@ -94,7 +83,7 @@ class Questions:
         """
         terms, layout = self.terms, self.roster.layout
         return SealedReply.read(
-            record,
+            content,
             upload_bytes=terms.updates(layout, server_round).upload_bytes,
             count_bytes=max(terms.evaluation.upload_bytes, terms.statistics.upload_bytes),
             tally_size=terms.evaluation.tally_size,

@@ -33,7 +33,7 @@ from strategies.coordinator.messaging.events import (
     SiteQuarantined,
 )
 from strategies.coordinator.messaging.exchange import Exchange
-from strategies.coordinator.messaging.reply_validation import Quarantine, SiteRefused
+from strategies.coordinator.messaging.reply_validation import Quarantine, SiteRefused, reply_content
 from strategies.coordinator.messaging.roster import Roster
 
 BOUND = f"{SiteRefused.code}.another-roster"
@@ -51,18 +51,16 @@ class SealedRequest:
         request: The request.
         nodes: Flower's node id of each site, sorted by name.
         sums: The sums of the uploads that are asked for, by purpose.
-        read: Parses a reply, with the agreed bounds.
+        read: Parses the content of a reply, or of one that a hub brought, with the agreed bounds.
         observe: Receives the events.
-        read_content: Parses the content of a reply as `read` does, of one that a hub brought.
         hubs: The hubs that the members agreed on.
     """
 
     request: SealedRound
     nodes: Mapping[str, int]
     sums: Mapping[str, CiphertextSums]
-    read: Callable[[Message], SealedReply]
+    read: Callable[[RecordDict], SealedReply]
     observe: Observer
-    read_content: Callable[[RecordDict], SealedReply] = lambda _record: SealedReply()
     hubs: AgreedHubs = NO_HUBS
     replies: dict[str, SealedReply] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
@@ -116,10 +114,10 @@ class SealedRequest:
     def _take_reply(self, site: str, reply: Message) -> None:
         part = part_of(reply.content) if reply.has_content() and self.sums else None
         if part is None:
-            self._take(site, self.read(reply))
+            self._take(site, self.read(reply_content(reply)))
         else:
             self._parts.admit(part, self._take_part)
-            self._note(site, self.read(reply))
+            self._note(site, self.read(reply_content(reply)))
 
     def _take_part(self, part: HubPart) -> None:
         """Check all that a hub brought of its members, and add its sums: all of it or nothing.
@@ -128,7 +126,7 @@ class SealedRequest:
             ConsortiumError: Something of it is not as agreed.
         """
         sites = {node: site for site, node in self.nodes.items()}
-        sent = {sites[node]: self.read_content(one) for node, one in part.contents.items()}
+        sent = {sites[node]: self.read(one) for node, one in part.contents.items()}
         receipts = {site: self._check_signed(site, one) for site, one in sent.items()}
         # All sums are checked before the first is added.
         for one in check_part(part, receipts, self.sums, self.hubs):
@@ -352,5 +350,5 @@ def _ask_for_state(question: SealedRequest, exchange: Exchange, site: str, purpo
     state = b""
     for reply in exchange.replies([message]):
         with Quarantine(question.observe, request.server_round, site):
-            state = question.read(reply).state
+            state = question.read(reply_content(reply)).state
     return state

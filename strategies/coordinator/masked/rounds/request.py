@@ -129,9 +129,8 @@ class MaskedQuestions(Questions):
             request=self.terms.sign_question(request),
             nodes=nodes_of(self.roster, sites),
             sums=self.sums(request, forms),
-            read=lambda reply: self.read(reply, request.server_round),
+            read=lambda content: self.read(content, request.server_round),
             observe=self.observe,
-            read_content=lambda record: self.read_content(record, request.server_round),
             hubs=self.terms.hubs,
             num_witnesses=len(self.terms.witnesses(opening.terms.roster)),
         )

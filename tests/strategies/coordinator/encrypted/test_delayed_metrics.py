@@ -45,7 +45,7 @@ def asked(
         ),
         nodes={},
         sums={EVALUATION: cast(CiphertextSums, None)} if counts else {},
-        read=lambda _reply: SealedReply(),
+        read=lambda _content: SealedReply(),
         observe=lambda _event: None,
         traffic=(10, 20),
     )

@@ -65,6 +65,6 @@ def test_a_reply_is_read_with_the_agreed_bounds(honest: tuple[Consortium, Course
         observe=lambda _event: None,
     )
     reply = message("train", course.moments["east", "train", ROUND].answer)
-    assert len(questions.read(reply, ROUND).upload) == (
+    assert len(questions.read(reply.content, ROUND).upload) == (
         terms.updates(roster_of(consortium).layout, ROUND).upload_bytes
     )

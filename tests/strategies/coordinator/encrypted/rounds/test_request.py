@@ -44,7 +44,7 @@ def question(
         request=read_round(honest[1].moments["north", "train", ROUND].asked.content),
         nodes=NODES,
         sums=forms(honest) if sums is None else sums,
-        read=lambda reply: read_reply(reply.content),
+        read=read_reply,
         observe=told.append,
     )
 
