@@ -194,6 +194,7 @@ def test_a_site_pays_once_for_each_model_of_a_buffered_run_and_never_for_more_th
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # real processes, on machines with other work
 def test_deployed_sites_work_side_by_side_in_a_buffered_run(tmp_path: Path) -> None:
     """Through SuperLink, gateways and SuperNodes: a question may be answered rounds later."""
     run = new_run_directory(HEART, under=tmp_path, named=None)
